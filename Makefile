@@ -1,0 +1,203 @@
+# Build, package and check AaaU. `make` alone lists the targets.
+
+.DEFAULT_GOAL := help
+# go uses every core by itself, and `make check` has to end with go test's own summary.
+.NOTPARALLEL:
+
+# A Go unpacked where its instructions say is found even when PATH does not name it (sudo).
+export PATH := $(PATH):/usr/local/go/bin
+# go's own version stamp fails in a clone that belongs to somebody else; VERSION does the stamping.
+export GOFLAGS := $(GOFLAGS) -buildvcs=false
+
+need-go = command -v go >/dev/null || \
+	{ echo 'there is no go on PATH or in /usr/local/go/bin: please install Go' >&2; exit 1; }
+
+# Tag v1.2.0-rc1 is 1.2.0~rc1; three commits later, with changes, 1.2.0~rc1+3.g1a2b3c4+dirty;
+# without a tag 0.1.0~dev+g1a2b3c4, without git 0.1.0~dev: all of them right for dpkg and rpm.
+# Naming .git skips git's check of who owns the clone, and never finds a repository around ours.
+git := git --git-dir=.git --work-tree=.
+VERSION := $(shell { $(git) describe --tags --match 'v[0-9]*.*' --always --dirty 2>/dev/null || echo; } | \
+	sed -E 's/-dirty$$/+dirty/; s/-([0-9]+)-(g[0-9a-f]+)/+\1.\2/; s/-/~/g; /^v/!s/^/0.1.0~dev+g/; s/^v//; s/\+g$$//')
+ARCH ?= $(patsubst x86_64,amd64,$(patsubst aarch64,arm64,$(shell uname -m)))
+# Packages made twice from one commit are equal.
+export SOURCE_DATE_EPOCH ?= $(or $(shell $(git) log -1 --format=%ct 2>/dev/null),1767225600)
+
+PREFIX      ?= /usr/local
+bindir      ?= $(PREFIX)/bin
+sbindir     ?= $(PREFIX)/sbin
+libexecdir  ?= $(PREFIX)/libexec
+unitdir     ?= $(PREFIX)/lib/systemd/system
+sysusersdir ?= $(PREFIX)/lib/sysusers.d
+tmpfilesdir ?= $(PREFIX)/lib/tmpfiles.d
+vendordir   ?= $(PREFIX)/lib/aaau
+docdir      ?= $(PREFIX)/share/doc/aaau
+sysconfdir  ?= /etc
+
+# What is installed, as source=destination. install, uninstall, the packages and the tarball all
+# go by these lists.
+programs := build/bin/aaau=$(bindir)/aaau \
+	build/bin/aaau-server=$(sbindir)/aaau-server \
+	build/bin/aaau-launcher=$(libexecdir)/aaau/aaau-launcher
+units := $(foreach f,$(wildcard systemd/*.socket systemd/*.service systemd/*.slice systemd/*.d/*.conf),\
+	$f=$(unitdir)/$(f:systemd/%=%))
+data := $(foreach f,$(wildcard sysusers.d/*.conf),$f=$(sysusersdir)/$(notdir $f)) \
+	$(foreach f,$(wildcard tmpfiles.d/*.conf),$f=$(tmpfilesdir)/$(notdir $f)) \
+	$(foreach f,$(wildcard packaging/profiles.d/*.conf),$f=$(vendordir)/profiles.d/$(notdir $f)) \
+	$(foreach f,$(wildcard README.md CHANGELOG.md LICENSE docs/*.md),$f=$(docdir)/$f)
+# The directories to remove if empty, deepest first: ours, then those that a new /usr/local lacks.
+dirs := $(sort $(filter %.d,$(patsubst %/,%,$(foreach f,$(units),$(dir $(lastword $(subst =, ,$f))))))) \
+	$(libexecdir)/aaau $(vendordir)/profiles.d $(vendordir) $(docdir)/docs $(docdir) $(sysconfdir)/aaau \
+	$(unitdir) $(patsubst %/,%,$(dir $(unitdir))) $(sysusersdir) $(tmpfilesdir) $(libexecdir) $(dir $(docdir))
+
+sources  := go.mod go.sum $(shell find cmd pkg -name testdata -prune -o ! -name '*_test.go' -print 2>/dev/null)
+# With their directories, so that a removed file counts as a change.
+shipped  := $(foreach f,$(units) $(data),$(firstword $(subst =, ,$f))) \
+	$(wildcard systemd systemd/*.d sysusers.d tmpfiles.d packaging/profiles.d docs)
+binaries := $(foreach f,$(programs),$(firstword $(subst =, ,$f)))
+packages := ./cmd/... ./pkg/... ./test/...
+godirs    = $(wildcard cmd pkg test)
+
+deb     := dist/aaau_$(VERSION)_$(ARCH).deb
+rpm     := dist/aaau-$(VERSION)-1.$(patsubst amd64,x86_64,$(patsubst arm64,aarch64,$(ARCH))).rpm
+tarball := dist/aaau-linux.tar.gz
+
+# Tools of the workshop, not of the program: kept out of go.mod.
+nfpm        := build/tools/nfpm-v2.45.0
+staticcheck := build/tools/staticcheck-v0.8.2
+
+.PHONY: help build install uninstall deb dist try fmt bench clean FORCE \
+	deps deps-try have-go check check-fmt check-vet check-lint check-unit check-system
+
+help: ## list these targets
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' Makefile | while IFS='	' read -r t d; do printf '  %-14s%s\n' "$$t" "$$d"; done
+
+# Before anything else that they need.
+bench fmt check check-fmt check-vet check-lint check-unit check-system: have-go
+have-go:
+	@$(need-go)
+
+## Building and installing
+
+build: $(binaries) ## build the three programs into build/bin
+
+$(binaries) &: $(sources) build/version
+	@$(need-go)
+	@echo 'building the programs, version $(VERSION)' >&2
+	@CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -o build/bin/ \
+		-ldflags '-s -w -X github.com/AgentaaU/AaaU/pkg/version.Version=$(VERSION)' \
+		$(addprefix ./cmd/,$(notdir $(binaries)))
+	@touch $(binaries)
+
+# Written only when the version or the architecture changes; what is older is then built again.
+build/version: FORCE
+	@mkdir -p build
+	@echo '$(VERSION) $(ARCH)' | cmp -s - $@ || echo '$(VERSION) $(ARCH)' >$@
+
+install: build ## install below DESTDIR= and PREFIX= (default /usr/local)
+	@umask 022; set -e; cp() { install -D -m "$$1" "$${2%%=*}" "$(DESTDIR)$${2#*=}"; }; \
+	for f in $(programs); do cp 755 "$$f"; done; \
+	for f in $(units) $(data); do cp 644 "$$f"; done; \
+	for f in $(units); do sed -i 's|/usr/sbin/aaau-|$(sbindir)/aaau-|g; s|/usr/libexec/aaau/|$(libexecdir)/aaau/|g' "$(DESTDIR)$${f#*=}"; done; \
+	install -d -m 755 "$(DESTDIR)$(sysconfdir)/aaau"
+ifeq ($(DESTDIR),)
+	@echo 'next, as root: systemd-sysusers && systemd-tmpfiles --create aaau.conf && systemctl daemon-reload && systemctl enable --now aaau.socket'
+endif
+
+uninstall: ## remove what install put there (same DESTDIR= and PREFIX=)
+	@for f in $(programs) $(units) $(data); do rm -f "$(DESTDIR)$${f#*=}"; done
+	@for d in $(dirs); do [ ! -d "$(DESTDIR)$$d" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$d"; done
+ifneq ($(DESTDIR),)
+	@# A tree that holds no other file was made for this, down to bin and etc.
+	@[ ! -d "$(DESTDIR)" ] || [ -n "$$(find "$(DESTDIR)" ! -type d -print -quit)" ] || \
+		find "$(DESTDIR)" -mindepth 1 -depth -type d -empty -delete
+endif
+
+## Packages
+
+deb: $(deb) ## build only the .deb, into dist/
+
+dist: $(deb) $(rpm) $(tarball) ## build the deb, the rpm and aaau-linux.tar.gz, into dist/
+
+# The tree that all three hold.
+build/root.stamp: $(binaries) $(shipped) Makefile
+	@rm -rf build/root
+	@$(MAKE) --no-print-directory install DESTDIR=build/root PREFIX=/usr
+	@find build/root -exec touch -hd @$(SOURCE_DATE_EPOCH) {} +
+	@touch $@
+
+# The one package of its kind in dist/ is the newest.
+dist/%.deb dist/%.rpm: build/root.stamp packaging/nfpm.yaml $(wildcard packaging/*.sh) $(nfpm)
+	@mkdir -p dist; rm -f dist/*$(suffix $@)
+	@VERSION='$(VERSION)' ARCH='$(ARCH)' $(nfpm) package -f packaging/nfpm.yaml -t $@ >/dev/null
+	@echo 'made $@' >&2
+
+# Without the directories that any system has: unpacking must not change their modes, or turn a
+# /usr/sbin that is a link to bin into a directory.
+$(tarball): build/root.stamp
+	@mkdir -p dist
+	@cd build/root && find . ! -type d -o -path '*aaau*' | LC_ALL=C sort | \
+		tar -c --no-recursion --owner=0 --group=0 --numeric-owner -T - | gzip -9n >'$(CURDIR)/$@'
+	@echo 'made $@' >&2
+
+$(nfpm): build/tools/nfpm-%:
+	@$(need-go)
+	@echo 'building nfpm $*, which makes the packages' >&2
+	@GOBIN='$(CURDIR)/build/tools' go install github.com/goreleaser/nfpm/v2/cmd/nfpm@$*
+	@mv build/tools/nfpm $@
+
+$(staticcheck): build/tools/staticcheck-%:
+	@$(need-go)
+	@echo 'building staticcheck $*' >&2
+	@GOBIN='$(CURDIR)/build/tools' go install honnef.co/go/tools/cmd/staticcheck@$*
+	@mv build/tools/staticcheck $@
+
+## Trying
+
+# As it was typed, for the shell in the sandbox: neither make nor the shell here may look into it.
+unexport CMD
+try: export TRY = $(value CMD)
+try: deps-try deb ## be at `aaau connect` in a throwaway systemd, or run CMD='...' there
+	@if [ -n "$$TRY" ]; then \
+		test/sandbox/run --user operator -- bash -c "$$TRY"; \
+	else \
+		test/sandbox/run --user operator -- aaau connect; \
+	fi
+
+bench: deps-try deb ## measure start, echo and throughput (BENCHFLAGS=)
+	go run ./test/bench $(BENCHFLAGS)
+
+## Checking, cheap things first
+
+fmt: $(staticcheck) ## format, then vet and staticcheck
+	gofmt -w $(godirs)
+	go vet $(packages)
+	$(staticcheck) $(packages)
+
+check: deps check-fmt check-vet check-lint check-unit check-system ## everything below: what CI runs
+
+deps: ## install what the checks need and the machine lacks
+	@test/deps check
+	@test/deps agents
+
+deps-try:
+	@test/deps try
+
+check-fmt: ## formatting of the sources and go.mod
+	@echo 'gofmt -l $(godirs)'
+	@bad=$$(gofmt -l $(godirs)) || exit; [ -z "$$bad" ] || { echo "not formatted, run make fmt: $$bad" >&2; exit 1; }
+	go mod tidy -diff
+
+check-vet: ## go vet
+	go vet $(packages)
+
+check-lint: $(staticcheck) ## staticcheck
+	$(staticcheck) $(packages)
+
+check-unit: ## unit tests, with the race detector
+	CGO_ENABLED=1 go test -race ./pkg/... ./cmd/...
+
+check-system: deb ## tests on a real systemd
+	go test -count=1 -timeout 20m ./test/...
+
+clean: ## remove build/ and dist/
+	rm -rf build dist

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/AgentaaU/AaaU/pkg/wire"
+)
+
+// setup is what init is asked for.
+type setup struct{ user, group, socket, logDir, home, shell string }
+
+var defaults = setup{
+	user: "agent", group: "aaau", socket: wire.DefaultSocket,
+	logDir: "/var/log/aaau", home: "/var/lib/aaau/agent", shell: "/bin/bash",
+}
+
+func initCommand() *cli.Command {
+	// -h is the home here, as it always was; so help is --help alone.
+	return &cli.Command{
+		Name:     "init",
+		Usage:    "make the users, groups and directories, and set what differs from the defaults",
+		HideHelp: true,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Value: defaults.user, Usage: "agents run as `USER`"},
+			&cli.StringFlag{Name: "group", Aliases: []string{"g"}, Value: defaults.group, Usage: "members of `GROUP` may connect"},
+			&cli.StringFlag{Name: "socket", Aliases: []string{"s"}, Value: defaults.socket, Usage: "the bridge listens at `PATH`"},
+			&cli.StringFlag{Name: "log-dir", Aliases: []string{"l"}, Value: defaults.logDir, Usage: "the record is kept in `DIR`"},
+			&cli.StringFlag{Name: "home", Aliases: []string{"h"}, Value: defaults.home, Usage: "the agent user's home is `DIR`"},
+			&cli.StringFlag{Name: "shell", Value: defaults.shell, Usage: "agents get `SHELL`"},
+			&cli.BoolFlag{Name: "help", Usage: "show help", DisableDefaultText: true},
+		},
+		Action: func(c *cli.Context) error {
+			if c.Bool("help") {
+				return cli.ShowSubcommandHelp(c)
+			}
+			if c.NArg() > 0 {
+				return fmt.Errorf("init takes no arguments, but there is %q", c.Args().First())
+			}
+			s := setup{c.String("user"), c.String("group"), c.String("socket"), c.String("log-dir"), c.String("home"), c.String("shell")}
+			if err := s.check(); err != nil {
+				return err
+			}
+			return s.apply()
+		},
+	}
+}
+
+// accountName is what useradd(8) takes.
+var accountName = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,30}$`)
+
+func (s setup) check() error {
+	switch {
+	case os.Geteuid() != 0:
+		return errors.New("init makes users and writes to /etc: sudo aaau-server init")
+	case !accountName.MatchString(s.user) || !accountName.MatchString(s.group):
+		return fmt.Errorf("user %q and group %q must be names of the usual form", s.user, s.group)
+	case s.user == s.group:
+		return fmt.Errorf("user and group are both %q: the agents' own group must not be the one that may connect", s.user)
+	case s.user == "root" || s.user == "aaau-bridge" || s.group == "root" || s.group == "aaau-bridge":
+		return errors.New("neither root nor aaau-bridge can be the agents' user or the access group")
+	}
+	for _, p := range []string{s.socket, s.logDir, s.home, s.shell} {
+		if !filepath.IsAbs(p) || strings.ContainsAny(p, " \t\n\"%$\\") {
+			return fmt.Errorf("%q must be an absolute path without blanks or any of %%$\"\\", p)
+		}
+	}
+	if fi, err := os.Stat(s.shell); err != nil || fi.Mode()&0o111 == 0 {
+		return fmt.Errorf("%s is no program: choose another with --shell", s.shell)
+	}
+	return nil
+}
+
+// files are what init writes, by name; an empty text means that the default is
+// right and the file must not be there.
+func (s setup) files() map[string]string {
+	f := map[string]string{
+		"/etc/sysusers.d/aaau.conf":                       "",
+		"/etc/tmpfiles.d/aaau.conf":                       "",
+		"/etc/aaau/aaau.conf.d/50-init.conf":              "",
+		"/etc/systemd/system/aaau.socket.d/50-init.conf":  "",
+		"/etc/systemd/system/aaau.service.d/50-init.conf": "",
+	}
+	const by = "# Written by aaau-server init, which replaces it when it is run again.\n"
+	vendor := s.user == defaults.user && s.group == defaults.group && s.home == defaults.home && installed()
+	if !vendor {
+		f["/etc/sysusers.d/aaau.conf"] = by + fmt.Sprintf(
+			"g %s -\nu aaau-bridge - \"AaaU bridge\" - /usr/sbin/nologin\nu %s - \"AaaU agent\" %s /usr/sbin/nologin\n", s.group, s.user, s.home)
+	}
+	tmpfiles := ""
+	if s.socket != defaults.socket {
+		tmpfiles += fmt.Sprintf("d %s 0755 root root -\n", filepath.Dir(s.socket))
+		// So that clients find it where they look.
+		tmpfiles += fmt.Sprintf("L %s - - - - %s\n", defaults.socket, s.socket)
+	}
+	if s.logDir != defaults.logDir {
+		tmpfiles += fmt.Sprintf("d %s 0750 aaau-bridge aaau-bridge -\n", s.logDir)
+	}
+	if tmpfiles != "" || !vendor {
+		f["/etc/tmpfiles.d/aaau.conf"] = by + fmt.Sprintf(
+			"d /run/aaau 0755 root root -\nd /var/lib/aaau 0755 root root -\nd %s 0700 %s %s -\n", s.home, s.user, s.user) + tmpfiles
+	}
+	conf := ""
+	if s.user != defaults.user {
+		conf += "agent-users=" + s.user + "\n"
+	}
+	if s.group != defaults.group {
+		conf += "group=" + s.group + "\n"
+	}
+	if s.shell != defaults.shell {
+		conf += "shell=" + s.shell + "\n"
+	}
+	if conf != "" {
+		f["/etc/aaau/aaau.conf.d/50-init.conf"] = by + conf
+	}
+	socket := ""
+	if s.socket != defaults.socket {
+		socket += "ListenStream=\nListenStream=" + s.socket + "\n"
+	}
+	if s.group != defaults.group {
+		socket += "SocketGroup=" + s.group + "\n"
+	}
+	if socket != "" {
+		f["/etc/systemd/system/aaau.socket.d/50-init.conf"] = by + "[Socket]\n" + socket
+	}
+	if s.logDir != defaults.logDir {
+		f["/etc/systemd/system/aaau.service.d/50-init.conf"] = by + fmt.Sprintf(
+			"[Service]\nExecStart=\nExecStart=/usr/sbin/aaau-server run --log-dir %s\nReadWritePaths=%s\n", s.logDir, s.logDir)
+	}
+	return f
+}
+
+// installed says whether a package brought the descriptions of the defaults.
+func installed() bool {
+	_, err := os.Stat("/usr/lib/sysusers.d/aaau.conf")
+	return err == nil
+}
+
+// apply writes the files, has systemd act on them, checks, and says what is next.
+func (s setup) apply() error {
+	changed := false
+	for name, text := range s.files() {
+		did, err := place(name, text)
+		if err != nil {
+			return err
+		}
+		changed = changed || did
+	}
+	for _, argv := range [][]string{
+		{"systemd-sysusers", "aaau.conf"},
+		{"systemd-tmpfiles", "--create", "aaau.conf"},
+	} {
+		if err := command(argv...); err != nil {
+			return err
+		}
+	}
+	if err := s.verify(); err != nil {
+		return err
+	}
+	running := false
+	if _, err := os.Stat("/run/systemd/system"); err == nil {
+		running = true
+		if err := command("systemctl", "daemon-reload"); err != nil {
+			return err
+		}
+	}
+	if !changed {
+		fmt.Println("Everything is as it should be.")
+	}
+	who := os.Getenv("SUDO_USER")
+	if who == "" {
+		who = "USER"
+	}
+	fmt.Printf("Next:\n  sudo usermod -aG %s %s      # then, in a shell that is open: newgrp %s\n", s.group, who, s.group)
+	if running {
+		fmt.Printf("  sudo systemctl enable --now aaau.socket\n  aaau connect\n")
+	} else {
+		fmt.Printf("  sudo systemctl enable aaau.socket    # systemd is not running here\n")
+	}
+	return nil
+}
+
+// place makes a file have a text, or not be there if the text is empty, and says
+// what it did.
+func place(name, text string) (changed bool, err error) {
+	old, err := os.ReadFile(name)
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return false, err
+	case text == "" && err != nil, err == nil && text != "" && bytes.Equal(old, []byte(text)):
+		return false, nil
+	case text == "":
+		fmt.Println("Removed", name)
+		return true, os.Remove(name)
+	}
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return false, err
+	}
+	tmp := name + ".new"
+	if err := os.WriteFile(tmp, []byte(text), 0o644); err != nil {
+		return false, err
+	}
+	fmt.Println("Wrote", name)
+	return true, os.Rename(tmp, name)
+}
+
+// verify looks at what is there now: accounts that existed before may differ.
+func (s setup) verify() error {
+	g, err := user.LookupGroup(s.group)
+	if err != nil {
+		return err
+	}
+	u, err := user.Lookup(s.user)
+	if err != nil {
+		return err
+	}
+	groups, err := u.GroupIds()
+	if err != nil {
+		return err
+	}
+	for _, id := range groups {
+		if id == g.Gid {
+			return fmt.Errorf("user %s is in group %s, and agents must not be: sudo gpasswd -d %s %s", s.user, s.group, s.user, s.group)
+		}
+	}
+	if u.HomeDir != s.home {
+		return fmt.Errorf("user %s was there before, with home %s instead of %s: sudo usermod -d %s %s", s.user, u.HomeDir, s.home, s.home, s.user)
+	}
+	return nil
+}
+
+func command(argv ...string) error {
+	out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s: %w: %s", strings.Join(argv, " "), err, bytes.TrimSpace(out))
+	}
+	return nil
+}

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/creack/pty"
+
+	"github.com/AgentaaU/AaaU/pkg/client"
+	"github.com/AgentaaU/AaaU/pkg/wire"
+)
+
+// attach puts the standard streams into the session that req asks for, until it
+// ends or the person leaves.
+func attach(ctx context.Context, socket string, req wire.OpenRequest) error {
+	t := newTerminal(os.Stdin)
+	req.Size, req.Term, req.Lang = size(), os.Getenv("TERM"), lang()
+	if !t.isTTY() && !isTTY(os.Stdout) {
+		req.Term = "dumb"
+	}
+
+	// Before anything is raw: whatever ends us from here on gives the terminal
+	// back first. SIGPIPE is one of them, when what we write to has gone.
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGWINCH)
+	signal.Ignore(syscall.SIGPIPE)
+	s, err := open(ctx, socket, req, signals)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if t.isTTY() && isTTY(os.Stderr) {
+		fmt.Fprintf(os.Stderr, "aaau: session %s, as %s; press ^] three times to detach\r\n", s.ID, s.User)
+	}
+	if err := t.raw(); err != nil {
+		return fmt.Errorf("making the terminal raw: %w", err)
+	}
+	defer t.restore()
+
+	done := make(chan error, 3)
+	go t.guard(func() { done <- output(s) })
+	go t.guard(func() {
+		if err := input(s, t, req.ReadOnly); err != nil {
+			done <- err
+		}
+	})
+	for {
+		select {
+		case err := <-done:
+			return leave(s, t, req, err)
+		case sig := <-signals:
+			if sig == syscall.SIGWINCH {
+				if err := s.Resize(size().Rows, size().Cols); err != nil {
+					return client.ErrLost
+				}
+				continue
+			}
+			return leave(s, t, req, status(128+int(sig.(syscall.Signal))))
+		}
+	}
+}
+
+// open is client.Open, given up at a signal.
+func open(ctx context.Context, socket string, req wire.OpenRequest, signals <-chan os.Signal) (*client.Session, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type result struct {
+		s   *client.Session
+		err error
+	}
+	opened := make(chan result, 1)
+	go func() {
+		s, err := client.Open(ctx, socket, req)
+		opened <- result{s, err}
+	}()
+	for {
+		select {
+		case r := <-opened:
+			return r.s, r.err
+		case sig := <-signals:
+			if sig != syscall.SIGWINCH {
+				return nil, status(128 + int(sig.(syscall.Signal)))
+			}
+		}
+	}
+}
+
+// errDetached is how the person says that they leave.
+var errDetached = errors.New("detached")
+
+// leave gives the terminal back and says what is to be said.
+func leave(s *client.Session, t *terminal, req wire.OpenRequest, err error) error {
+	t.restore()
+	var st status
+	switch {
+	case errors.Is(err, errDetached):
+		if err := s.Detach(); err != nil {
+			return client.ErrLost
+		}
+		fmt.Fprintf(os.Stderr, "aaau: detached; back with: aaau -n %s\n", s.ID)
+		return nil
+	case errors.Is(err, syscall.EPIPE):
+		err = status(128 + int(syscall.SIGPIPE))
+	case !errors.As(err, &st) || st < 128:
+		return err
+	}
+	// Whoever reads our output, or sent us away, has gone. A person's session
+	// waits for them; one that was part of a pipe has nobody to wait for.
+	if req.Attach == "" && !t.isTTY() {
+		if err := s.Kill(); err != nil {
+			return client.ErrLost
+		}
+		_, _ = s.Copy(io.Discard, func(string) {}) // its end; how it came is ours
+	}
+	return err
+}
+
+// output copies until the session's end; the error is the status to exit with,
+// or nil for 0.
+func output(s *client.Session) error {
+	ended, err := s.Copy(os.Stdout, func(line string) { fmt.Fprintf(os.Stderr, "\r\naaau: %s\r\n", line) })
+	switch {
+	case err != nil:
+		return err
+	case ended.Unknown:
+		return errors.New("the session has ended, and its exit status is lost")
+	case ended.Signal != 0:
+		return status(128 + ended.Signal)
+	case ended.Code != 0:
+		return status(ended.Code)
+	}
+	return nil
+}
+
+// input copies what is typed. The end of an input that is no terminal is passed
+// on as a terminal has it: ^D.
+func input(s *client.Session, t *terminal, readOnly bool) error {
+	buf := make([]byte, 32<<10)
+	keys := detachKeys{}
+	for {
+		n, err := os.Stdin.Read(buf)
+		typed := buf[:n]
+		detach := false
+		if t.isTTY() {
+			typed, detach = keys.cut(typed)
+		}
+		if len(typed) > 0 && !readOnly {
+			if _, err := s.Write(typed); err != nil {
+				return nil // the other direction knows why
+			}
+		}
+		switch {
+		case detach:
+			return errDetached
+		case err == nil:
+		case t.isTTY():
+			return errDetached // its terminal is gone
+		case readOnly:
+			return nil
+		default:
+			_, _ = s.Write([]byte{4}) // VEOF; a failure is the other direction's to tell
+			return nil
+		}
+	}
+}
+
+func lang() string {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if v := os.Getenv(name); v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// size is that of the terminal on any of our standard streams.
+func size() wire.Size {
+	for _, f := range []*os.File{os.Stdin, os.Stdout, os.Stderr} {
+		if ws, err := pty.GetsizeFull(f); err == nil && ws.Rows > 0 && ws.Cols > 0 {
+			return wire.Size{Rows: ws.Rows, Cols: ws.Cols}
+		}
+	}
+	return wire.Size{Rows: 24, Cols: 80}
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// terminal is the person's, if they have one: raw while they are in a session,
+// and always given back as it was found.
+type terminal struct {
+	f     *os.File
+	mu    sync.Mutex // guards saved
+	saved *term.State
+}
+
+func newTerminal(f *os.File) *terminal { return &terminal{f: f} }
+
+func isTTY(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
+func (t *terminal) isTTY() bool { return isTTY(t.f) }
+
+// raw makes the terminal raw; nothing if there is none.
+func (t *terminal) raw() (err error) {
+	if !t.isTTY() {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.saved, err = term.MakeRaw(int(t.f.Fd()))
+	return err
+}
+
+// restore undoes raw, once.
+func (t *terminal) restore() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.saved != nil {
+		_ = term.Restore(int(t.f.Fd()), t.saved) // it fails if the terminal is gone
+		t.saved = nil
+	}
+}
+
+// guard runs a goroutine's function; if it panics, the terminal is given back
+// before the program dies of it.
+func (t *terminal) guard(f func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			t.restore()
+			panic(r)
+		}
+	}()
+	f()
+}
+
+// How to detach: the key this many times within this time, as with machinectl(1).
+const (
+	detachKey   = 0x1d // ^]
+	detachCount = 3
+	detachTime  = time.Second
+)
+
+// detachKeys watches what is typed for the way out.
+type detachKeys struct {
+	first time.Time
+	count int
+}
+
+// cut looks through what was typed just now. When it completes the way out, only
+// what stands before its last key is returned, and true.
+func (d *detachKeys) cut(typed []byte) ([]byte, bool) {
+	now := time.Now()
+	for i, b := range typed {
+		switch {
+		case b != detachKey:
+			d.count = 0
+			continue
+		case d.count == 0 || now.Sub(d.first) > detachTime:
+			d.first, d.count = now, 1
+		default:
+			d.count++
+		}
+		if d.count == detachCount {
+			return typed[:i], true
+		}
+	}
+	return typed, false
+}

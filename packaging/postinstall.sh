@@ -1,0 +1,22 @@
+#!/bin/sh
+# dpkg calls this with "configure [OLD VERSION]", rpm with the number of versions now installed.
+set -e
+
+case "$1" in
+configure) upgrade=$2 ;;
+1) upgrade= ;;
+[2-9]*) upgrade=yes ;;
+*) exit 0 ;;
+esac
+
+systemd-sysusers aaau.conf
+# What it cannot make here (in a chroot, say) is made at the next boot.
+systemd-tmpfiles --create aaau.conf || true
+
+# In a chroot or an image no systemd runs, and there is nothing to tell it.
+[ -d /run/systemd/system ] || exit 0
+systemctl daemon-reload || true
+# Sessions live through this: their terminals are in systemd's file descriptor store.
+if [ -n "$upgrade" ]; then
+	systemctl try-restart aaau-launcher.service aaau.service || true
+fi

@@ -1,0 +1,20 @@
+#!/bin/sh
+# dpkg calls this with "remove" (or "upgrade NEW"), rpm with the number of versions that stay.
+set -e
+
+case "$1" in
+remove | 0) ;;
+*) exit 0 ;;
+esac
+
+if [ ! -d /run/systemd/system ]; then
+	systemctl --quiet disable aaau.socket aaau-launcher.socket || true
+	exit 0
+fi
+
+# First nobody new gets in; then agents end while the bridge can still record it.
+systemctl --quiet disable --now aaau.socket aaau-launcher.socket || true
+systemctl stop aaau.slice || true
+# A frozen scope may have refused to stop.
+systemctl kill --signal=KILL 'aaau-*.scope' 2>/dev/null || true
+systemctl stop aaau.service aaau-launcher.service || true

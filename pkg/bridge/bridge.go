@@ -1,0 +1,185 @@
+// Package bridge is between the people and the sessions: it listens, decides who
+// may come in, asks the launcher for sessions, and carries bytes.
+//
+// It parses everything that people and agents send, and for that reason can do
+// nothing else: it has no privileges, and the launcher does not believe it.
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"os/user"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/AgentaaU/AaaU/pkg/auth"
+	"github.com/AgentaaU/AaaU/pkg/config"
+	"github.com/AgentaaU/AaaU/pkg/session"
+)
+
+// maxClients is how many connections are held at a time, in all sessions.
+const maxClients = 8192
+
+// Bridge serves one or more listening sockets. Set the exported fields, then
+// call Serve.
+type Bridge struct {
+	Policy         auth.Policy
+	MaxSessions    int
+	MaxPerUser     int
+	AgentUser      string // instead of the profiles' own; empty: theirs
+	LauncherSocket string
+	Log            *log.Logger
+
+	mu       sync.Mutex // guards the tables, never held across I/O
+	sessions map[string]*session.Session
+	perUser  map[uint32]int // sessions, those being started included
+	total    int
+	clients  map[*client]struct{}
+
+	running sync.WaitGroup // clients and sessions
+}
+
+// FromConfig makes a Bridge as the configuration has it.
+func FromConfig(dirs config.Dirs, cfg config.Config) (*Bridge, error) {
+	policy, err := dirs.Policy(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &Bridge{Policy: policy, MaxSessions: cfg.MaxSessions, MaxPerUser: cfg.MaxSessionsPerUser}, nil
+}
+
+// Serve accepts clients until ctx ends, and then ends every session. It closes
+// the listeners.
+func (b *Bridge) Serve(ctx context.Context, listeners ...*net.UnixListener) error {
+	b.sessions = map[string]*session.Session{}
+	b.perUser = map[uint32]int{}
+	b.clients = map[*client]struct{}{}
+
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var accepting sync.WaitGroup
+	for _, ln := range listeners {
+		defer context.AfterFunc(ctx, func() { ln.Close() })()
+		accepting.Go(func() { stop(b.accept(ctx, ln)) })
+	}
+	accepting.Wait()
+
+	b.mu.Lock()
+	for _, s := range b.sessions {
+		s.Abandon()
+	}
+	for c := range b.clients {
+		c.conn.Close()
+	}
+	b.mu.Unlock()
+	b.running.Wait()
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+func (b *Bridge) accept(ctx context.Context, ln *net.UnixListener) error {
+	for {
+		conn, err := ln.AcceptUnix()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ENOMEM), errors.Is(err, syscall.ENOBUFS):
+			// Those who are in go on; those who wait, wait.
+			b.Log.Printf("accepting: %v", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(100 * time.Millisecond):
+			}
+			continue
+		case err != nil:
+			return fmt.Errorf("accepting: %w", err)
+		}
+		c := &client{b: b, conn: conn}
+		b.mu.Lock()
+		full := len(b.clients) >= maxClients || ctx.Err() != nil
+		if !full {
+			b.clients[c] = struct{}{}
+			b.running.Add(1)
+		}
+		b.mu.Unlock()
+		if full {
+			conn.Close()
+			continue
+		}
+		go func() {
+			defer b.running.Done()
+			defer func() {
+				conn.Close()
+				b.mu.Lock()
+				delete(b.clients, c)
+				b.mu.Unlock()
+			}()
+			c.serve(ctx)
+		}()
+	}
+}
+
+// reserve takes a place for a new session of uid, or refuses it.
+func (b *Bridge) reserve(uid uint32) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.total >= b.MaxSessions:
+		return refusal("too-many-sessions", "there are %d sessions, as many as this machine allows (max-sessions= in aaau.conf)", b.total)
+	case b.perUser[uid] >= b.MaxPerUser:
+		return refusal("too-many-sessions", "you have %d sessions, as many as you are allowed (max-sessions-per-user= in aaau.conf)", b.perUser[uid])
+	}
+	b.total++
+	b.perUser[uid]++
+	return nil
+}
+
+func (b *Bridge) release(uid uint32) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.total--
+	if b.perUser[uid]--; b.perUser[uid] == 0 {
+		delete(b.perUser, uid)
+	}
+}
+
+// enter puts a session into the table for as long as it lives.
+func (b *Bridge) enter(s *session.Session) {
+	b.mu.Lock()
+	b.sessions[s.ID] = s
+	b.running.Add(1)
+	b.mu.Unlock()
+	go func() {
+		defer b.running.Done()
+		<-s.Ended()
+		b.mu.Lock()
+		delete(b.sessions, s.ID)
+		b.mu.Unlock()
+		b.release(s.Owner.UID)
+		b.Log.Printf("session %s ended: %s after %s, %d bytes of output",
+			s.ID, s.Exit(), time.Since(s.Began).Round(time.Millisecond), s.Bytes())
+	}()
+}
+
+// find returns a session by its id, or nil.
+func (b *Bridge) find(id string) *session.Session {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.sessions[id]
+}
+
+// person names a uid for the journal: by name where there is one.
+func person(uid uint32) string {
+	id := strconv.FormatUint(uint64(uid), 10)
+	if u, err := user.LookupId(id); err == nil {
+		return u.Username + " (uid " + id + ")"
+	}
+	return "uid " + id
+}

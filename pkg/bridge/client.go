@@ -1,0 +1,198 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/AgentaaU/AaaU/pkg/auth"
+	"github.com/AgentaaU/AaaU/pkg/config"
+	"github.com/AgentaaU/AaaU/pkg/peer"
+	"github.com/AgentaaU/AaaU/pkg/privsep"
+	"github.com/AgentaaU/AaaU/pkg/session"
+	"github.com/AgentaaU/AaaU/pkg/tape"
+	"github.com/AgentaaU/AaaU/pkg/wire"
+)
+
+// handshake is how long a client may take until its first request is there.
+const handshake = 10 * time.Second
+
+// client is one connection. serve runs on a goroutine of its own; within a
+// session a second one, the sender, writes.
+type client struct {
+	b    *Bridge
+	conn *net.UnixConn
+	who  peer.Peer
+	role auth.Role
+}
+
+// serve does all for one client. The caller closes the connection.
+func (c *client) serve(ctx context.Context) {
+	in := wire.NewReader(c.conn)
+	s, cursor, err := c.open(ctx, in)
+	if err != nil {
+		c.refuse(err)
+		return
+	}
+	defer cursor.Close()
+
+	out := newSender(c.conn, cursor, s)
+	go out.run(append(wire.Hello(), wire.Frame(wire.Opened, wire.OpenReply{
+		ID: s.ID, User: s.User, Role: c.role.String(), Offset: cursor.Pos(),
+	})...))
+	c.b.Log.Printf("session %s: %s attached as %s", s.ID, person(c.who.UID), c.role)
+	err = c.receive(ctx, in, s, out)
+	c.conn.Close() // ends the sender, if it has not ended by itself
+	<-out.done
+	select {
+	case <-s.Ended():
+	default:
+		c.b.Log.Printf("session %s: %s detached%s", s.ID, person(c.who.UID), because(err))
+	}
+}
+
+func because(err error) string {
+	if err == nil || errors.Is(err, io.EOF) {
+		return ""
+	}
+	return fmt.Sprintf(": %v", err)
+}
+
+// open hears the client's hello and first request, and finds or starts what it
+// asks for. The cursor is the caller's to close.
+func (c *client) open(ctx context.Context, in *wire.Reader) (*session.Session, *tape.Cursor, error) {
+	c.conn.SetDeadline(time.Now().Add(handshake))
+	raw, err := c.conn.SyscallConn()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err2 := raw.Control(func(fd uintptr) { c.who, err = peer.Of(int(fd)) }); err2 != nil || err != nil {
+		return nil, nil, errors.Join(err, err2)
+	}
+	if c.role, err = c.b.Policy.Role(c.who); err != nil {
+		return nil, nil, err
+	}
+	if err := in.Hello(); err != nil {
+		return nil, nil, err
+	}
+	t, payload, err := in.Next()
+	if err != nil {
+		return nil, nil, err
+	}
+	var req wire.OpenRequest
+	if t != wire.Open {
+		return nil, nil, fmt.Errorf("%w: the first frame is of type %#x, not Open", wire.ErrProtocol, byte(t))
+	}
+	if err := wire.Decode(payload, &req); err != nil {
+		return nil, nil, err
+	}
+	if req.Profile == "" {
+		req.Profile = config.DefaultProfile
+	}
+	c.conn.SetDeadline(time.Time{})
+
+	var s *session.Session
+	if req.Attach != "" {
+		if s = c.b.find(req.Attach); s == nil {
+			return nil, nil, refusal("no-session", "no session %.40q", req.Attach)
+		}
+	} else if s, err = c.b.launch(ctx, c.conn, c.who, req); err != nil {
+		return nil, nil, err
+	}
+	if req.ReadOnly {
+		c.role = auth.ReadOnly
+	}
+	if req.Attach != "" && c.role >= auth.Interactive && req.Rows > 0 && req.Cols > 0 {
+		if err := s.Resize(req.Rows, req.Cols); err != nil {
+			return nil, nil, err
+		}
+	}
+	cur, err := s.Read(0)
+	if err != nil {
+		return nil, nil, refusal("no-session", "session %s has ended", s.ID)
+	}
+	return s, cur, nil
+}
+
+// refuse journals why a client is turned away, and tells it.
+func (c *client) refuse(err error) {
+	if errors.Is(err, io.EOF) {
+		return // it connected and went: nothing was asked, nothing refused
+	}
+	note := &wire.ErrorNote{Code: "failed", Message: err.Error()}
+	var (
+		denied *auth.Denied
+		shown  *wire.ErrorNote
+		theirs *privsep.Error
+	)
+	switch {
+	case errors.As(err, &denied):
+		note.Code = "denied"
+	case errors.As(err, &shown):
+		note = shown
+	case errors.As(err, &theirs):
+		note = &wire.ErrorNote{Code: theirs.Code, Message: theirs.Message}
+	case errors.Is(err, wire.ErrProtocol):
+		note.Code = "protocol"
+	}
+	c.b.Log.Printf("refused %s, pid %d: %.300q", person(c.who.UID), c.who.PID, note.Message)
+	c.conn.SetDeadline(time.Now().Add(handshake))
+	if _, err := c.conn.Write(append(wire.Hello(), wire.Frame(wire.Error, note)...)); err != nil {
+		return // it went: there is nobody to tell
+	}
+	// What it has sent meanwhile would make the kernel drop our answer with the
+	// connection (unix(7), ECONNRESET): let it read and go first.
+	c.conn.CloseWrite()
+	io.Copy(io.Discard, c.conn)
+}
+
+// receive takes the client's frames until it leaves. Nil: it said so.
+func (c *client) receive(ctx context.Context, in *wire.Reader, s *session.Session, out *sender) error {
+	for {
+		t, payload, err := in.Next()
+		if err != nil {
+			return err
+		}
+		switch t {
+		case wire.Input:
+			if c.role < auth.Interactive {
+				out.send(refused("typing"))
+			} else if err := s.Write(payload); err != nil {
+				continue // it has ended, and the client is about to hear of it
+			}
+		case wire.Resize:
+			var size wire.Size
+			if err := wire.Decode(payload, &size); err != nil {
+				return err
+			}
+			if c.role >= auth.Interactive && size.Rows > 0 && size.Cols > 0 {
+				if err := s.Resize(size.Rows, size.Cols); err != nil {
+					return fmt.Errorf("resizing: %w", err)
+				}
+			}
+		case wire.Kill:
+			if c.role < auth.Admin && (c.role < auth.Interactive || c.who.UID != s.Owner.UID) {
+				out.send(refused("killing another's session"))
+				continue
+			}
+			c.b.Log.Printf("session %s: %s kills it", s.ID, person(c.who.UID))
+			if err := c.b.kill(ctx, s); err != nil {
+				return fmt.Errorf("killing: %w", err)
+			}
+		case wire.Detach:
+			return nil
+		default:
+			if t&wire.Optional == 0 {
+				return fmt.Errorf("%w: unknown frame of type %#x", wire.ErrProtocol, byte(t))
+			}
+		}
+	}
+}
+
+// refused tells a client that one request was not for its role.
+func refused(what string) []byte {
+	return wire.Frame(wire.Refused, wire.ErrorNote{Code: "denied", Message: what + " is not allowed to you here"})
+}

@@ -1,0 +1,120 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/AgentaaU/AaaU/pkg/peer"
+	"github.com/AgentaaU/AaaU/pkg/privsep"
+	"github.com/AgentaaU/AaaU/pkg/session"
+	"github.com/AgentaaU/AaaU/pkg/wire"
+)
+
+// launchTimeout bounds all that the launcher does for one request.
+const launchTimeout = 30 * time.Second
+
+// launch asks the launcher for a session for the person at the other end of
+// conn, and returns when its program runs.
+func (b *Bridge) launch(ctx context.Context, conn *net.UnixConn, owner peer.Peer, req wire.OpenRequest) (*session.Session, error) {
+	if err := b.reserve(owner.UID); err != nil {
+		return nil, err
+	}
+	entered := false
+	defer func() {
+		if !entered {
+			b.release(owner.UID)
+		}
+	}()
+
+	l, err := b.dialLauncher(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	err2 := raw.Control(func(fd uintptr) {
+		err = privsep.Send(l, privsep.Request{Start: &privsep.Start{
+			Profile: req.Profile, User: b.AgentUser, Argv: req.Argv,
+			Rows: req.Rows, Cols: req.Cols, Term: req.Term, Lang: req.Lang,
+		}}, int(fd))
+	})
+	if err := errors.Join(err, err2); err != nil {
+		if errors.Is(err, privsep.ErrMalformed) {
+			return nil, refusal("malformed", "the program and its arguments are too long: %v", err)
+		}
+		return nil, fmt.Errorf("asking the launcher: %w", err)
+	}
+	var reply privsep.Reply
+	fds, err := privsep.Receive(l, &reply, privsep.SessionFDs)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("hearing the launcher: %w", err)
+	case reply.Error != nil:
+		privsep.Close(fds...)
+		return nil, reply.Error
+	case reply.Session == nil || len(fds) != privsep.SessionFDs:
+		privsep.Close(fds...)
+		return nil, errors.New("hearing the launcher: not a session")
+	}
+	s, err := session.New(session.Info{
+		Session: *reply.Session, Profile: req.Profile, Owner: owner, Began: time.Now(),
+	}, fds)
+	if err != nil {
+		return nil, err
+	}
+	b.enter(s)
+	entered = true
+	if err := privsep.Send(l, privsep.Go{Go: true}); err != nil {
+		s.Abandon()
+		return nil, fmt.Errorf("releasing the session: %w", err)
+	}
+	timer := time.AfterFunc(launchTimeout, s.Abandon)
+	defer timer.Stop()
+	if err := s.Started(); err != nil {
+		return nil, err
+	}
+	b.Log.Printf("session %s started: %s runs %.200q as %s in %s", s.ID, person(owner.UID), s.Argv, s.User, s.Scope)
+	return s, nil
+}
+
+// kill asks the launcher to end everything in a session's scope.
+func (b *Bridge) kill(ctx context.Context, s *session.Session) error {
+	l, err := b.dialLauncher(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	if err := privsep.Send(l, privsep.Request{Kill: &privsep.Kill{Scope: s.Scope}}); err != nil {
+		return fmt.Errorf("asking the launcher: %w", err)
+	}
+	var reply privsep.Reply
+	if _, err := privsep.Receive(l, &reply, 0); err != nil {
+		return fmt.Errorf("hearing the launcher: %w", err)
+	}
+	if reply.Error != nil {
+		return reply.Error
+	}
+	return nil
+}
+
+func (b *Bridge) dialLauncher(ctx context.Context) (*net.UnixConn, error) {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "unixpacket", b.LauncherSocket)
+	if err != nil {
+		b.Log.Printf("the launcher cannot be reached: %v", err)
+		return nil, refusal("launcher-down", "the launcher is not running: sudo systemctl enable --now aaau.socket starts its socket too")
+	}
+	c.SetDeadline(time.Now().Add(launchTimeout))
+	return c.(*net.UnixConn), nil
+}
+
+// refusal is an error whose words are for the client.
+func refusal(code, format string, args ...any) error {
+	return &wire.ErrorNote{Code: code, Message: fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,189 @@
+// Package client is the client's side of AaaU: it knows the wire protocol, and
+// nothing of terminals or of the daemon's side.
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"os/user"
+	"strconv"
+	"sync"
+	"syscall"
+
+	"github.com/AgentaaU/AaaU/pkg/wire"
+)
+
+// ErrLost is returned when the connection ended before the session did.
+var ErrLost = errors.New("lost the bridge: the session's end is unknown (see journalctl -u aaau)")
+
+// Session is a session that this client is in.
+type Session struct {
+	wire.OpenReply
+	conn net.Conn
+	in   *wire.Reader
+	mu   sync.Mutex // guards writing whole frames to conn
+}
+
+// Open starts the session that req asks for, or joins it. Errors are one line
+// that says what to do; a refusal is a *wire.ErrorNote. Close ends the
+// connection, and leaves the session as it is.
+func Open(ctx context.Context, socket string, req wire.OpenRequest) (*Session, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "unix", socket)
+	if err != nil {
+		return nil, explain(socket, err)
+	}
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	s := &Session{conn: conn, in: wire.NewReader(conn)}
+	if err := s.open(req); err != nil {
+		conn.Close()
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Session) open(req wire.OpenRequest) error {
+	if len(req.Argv) > 0 && argvLen(req.Argv) > wire.MaxPayload/2 {
+		return fmt.Errorf("the program and its arguments are longer than %d bytes", wire.MaxPayload/2)
+	}
+	// Together, to save a round trip. A refusal may overtake them.
+	_, writeErr := s.conn.Write(append(wire.Hello(), wire.Frame(wire.Open, req)...))
+	if err := s.in.Hello(); err != nil {
+		return errors.Join(err, writeErr)
+	}
+	t, payload, err := s.in.Next()
+	if err != nil {
+		return fmt.Errorf("the bridge ended the connection: %w", errors.Join(err, writeErr))
+	}
+	switch t {
+	case wire.Opened:
+		return wire.Decode(payload, &s.OpenReply)
+	case wire.Error:
+		return errorNote(payload)
+	default:
+		return fmt.Errorf("%w: frame of type %#x instead of an answer", wire.ErrProtocol, byte(t))
+	}
+}
+
+func argvLen(argv []string) (n int) {
+	for _, a := range argv {
+		n += len(a) + 3
+	}
+	return n
+}
+
+func errorNote(payload []byte) error {
+	var note wire.ErrorNote
+	if err := wire.Decode(payload, &note); err != nil {
+		return err
+	}
+	return &note
+}
+
+// Copy writes the session's output to w until the session ends, and says how it
+// did. What the bridge says beside it goes to notice, a line at a time.
+func (s *Session) Copy(w io.Writer, notice func(string)) (wire.EndedNote, error) {
+	var ended wire.EndedNote
+	for {
+		t, payload, err := s.in.Next()
+		if err != nil {
+			if errors.Is(err, wire.ErrProtocol) {
+				return ended, err
+			}
+			return ended, ErrLost
+		}
+		switch t {
+		case wire.Output:
+			_, data, err := wire.ParseOutput(payload)
+			if err != nil {
+				return ended, err
+			}
+			if _, err := w.Write(data); err != nil {
+				return ended, fmt.Errorf("writing the session's output: %w", err)
+			}
+		case wire.Ended:
+			return ended, wire.Decode(payload, &ended)
+		case wire.Error:
+			return ended, errorNote(payload)
+		case wire.Refused:
+			notice(errorNote(payload).Error())
+		case wire.Lost:
+			var lost wire.LostNote
+			if err := wire.Decode(payload, &lost); err != nil {
+				return ended, err
+			}
+			notice(fmt.Sprintf("%d bytes of output were too fast for this client", lost.To-lost.From))
+		default:
+			if t&wire.Optional == 0 {
+				return ended, fmt.Errorf("%w: unknown frame of type %#x", wire.ErrProtocol, byte(t))
+			}
+		}
+	}
+}
+
+// Write types p into the session.
+func (s *Session) Write(p []byte) (int, error) {
+	n := 0
+	for len(p) > 0 {
+		part := p[:min(len(p), wire.MaxPayload)]
+		if err := s.frame(wire.Input, part); err != nil {
+			return n, err
+		}
+		n, p = n+len(part), p[len(part):]
+	}
+	return n, nil
+}
+
+// Resize tells the session the size of this client's terminal.
+func (s *Session) Resize(rows, cols uint16) error {
+	return s.frame(wire.Resize, wire.Size{Rows: rows, Cols: cols})
+}
+
+// Kill ends the session by force, with every process in it.
+func (s *Session) Kill() error { return s.frame(wire.Kill, struct{}{}) }
+
+// Detach takes leave.
+func (s *Session) Detach() error { return s.frame(wire.Detach, struct{}{}) }
+
+// Close ends the connection.
+func (s *Session) Close() error { return s.conn.Close() }
+
+func (s *Session) frame(t wire.Type, v any) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, err := s.conn.Write(wire.Frame(t, v))
+	return err
+}
+
+// explain says why a socket cannot be connected to, and what to do.
+func explain(socket string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("no socket %s: is aaau.socket enabled? sudo systemctl enable --now aaau.socket", socket)
+	case errors.Is(err, fs.ErrPermission):
+		group := "aaau"
+		if fi, err := os.Stat(socket); err == nil {
+			gid := strconv.FormatUint(uint64(fi.Sys().(*syscall.Stat_t).Gid), 10)
+			if g, err := user.LookupGroupId(gid); err == nil {
+				group = g.Name
+			}
+		}
+		name := "USER"
+		if u, err := user.Current(); err == nil {
+			name = u.Username
+		}
+		return fmt.Errorf("you may not use %s: sudo usermod -aG %s %s, then newgrp %s (works at once)", socket, group, name, group)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("nobody listens at %s: sudo systemctl restart aaau.socket", socket)
+	default:
+		return fmt.Errorf("connecting to %s: %w", socket, err)
+	}
+}

@@ -1,0 +1,262 @@
+// Package config reads AaaU's configuration: aaau.conf and the profiles.
+//
+// What can be said in a unit file is said there (limits, for one); these files
+// hold the rest. Each setting is one line, `key=value`; `#` starts a comment
+// line. The vendor's directory is read first; the administrator's, file by
+// file, overrides it:
+//
+//	/usr/lib/aaau/profiles.d/NAME.conf     /etc/aaau/profiles.d/NAME.conf    same name: the latter alone
+//	                                       /etc/aaau/aaau.conf
+//	                                       /etc/aaau/aaau.conf.d/*.conf      in order of name, the last word wins
+//
+// The launcher decides from these files as root, so every one of them, and its
+// directory, must be root's and writable by nobody else; anything else is an
+// error, never a fall-back.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sort"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/kballard/go-shellquote"
+)
+
+// Dirs are the two places, and who must own what is in them.
+type Dirs struct {
+	Vendor, Admin string
+	Owner         uint32
+}
+
+// System is where an installed AaaU has its configuration.
+var System = Dirs{Vendor: "/usr/lib/aaau", Admin: "/etc/aaau", Owner: 0}
+
+// Config is aaau.conf.
+type Config struct {
+	Group              string   // group=: who may connect
+	BridgeUser         string   // bridge-user=: whom the launcher obeys
+	AgentUsers         []string // agent-users=: whom sessions may run as; the first by default
+	Shell              string   // shell=: an agent's SHELL and default program
+	MaxSessions        int      // max-sessions=: in total
+	MaxSessionsPerUser int      // max-sessions-per-user=
+}
+
+// Profile is one way to run an agent.
+type Profile struct {
+	Name        string
+	Description string   // description=
+	Program     []string // program=: split as a shell splits; empty: the shell
+	User        string   // user=: an agent user; empty: the first one
+	AnyProgram  bool     // any-program=: whether the client may name another
+}
+
+// DefaultProfile is the profile of a session that names none.
+const DefaultProfile = "shell"
+
+// ProfileName is what a profile may be called: it becomes part of the names of
+// units, where a dash would nest slices.
+var ProfileName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,23}$`)
+
+// ErrNoProfile is returned for a profile that is in neither directory.
+var ErrNoProfile = errors.New("no such profile")
+
+// Defaults is the configuration where no file says otherwise.
+func Defaults() Config {
+	return Config{
+		Group:              "aaau",
+		BridgeUser:         "aaau-bridge",
+		AgentUsers:         []string{"agent"},
+		Shell:              "/bin/bash",
+		MaxSessions:        1000,
+		MaxSessionsPerUser: 100,
+	}
+}
+
+// Load reads aaau.conf and its drop-ins.
+func (d Dirs) Load() (Config, error) {
+	c := Defaults()
+	files := []string{filepath.Join(d.Admin, "aaau.conf")}
+	dropins, err := d.list(filepath.Join(d.Admin, "aaau.conf.d"))
+	if err != nil {
+		return Config{}, err
+	}
+	for _, f := range append(files, dropins...) {
+		err := d.parse(f, func(key, value string) (err error) {
+			switch key {
+			case "group":
+				c.Group, err = word(value)
+			case "bridge-user":
+				c.BridgeUser, err = word(value)
+			case "agent-users":
+				if c.AgentUsers = strings.Fields(value); len(c.AgentUsers) == 0 {
+					err = errors.New("names nobody")
+				}
+			case "shell":
+				if c.Shell = value; !filepath.IsAbs(value) {
+					err = errors.New("not an absolute path")
+				}
+			case "max-sessions":
+				c.MaxSessions, err = count(value)
+			case "max-sessions-per-user":
+				c.MaxSessionsPerUser, err = count(value)
+			default:
+				err = errors.New("unknown key")
+			}
+			return err
+		})
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return Config{}, err
+		}
+	}
+	return c, nil
+}
+
+// Profile reads one profile; ErrNoProfile if there is none of that name.
+func (d Dirs) Profile(name string) (Profile, error) {
+	if !ProfileName.MatchString(name) {
+		return Profile{}, fmt.Errorf("%q: %w", name, ErrNoProfile)
+	}
+	for _, dir := range []string{d.Admin, d.Vendor} {
+		p := Profile{Name: name}
+		err := d.parse(filepath.Join(dir, "profiles.d", name+".conf"), func(key, value string) (err error) {
+			switch key {
+			case "description":
+				p.Description = value
+			case "program":
+				p.Program, err = shellquote.Split(value)
+			case "user":
+				p.User, err = word(value)
+			case "any-program":
+				p.AnyProgram, err = yesNo(value)
+			default:
+				err = errors.New("unknown key")
+			}
+			return err
+		})
+		if !errors.Is(err, fs.ErrNotExist) {
+			return p, err
+		}
+	}
+	return Profile{}, fmt.Errorf("%q: %w", name, ErrNoProfile)
+}
+
+// Profiles lists the names of all profiles, sorted.
+func (d Dirs) Profiles() ([]string, error) {
+	seen := map[string]bool{}
+	for _, dir := range []string{d.Admin, d.Vendor} {
+		files, err := d.list(filepath.Join(dir, "profiles.d"))
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range files {
+			if name := strings.TrimSuffix(filepath.Base(f), ".conf"); ProfileName.MatchString(name) {
+				seen[name] = true
+			}
+		}
+	}
+	names := make([]string, 0, len(seen))
+	for n := range seen {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	return names, nil
+}
+
+// list returns the *.conf files of a directory, sorted; none if it is missing.
+func (d Dirs) list(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".conf") && !strings.HasPrefix(e.Name(), ".") {
+			files = append(files, filepath.Join(dir, e.Name()))
+		}
+	}
+	return files, nil
+}
+
+// maxFile bounds a configuration file, in bytes.
+const maxFile = 64 << 10
+
+// parse hands each setting of a file to set, and puts file and line on what set
+// complains about.
+func (d Dirs) parse(name string, set func(key, value string) error) error {
+	if err := d.owned(filepath.Dir(name)); err != nil {
+		return err
+	}
+	if err := d.owned(name); err != nil {
+		return err
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	if len(text) > maxFile {
+		return fmt.Errorf("%s: larger than %d bytes", name, maxFile)
+	}
+	for i, line := range strings.Split(string(text), "\n") {
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		key, value, ok := strings.Cut(line, "=")
+		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
+		if !ok {
+			return fmt.Errorf("%s:%d: not of the form key=value", name, i+1)
+		}
+		if err := set(key, value); err != nil {
+			return fmt.Errorf("%s:%d: %s: %w", name, i+1, key, err)
+		}
+	}
+	return nil
+}
+
+// owned refuses what somebody other than the owner could have written.
+func (d Dirs) owned(name string) error {
+	fi, err := os.Stat(name)
+	if err != nil {
+		return err
+	}
+	if st := fi.Sys().(*syscall.Stat_t); st.Uid != d.Owner || st.Mode&0o022 != 0 {
+		return fmt.Errorf("%s: owned by uid %d with mode %04o: must be owned by uid %d and writable by no one else",
+			name, st.Uid, st.Mode&0o7777, d.Owner)
+	}
+	return nil
+}
+
+func word(s string) (string, error) {
+	if f := strings.Fields(s); len(f) != 1 {
+		return "", errors.New("must be one word")
+	}
+	return s, nil
+}
+
+func count(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 || n > 100000 {
+		return 0, fmt.Errorf("%q is not a number from 1 to 100000", s)
+	}
+	return n, nil
+}
+
+func yesNo(s string) (bool, error) {
+	switch s {
+	case "yes", "true", "on", "1":
+		return true, nil
+	case "no", "false", "off", "0":
+		return false, nil
+	}
+	return false, fmt.Errorf("%q is neither yes nor no", s)
+}

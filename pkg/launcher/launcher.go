@@ -1,0 +1,199 @@
+// Package launcher is the root half: it makes sessions, and ends them, for the
+// bridge.
+//
+// It obeys one user, the bridge's, and does not believe it: who asks for a
+// session it learns from the client's own connection, what may be run and as
+// whom from root's own files. It keeps no state between requests, never reads a
+// byte of a terminal, and may be restarted at any time.
+//
+// It must stay small enough to read in one sitting, and must not import what
+// parses people's and agents' bytes (wire, session, bridge), nor the CLI
+// library: a test says so.
+package launcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"os"
+	"os/signal"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"os/user"
+
+	"github.com/AgentaaU/AaaU/pkg/config"
+	"github.com/AgentaaU/AaaU/pkg/peer"
+	"github.com/AgentaaU/AaaU/pkg/privsep"
+	"github.com/AgentaaU/AaaU/pkg/scope"
+)
+
+const (
+	// patience is how long the bridge may take for each of its messages.
+	patience = 10 * time.Second
+	// maxRequests is how many requests are worked on at a time; more wait.
+	maxRequests = 32
+)
+
+// Launcher serves requests from one listening socket.
+type Launcher struct {
+	Dirs   config.Dirs
+	Log    *log.Logger
+	BootID string // makes ids unlike those of the machine's other lives
+}
+
+// Serve answers requests until ctx ends, then waits for those under way. It
+// closes ln.
+func (l *Launcher) Serve(ctx context.Context, ln *net.UnixListener) error {
+	defer context.AfterFunc(ctx, func() { ln.Close() })()
+	reaped := l.reapStages(ctx)
+	var requests sync.WaitGroup
+	defer func() { requests.Wait(); <-reaped }()
+	places := make(chan struct{}, maxRequests)
+	for {
+		c, err := ln.AcceptUnix()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ENOMEM):
+			l.Log.Printf("accepting: %v", err)
+			select { // wait for a request under way to give back what it holds
+			case places <- struct{}{}:
+				<-places
+			case <-time.After(time.Second):
+			}
+			continue
+		case err != nil:
+			return fmt.Errorf("accepting: %w", err)
+		}
+		places <- struct{}{}
+		requests.Go(func() {
+			defer func() { <-places }()
+			defer c.Close()
+			l.serve(ctx, c)
+		})
+	}
+}
+
+// serve answers the one request of a connection.
+func (l *Launcher) serve(ctx context.Context, c *net.UnixConn) {
+	asker, err := l.admit(c)
+	if err != nil {
+		l.refuse(c, asker, nil, privsep.Errorf("refused", "%v", err))
+		return
+	}
+	c.SetDeadline(time.Now().Add(patience))
+	var req privsep.Request
+	fds, err := privsep.Receive(c, &req, 1)
+	if err != nil {
+		l.refuse(c, asker, nil, privsep.Errorf("malformed", "%v", err))
+		return
+	}
+	defer privsep.Close(fds...)
+
+	// The dispatch: what is asked, with how many descriptors.
+	switch {
+	case req.Start != nil && req.Kill == nil && len(fds) == 1:
+		err = l.start(ctx, c, *req.Start, fds[0])
+	case req.Kill != nil && req.Start == nil && len(fds) == 0:
+		err = l.kill(ctx, c, *req.Kill)
+	default:
+		err = privsep.Errorf("malformed", "a request must be one thing, with the descriptors that belong to it")
+	}
+	if err != nil {
+		l.refuse(c, asker, &req, err)
+	}
+}
+
+// admit says who is asking, and whether that is the bridge or root.
+func (l *Launcher) admit(c *net.UnixConn) (peer.Peer, error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return peer.Peer{}, err
+	}
+	var asker peer.Peer
+	if err2 := raw.Control(func(fd uintptr) { asker, err = peer.Of(int(fd)) }); err2 != nil || err != nil {
+		return asker, errors.Join(err2, err)
+	}
+	if asker.UID == 0 {
+		return asker, nil
+	}
+	cfg, err := l.Dirs.Load()
+	if err != nil {
+		return asker, err
+	}
+	bridge, err := user.Lookup(cfg.BridgeUser)
+	if err != nil {
+		return asker, fmt.Errorf("the bridge's user %q does not exist: run aaau-server init", cfg.BridgeUser)
+	}
+	if bridge.Uid != strconv.FormatUint(uint64(asker.UID), 10) {
+		return asker, fmt.Errorf("uid %d is not the bridge", asker.UID)
+	}
+	return asker, nil
+}
+
+// refuse answers with an error, and journals it. A detail that is not for the
+// person who asked goes to the journal alone.
+func (l *Launcher) refuse(c *net.UnixConn, asker peer.Peer, req *privsep.Request, err error) {
+	what := "a request"
+	switch {
+	case req == nil:
+	case req.Start != nil:
+		what = fmt.Sprintf("a session of profile %.40q", req.Start.Profile)
+	case req.Kill != nil:
+		what = fmt.Sprintf("to kill %.80q", req.Kill.Scope)
+	}
+	l.Log.Printf("refused %s, asked by uid %d, pid %d: %v", what, asker.UID, asker.PID, err)
+	var shown *privsep.Error
+	if !errors.As(err, &shown) {
+		shown = privsep.Errorf("launcher-failed", "the launcher could not do it: %v", err)
+	}
+	if err := privsep.Send(c, privsep.Reply{Error: shown}); err != nil {
+		l.Log.Printf("answering: %v", err)
+	}
+}
+
+// kill ends everything in a session's scope. The bridge may always do that:
+// stopping agents is the safe direction.
+func (l *Launcher) kill(ctx context.Context, c *net.UnixConn, k privsep.Kill) error {
+	if !scope.IsName(k.Scope) {
+		return privsep.Errorf("malformed", "not the scope of a session")
+	}
+	if err := scope.Kill(ctx, k.Scope); err != nil {
+		return err
+	}
+	l.Log.Printf("killed %s", k.Scope)
+	return privsep.Send(c, privsep.Reply{})
+}
+
+// reapStages waits for the stages that this launcher started, which report their
+// sessions' ends elsewhere. It returns a channel that closes when it has ended.
+func (l *Launcher) reapStages(ctx context.Context) <-chan struct{} {
+	died, ended := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(died, syscall.SIGCHLD)
+	go func() {
+		defer close(ended)
+		defer signal.Stop(died)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-died:
+			}
+			for {
+				pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil)
+				if err == syscall.EINTR {
+					continue
+				}
+				if pid <= 0 {
+					break
+				}
+			}
+		}
+	}()
+	return ended
+}

@@ -1,0 +1,119 @@
+package launcher
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/AgentaaU/AaaU/pkg/privsep"
+	"github.com/AgentaaU/AaaU/pkg/scope"
+	"github.com/AgentaaU/AaaU/pkg/stage"
+)
+
+// start makes a session for whoever is at the other end of client, hands it to
+// the bridge, and releases it when the bridge says that it holds it. Until then
+// every way out closes the orders pipe, upon which the stage ends.
+func (l *Launcher) start(ctx context.Context, c *net.UnixConn, req privsep.Start, client int) error {
+	plan, err := l.plan(req, client)
+	if err != nil {
+		return err
+	}
+	term, err := openTerminal(plan.orders.UID, plan.orders.GID, req.Rows, req.Cols)
+	if err != nil {
+		return err
+	}
+	defer term.close()
+	st, err := forkStage(term)
+	if err != nil {
+		return err
+	}
+	defer st.close()
+
+	description := fmt.Sprintf("AaaU session %s of uid %d", plan.orders.ID, plan.human.UID)
+	err = scope.Start(ctx, plan.profile, plan.orders.ID, description, st.pid)
+	if errors.Is(err, scope.ErrExists) {
+		return privsep.Errorf("replayed", "this connection has a session already")
+	}
+	if err != nil {
+		return privsep.Errorf("scope-refused", "systemd refused the session's scope: %v", err)
+	}
+
+	err = privsep.Send(c, privsep.Reply{Session: &privsep.Session{
+		ID:    plan.orders.ID,
+		Scope: scope.Name(plan.profile, plan.orders.ID),
+		User:  plan.user,
+		Argv:  plan.orders.Argv,
+		PID:   st.pid,
+	}}, term.master, st.pidfd, st.status)
+	if err != nil {
+		return fmt.Errorf("handing over the session: %w", err)
+	}
+	var released privsep.Go
+	c.SetDeadline(time.Now().Add(patience))
+	if _, err := privsep.Receive(c, &released, 0); err != nil || !released.Go {
+		return fmt.Errorf("the bridge did not release session %s: %v", plan.orders.ID, err)
+	}
+	orders, err := json.Marshal(plan.orders)
+	if err != nil {
+		return err
+	}
+	if _, err := unix.Write(st.orders, orders); err != nil {
+		return fmt.Errorf("releasing session %s: %w", plan.orders.ID, err)
+	}
+	l.Log.Printf("session %s: for uid %d (pid %d) as %s, program %.80q", plan.orders.ID,
+		plan.human.UID, plan.human.PID, plan.user, plan.orders.Argv[0])
+	return nil
+}
+
+// child is a stage that waits for orders: descriptors, all the launcher's to
+// close.
+type child struct {
+	pid    int
+	pidfd  int
+	orders int // write end
+	status int // read end
+}
+
+func (c child) close() { privsep.Close(c.pidfd, c.orders, c.status) }
+
+// forkStage starts this very program again, as PID 1 of new namespaces.
+func forkStage(t terminal) (child, error) {
+	var orders, status [2]int
+	if err := unix.Pipe2(orders[:], unix.O_CLOEXEC); err != nil {
+		return child{}, fmt.Errorf("pipe: %w", err)
+	}
+	defer unix.Close(orders[0])
+	if err := unix.Pipe2(status[:], unix.O_CLOEXEC); err != nil {
+		unix.Close(orders[1])
+		return child{}, fmt.Errorf("pipe: %w", err)
+	}
+	defer unix.Close(status[1])
+	c := child{orders: orders[1], status: status[0]}
+	null, err := unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err == nil {
+		defer unix.Close(null)
+		c.pid, err = syscall.ForkExec("/proc/self/exe", []string{stage.Name}, &syscall.ProcAttr{
+			Dir: "/",
+			Files: []uintptr{ // 0, 1, 2, then privsep.OrdersFD and on
+				uintptr(null), uintptr(null), 2,
+				uintptr(orders[0]), uintptr(status[1]), uintptr(t.slave), uintptr(t.mount),
+			},
+			Sys: &syscall.SysProcAttr{
+				Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWIPC,
+				PidFD:      &c.pidfd,
+			},
+		})
+	}
+	if err != nil {
+		privsep.Close(c.orders, c.status)
+		return child{}, fmt.Errorf("starting the stage: %w", err)
+	}
+	return c, nil
+}

@@ -1,0 +1,245 @@
+// Package session holds one session from the bridge's side: its terminal, its
+// tape, and the word of its stage on how it began and ended.
+//
+// Three goroutines, all started by New and ended by the session's end: one reads
+// the terminal into the tape, one writes input to the terminal, one follows the
+// stage. A session ends when its stage has: then no process of it is left, and
+// no byte of output is still to come.
+package session
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/AgentaaU/AaaU/pkg/peer"
+	"github.com/AgentaaU/AaaU/pkg/privsep"
+	"github.com/AgentaaU/AaaU/pkg/tape"
+)
+
+// tapeSize is how much output a session keeps for those who join late, in bytes.
+const tapeSize = 4 << 20
+
+// Info is what is known of a session from its start.
+type Info struct {
+	privsep.Session
+	Profile string
+	Owner   peer.Peer
+	Began   time.Time
+}
+
+// Exit is how a session ended.
+type Exit struct {
+	Wait    syscall.WaitStatus
+	Unknown bool // the stage ended without a word: never to be taken for success
+}
+
+func (e Exit) String() string {
+	switch {
+	case e.Unknown:
+		return "exit status unknown"
+	case e.Wait.Signaled():
+		return fmt.Sprintf("ended by %s", unix.SignalName(e.Wait.Signal()))
+	default:
+		return fmt.Sprintf("exit status %d", e.Wait.ExitStatus())
+	}
+}
+
+// Session is one session.
+type Session struct {
+	Info
+	tape   *tape.Tape
+	master *os.File
+	pidfd  *os.File
+	status *os.File
+
+	writes  chan write
+	started chan error    // one word: whether the program runs
+	drained chan struct{} // closed when the last byte of output is on the tape
+	ended   chan struct{} // closed when exit is set and all is over
+	exit    Exit
+}
+
+// write is input on its way to the terminal; done takes its result.
+type write struct {
+	data []byte
+	done chan<- error
+}
+
+// New takes a session over from the launcher, with its descriptors in the order
+// of privsep.SessionFDs, which are the session's to close from here on, also
+// when New fails.
+func New(info Info, fds []int) (*Session, error) {
+	for _, fd := range fds {
+		// Before NewFile, which otherwise makes a file whose reads no Close ends.
+		if err := unix.SetNonblock(fd, true); err != nil {
+			privsep.Close(fds...)
+			return nil, fmt.Errorf("preparing the session's descriptors: %w", err)
+		}
+	}
+	t, err := tape.New(tapeSize)
+	if err != nil {
+		privsep.Close(fds...)
+		return nil, err
+	}
+	s := &Session{
+		Info:    info,
+		tape:    t,
+		master:  os.NewFile(uintptr(fds[0]), "terminal"),
+		pidfd:   os.NewFile(uintptr(fds[1]), "pidfd"),
+		status:  os.NewFile(uintptr(fds[2]), "status"),
+		writes:  make(chan write),
+		started: make(chan error, 1),
+		drained: make(chan struct{}),
+		ended:   make(chan struct{}),
+	}
+	go s.readTerminal()
+	go s.writeTerminal()
+	go s.follow()
+	return s, nil
+}
+
+// Started waits until the program runs; else it says why not, as the stage's own
+// *privsep.Error if there is one. To be called once.
+func (s *Session) Started() error { return <-s.started }
+
+// Ended is closed when the session has ended.
+func (s *Session) Ended() <-chan struct{} { return s.ended }
+
+// Exit is how it ended, once Ended is closed.
+func (s *Session) Exit() Exit { return s.exit }
+
+// Read makes a cursor on the session's output; the caller closes it.
+func (s *Session) Read(from int64) (*tape.Cursor, error) { return s.tape.Read(from) }
+
+// Bytes is how much output there was so far.
+func (s *Session) Bytes() int64 { return s.tape.Head() }
+
+// Abandon lets go of the session, upon which its stage ends it. The end is still
+// to be waited for.
+func (s *Session) Abandon() { s.status.Close() }
+
+// Resize sets the terminal's size. The kernel tells the program (SIGWINCH) if it
+// is another one.
+func (s *Session) Resize(rows, cols uint16) error {
+	raw, err := s.master.SyscallConn()
+	if err != nil {
+		return err
+	}
+	err2 := raw.Control(func(fd uintptr) {
+		err = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: cols})
+	})
+	return errors.Join(err, err2)
+}
+
+// ErrEnded is for input that comes too late.
+var ErrEnded = errors.New("the session has ended")
+
+// Write types data into the terminal and returns when the terminal has taken it
+// all, which may be never while the program does not read, but for the session's
+// end. What several writers write is never mixed within one Write.
+func (s *Session) Write(data []byte) error {
+	done := make(chan error, 1)
+	select {
+	case s.writes <- write{data, done}:
+		return <-done
+	case <-s.drained:
+		return ErrEnded
+	}
+}
+
+func (s *Session) writeTerminal() {
+	for {
+		select {
+		case w := <-s.writes:
+			_, err := s.master.Write(w.data)
+			if err != nil { // the terminal fails only by ending
+				err = ErrEnded
+			}
+			w.done <- err
+		case <-s.drained:
+			return
+		}
+	}
+}
+
+// readTerminal moves output onto the tape until the stage's end, which is the
+// terminal's: EIO (tty_ioctl(4) has no word on it; see pty(7)).
+func (s *Session) readTerminal() {
+	defer close(s.drained)
+	for {
+		n, err := s.master.Read(s.tape.Space())
+		if n > 0 {
+			s.tape.Advance(n)
+		}
+		if err != nil {
+			break
+		}
+	}
+	s.master.SetWriteDeadline(time.Unix(1, 0)) // input under way has nowhere to go
+}
+
+// maxStatus bounds a line of the stage's, in bytes.
+const maxStatus = 4096
+
+// follow hears the stage out, waits for its end and the output's, and ends the
+// session.
+func (s *Session) follow() {
+	s.exit = Exit{Unknown: true}
+	told := false
+	tell := func(err error) {
+		if !told {
+			s.started <- err
+			told = true
+		}
+	}
+	lines := bufio.NewReaderSize(io.LimitReader(s.status, 4*maxStatus), maxStatus)
+	for {
+		line, err := lines.ReadSlice('\n')
+		if err != nil {
+			break
+		}
+		var st privsep.Status
+		if err := json.Unmarshal(line, &st); err != nil {
+			break
+		}
+		switch {
+		case st.Started != nil:
+			tell(nil)
+		case st.Error != nil:
+			tell(st.Error)
+		case st.Ended != nil:
+			s.exit = Exit{Wait: syscall.WaitStatus(st.Ended.Wait)}
+		}
+	}
+	tell(errors.New("the session's first process ended before it started the program"))
+	s.awaitStage()
+	<-s.drained
+	s.status.Close()
+	s.pidfd.Close()
+	s.master.Close()
+	s.tape.Close()
+	close(s.ended)
+}
+
+// awaitStage waits until the stage is gone; as it is PID 1 of the session's
+// processes, none of them is left then (pid_namespaces(7)).
+func (s *Session) awaitStage() {
+	raw, err := s.pidfd.SyscallConn()
+	if err != nil {
+		return
+	}
+	// A pidfd has nothing to read, but is readable at the end (pidfd_open(2)).
+	raw.Read(func(fd uintptr) bool {
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		n, err := unix.Poll(p, 0)
+		return err == nil && n == 1
+	})
+}

@@ -1,0 +1,64 @@
+package stage
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/AgentaaU/AaaU/pkg/privsep"
+)
+
+// private is what every session has for itself, empty at its start. Memory that
+// it takes counts for the session's scope.
+var private = []struct{ dir, options string }{
+	{"/tmp", "mode=1777"},
+	{"/var/tmp", "mode=1777"},
+	{"/dev/shm", "mode=1777"},
+}
+
+// mounts makes the session's view: the machine's file systems, with its own
+// /proc, terminals and temporary directories. Nothing that is mounted here is
+// seen outside; what the machine mounts or unmounts later is seen here.
+func mounts() error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
+		return fmt.Errorf("separating the mount namespace: %w", err)
+	}
+	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+		return fmt.Errorf("mounting /proc: %w", err)
+	}
+	if err := unix.MoveMount(privsep.DevptsFD, "", unix.AT_FDCWD, "/dev/pts", unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		return fmt.Errorf("mounting /dev/pts: %w", err)
+	}
+	unix.Close(privsep.DevptsFD)
+	for _, p := range private {
+		if err := unix.Mount("tmpfs", p.dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, p.options); err != nil {
+			return fmt.Errorf("mounting %s: %w", p.dir, err)
+		}
+	}
+	return nil
+}
+
+// setLoginUID names the human in the kernel's audit trail (pam_loginuid(8)).
+// Anybody may write it while it is unset, so the stage does before the agent
+// can; it stays as it is where the launcher was started from a login, and where
+// the kernel has no audit.
+func setLoginUID(uid uint32) error {
+	const file = "/proc/self/loginuid"
+	const unset = "4294967295"
+	b, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if strings.TrimSpace(string(b)) != unset {
+		return nil
+	}
+	return os.WriteFile(file, []byte(strconv.FormatUint(uint64(uid), 10)), 0)
+}

@@ -1,0 +1,81 @@
+package stage
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/AgentaaU/AaaU/pkg/privsep"
+)
+
+// startProgram starts argv as a session leader with the session's terminal as
+// its controlling one and itself in the foreground. The program is looked for on
+// the agent's own PATH, with the agent's own rights.
+func startProgram(argv, env []string) (pid int, refused *privsep.Error) {
+	path, refused := find(argv[0], pathOf(env))
+	if refused != nil {
+		return 0, refused
+	}
+	tty := uintptr(privsep.SlaveFD)
+	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{
+		Env:   env,
+		Files: []uintptr{tty, tty, tty},
+		Sys:   &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0},
+	})
+	switch {
+	case errors.Is(err, syscall.ENOEXEC):
+		return 0, privsep.Errorf("program-not-executable", "program not executable: %s is neither a binary for this machine nor a script with a #! line", path)
+	case errors.Is(err, syscall.ENOENT):
+		return 0, privsep.Errorf("program-not-executable", "program not executable: %s names an interpreter that does not exist", path)
+	case err != nil:
+		return 0, privsep.Errorf("program-not-executable", "program not executable: %s: %v", path, err)
+	}
+	return pid, nil
+}
+
+// find looks a program up as execvp(3) does: a name with a slash is a path,
+// anything else is looked for in path.
+func find(name, path string) (string, *privsep.Error) {
+	candidates := []string{name}
+	if !strings.Contains(name, "/") {
+		candidates = nil
+		for _, dir := range filepath.SplitList(path) {
+			if filepath.IsAbs(dir) {
+				candidates = append(candidates, filepath.Join(dir, name))
+			}
+		}
+	}
+	unfit := ""
+	for _, c := range candidates {
+		fi, err := os.Stat(c)
+		if err != nil {
+			continue
+		}
+		if fi.Mode().IsRegular() && unix.Access(c, unix.X_OK) == nil {
+			return c, nil
+		}
+		if unfit == "" {
+			unfit = c
+		}
+	}
+	if unfit != "" {
+		return "", privsep.Errorf("program-not-executable", "program not executable: %s (the agent's user may not run it)", unfit)
+	}
+	if strings.Contains(name, "/") {
+		return "", privsep.Errorf("program-not-found", "program not found: %s (the agent's user sees no such file)", name)
+	}
+	return "", privsep.Errorf("program-not-found", "program not found: %s is in no directory of the agent's PATH, %s", name, path)
+}
+
+func pathOf(env []string) string {
+	for _, e := range env {
+		if p, ok := strings.CutPrefix(e, "PATH="); ok {
+			return p
+		}
+	}
+	return ""
+}
