@@ -184,7 +184,7 @@ deps-try:
 
 check-fmt: ## formatting of the sources and go.mod
 	@echo 'gofmt -l $(godirs)'
-	@bad=$$(gofmt -l $(godirs)) || exit; [ -z "$$bad" ] || { echo "not formatted, run make fmt: $$bad" >&2; exit 1; }
+	@bad=$$(gofmt -l $(godirs)) || exit; [ -z "$$bad" ] || { echo 'not formatted, run make fmt:' $$bad >&2; exit 1; }
 	go mod tidy -diff
 
 check-vet: ## go vet

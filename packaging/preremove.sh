@@ -15,6 +15,7 @@ fi
 # First nobody new gets in; then agents end while the bridge can still record it.
 systemctl --quiet disable --now aaau.socket aaau-launcher.socket || true
 systemctl stop aaau.slice || true
-# A frozen scope may have refused to stop.
+# A frozen scope refuses to stop (systemd 257), yet can be killed; thawed, it is then found empty.
 systemctl kill --signal=KILL 'aaau-*.scope' 2>/dev/null || true
+systemctl thaw 'aaau-*.scope' 2>/dev/null || true
 systemctl stop aaau.service aaau-launcher.service || true

@@ -103,12 +103,10 @@ func (s setup) files() map[string]string {
 		// So that clients find it where they look.
 		tmpfiles += fmt.Sprintf("L %s - - - - %s\n", defaults.socket, s.socket)
 	}
-	if s.logDir != defaults.logDir {
-		tmpfiles += fmt.Sprintf("d %s 0750 aaau-bridge aaau-bridge -\n", s.logDir)
-	}
-	if tmpfiles != "" || !vendor {
+	if tmpfiles != "" || s.logDir != defaults.logDir || !vendor {
 		f["/etc/tmpfiles.d/aaau.conf"] = by + fmt.Sprintf(
-			"d /run/aaau 0755 root root -\nd /var/lib/aaau 0755 root root -\nd %s 0700 %s %s -\n", s.home, s.user, s.user) + tmpfiles
+			"d /run/aaau 0755 root root -\nd %s 0750 aaau-bridge aaau-bridge -\nd /var/lib/aaau 0755 root root -\nd %s 0700 %s %s -\n",
+			s.logDir, s.home, s.user, s.user) + tmpfiles
 	}
 	conf := ""
 	if s.user != defaults.user {

@@ -17,6 +17,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 
+	"github.com/AgentaaU/AaaU/pkg/audit"
 	"github.com/AgentaaU/AaaU/pkg/bridge"
 	"github.com/AgentaaU/AaaU/pkg/config"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
@@ -93,6 +94,10 @@ func run(c *cli.Context) error {
 			return err
 		}
 	}
+	if b.Record, err = audit.Open(c.String("log-dir")); err != nil {
+		return fmt.Errorf("%w: sudo aaau-server init -l DIR makes such a directory", err)
+	}
+	defer b.Record.Close()
 	if _, err := daemon.SdNotify(true, daemon.SdNotifyReady); err != nil {
 		return fmt.Errorf("telling systemd: %w", err)
 	}

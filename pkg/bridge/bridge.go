@@ -11,12 +11,11 @@ import (
 	"fmt"
 	"log"
 	"net"
-	"os/user"
-	"strconv"
 	"sync"
 	"syscall"
 	"time"
 
+	"github.com/AgentaaU/AaaU/pkg/audit"
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/config"
 	"github.com/AgentaaU/AaaU/pkg/session"
@@ -34,6 +33,7 @@ type Bridge struct {
 	AgentUser      string // instead of the profiles' own; empty: theirs
 	LauncherSocket string
 	Log            *log.Logger
+	Record         *audit.Log
 
 	mu       sync.Mutex // guards the tables, never held across I/O
 	sessions map[string]*session.Session
@@ -163,8 +163,7 @@ func (b *Bridge) enter(s *session.Session) {
 		delete(b.sessions, s.ID)
 		b.mu.Unlock()
 		b.release(s.Owner.UID)
-		b.Log.Printf("session %s ended: %s after %s, %d bytes of output",
-			s.ID, s.Exit(), time.Since(s.Began).Round(time.Millisecond), s.Bytes())
+		b.tellEnded(s)
 	}()
 }
 
@@ -173,13 +172,4 @@ func (b *Bridge) find(id string) *session.Session {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.sessions[id]
-}
-
-// person names a uid for the journal: by name where there is one.
-func person(uid uint32) string {
-	id := strconv.FormatUint(uint64(uid), 10)
-	if u, err := user.LookupId(id); err == nil {
-		return u.Username + " (uid " + id + ")"
-	}
-	return "uid " + id
 }

@@ -43,22 +43,15 @@ func (c *client) serve(ctx context.Context) {
 	go out.run(append(wire.Hello(), wire.Frame(wire.Opened, wire.OpenReply{
 		ID: s.ID, User: s.User, Role: c.role.String(), Offset: cursor.Pos(),
 	})...))
-	c.b.Log.Printf("session %s: %s attached as %s", s.ID, person(c.who.UID), c.role)
+	c.b.tellAttached(s, c.who, c.role)
 	err = c.receive(ctx, in, s, out)
 	c.conn.Close() // ends the sender, if it has not ended by itself
 	<-out.done
 	select {
 	case <-s.Ended():
 	default:
-		c.b.Log.Printf("session %s: %s detached%s", s.ID, person(c.who.UID), because(err))
+		c.b.tellDetached(s, c.who, err)
 	}
-}
-
-func because(err error) string {
-	if err == nil || errors.Is(err, io.EOF) {
-		return ""
-	}
-	return fmt.Sprintf(": %v", err)
 }
 
 // open hears the client's hello and first request, and finds or starts what it
@@ -94,27 +87,26 @@ func (c *client) open(ctx context.Context, in *wire.Reader) (*session.Session, *
 	}
 	c.conn.SetDeadline(time.Time{})
 
-	var s *session.Session
-	if req.Attach != "" {
-		if s = c.b.find(req.Attach); s == nil {
-			return nil, nil, refusal("no-session", "no session %.40q", req.Attach)
-		}
-	} else if s, err = c.b.launch(ctx, c.conn, c.who, req); err != nil {
-		return nil, nil, err
-	}
 	if req.ReadOnly {
 		c.role = auth.ReadOnly
 	}
-	if req.Attach != "" && c.role >= auth.Interactive && req.Rows > 0 && req.Cols > 0 {
+	if req.Attach == "" {
+		return c.b.launch(ctx, c.conn, c.who, req)
+	}
+	s := c.b.find(req.Attach)
+	if s == nil {
+		return nil, nil, refusal("no-session", "no session %.40q", req.Attach)
+	}
+	if c.role >= auth.Interactive && req.Rows > 0 && req.Cols > 0 {
 		if err := s.Resize(req.Rows, req.Cols); err != nil {
-			return nil, nil, err
+			return nil, nil, refusal("no-session", "session %s has ended", s.ID)
 		}
 	}
-	cur, err := s.Read(0)
+	cursor, err := s.Read(0)
 	if err != nil {
 		return nil, nil, refusal("no-session", "session %s has ended", s.ID)
 	}
-	return s, cur, nil
+	return s, cursor, nil
 }
 
 // refuse journals why a client is turned away, and tells it.
@@ -138,7 +130,7 @@ func (c *client) refuse(err error) {
 	case errors.Is(err, wire.ErrProtocol):
 		note.Code = "protocol"
 	}
-	c.b.Log.Printf("refused %s, pid %d: %.300q", person(c.who.UID), c.who.PID, note.Message)
+	c.b.tellRefused(c.who, "", note.Message)
 	c.conn.SetDeadline(time.Now().Add(handshake))
 	if _, err := c.conn.Write(append(wire.Hello(), wire.Frame(wire.Error, note)...)); err != nil {
 		return // it went: there is nobody to tell
@@ -175,10 +167,11 @@ func (c *client) receive(ctx context.Context, in *wire.Reader, s *session.Sessio
 			}
 		case wire.Kill:
 			if c.role < auth.Admin && (c.role < auth.Interactive || c.who.UID != s.Owner.UID) {
+				c.b.tellRefused(c.who, s.ID, "kill")
 				out.send(refused("killing another's session"))
 				continue
 			}
-			c.b.Log.Printf("session %s: %s kills it", s.ID, person(c.who.UID))
+			c.b.tellKill(s, c.who)
 			if err := c.b.kill(ctx, s); err != nil {
 				return fmt.Errorf("killing: %w", err)
 			}

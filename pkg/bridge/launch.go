@@ -10,6 +10,7 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/peer"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
 	"github.com/AgentaaU/AaaU/pkg/session"
+	"github.com/AgentaaU/AaaU/pkg/tape"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
@@ -17,10 +18,11 @@ import (
 const launchTimeout = 30 * time.Second
 
 // launch asks the launcher for a session for the person at the other end of
-// conn, and returns when its program runs.
-func (b *Bridge) launch(ctx context.Context, conn *net.UnixConn, owner peer.Peer, req wire.OpenRequest) (*session.Session, error) {
+// conn, and returns when its program runs, or ran: a short one may have ended.
+// The cursor was there first; it is the caller's to close.
+func (b *Bridge) launch(ctx context.Context, conn *net.UnixConn, owner peer.Peer, req wire.OpenRequest) (_ *session.Session, _ *tape.Cursor, err error) {
 	if err := b.reserve(owner.UID); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	entered := false
 	defer func() {
@@ -31,12 +33,12 @@ func (b *Bridge) launch(ctx context.Context, conn *net.UnixConn, owner peer.Peer
 
 	l, err := b.dialLauncher(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer l.Close()
 	raw, err := conn.SyscallConn()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	err2 := raw.Control(func(fd uintptr) {
 		err = privsep.Send(l, privsep.Request{Start: &privsep.Start{
@@ -46,41 +48,50 @@ func (b *Bridge) launch(ctx context.Context, conn *net.UnixConn, owner peer.Peer
 	})
 	if err := errors.Join(err, err2); err != nil {
 		if errors.Is(err, privsep.ErrMalformed) {
-			return nil, refusal("malformed", "the program and its arguments are too long: %v", err)
+			return nil, nil, refusal("malformed", "the program and its arguments are too long: %v", err)
 		}
-		return nil, fmt.Errorf("asking the launcher: %w", err)
+		return nil, nil, fmt.Errorf("asking the launcher: %w", err)
 	}
 	var reply privsep.Reply
 	fds, err := privsep.Receive(l, &reply, privsep.SessionFDs)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("hearing the launcher: %w", err)
+		return nil, nil, fmt.Errorf("hearing the launcher: %w", err)
 	case reply.Error != nil:
 		privsep.Close(fds...)
-		return nil, reply.Error
+		return nil, nil, reply.Error
 	case reply.Session == nil || len(fds) != privsep.SessionFDs:
 		privsep.Close(fds...)
-		return nil, errors.New("hearing the launcher: not a session")
+		return nil, nil, errors.New("hearing the launcher: not a session")
 	}
 	s, err := session.New(session.Info{
 		Session: *reply.Session, Profile: req.Profile, Owner: owner, Began: time.Now(),
 	}, fds)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	b.enter(s)
 	entered = true
+	cursor, err := s.Read(0)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if err != nil {
+			cursor.Close()
+		}
+	}()
 	if err := privsep.Send(l, privsep.Go{Go: true}); err != nil {
 		s.Abandon()
-		return nil, fmt.Errorf("releasing the session: %w", err)
+		return nil, nil, fmt.Errorf("releasing the session: %w", err)
 	}
 	timer := time.AfterFunc(launchTimeout, s.Abandon)
 	defer timer.Stop()
 	if err := s.Started(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	b.Log.Printf("session %s started: %s runs %.200q as %s in %s", s.ID, person(owner.UID), s.Argv, s.User, s.Scope)
-	return s, nil
+	b.tellStarted(s)
+	return s, cursor, nil
 }
 
 // kill asks the launcher to end everything in a session's scope.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -21,20 +22,24 @@ import (
 // the bridge, and releases it when the bridge says that it holds it. Until then
 // every way out closes the orders pipe, upon which the stage ends.
 func (l *Launcher) start(ctx context.Context, c *net.UnixConn, req privsep.Start, client int) error {
+	took := laps{last: time.Now()}
 	plan, err := l.plan(req, client)
 	if err != nil {
 		return err
 	}
+	took.lap("plan")
 	term, err := openTerminal(plan.orders.UID, plan.orders.GID, req.Rows, req.Cols)
 	if err != nil {
 		return err
 	}
 	defer term.close()
+	took.lap("terminal")
 	st, err := forkStage(term)
 	if err != nil {
 		return err
 	}
 	defer st.close()
+	took.lap("stage")
 
 	description := fmt.Sprintf("AaaU session %s of uid %d", plan.orders.ID, plan.human.UID)
 	err = scope.Start(ctx, plan.profile, plan.orders.ID, description, st.pid)
@@ -44,6 +49,8 @@ func (l *Launcher) start(ctx context.Context, c *net.UnixConn, req privsep.Start
 	if err != nil {
 		return privsep.Errorf("scope-refused", "systemd refused the session's scope: %v", err)
 	}
+
+	took.lap("scope")
 
 	err = privsep.Send(c, privsep.Reply{Session: &privsep.Session{
 		ID:    plan.orders.ID,
@@ -67,8 +74,9 @@ func (l *Launcher) start(ctx context.Context, c *net.UnixConn, req privsep.Start
 	if _, err := unix.Write(st.orders, orders); err != nil {
 		return fmt.Errorf("releasing session %s: %w", plan.orders.ID, err)
 	}
-	l.Log.Printf("session %s: for uid %d (pid %d) as %s, program %.80q", plan.orders.ID,
-		plan.human.UID, plan.human.PID, plan.user, plan.orders.Argv[0])
+	took.lap("handover")
+	l.Log.Printf("session %s: for uid %d (pid %d) as %s, program %.80q (%s)", plan.orders.ID,
+		plan.human.UID, plan.human.PID, plan.user, plan.orders.Argv[0], took)
 	return nil
 }
 
@@ -117,3 +125,17 @@ func forkStage(t terminal) (child, error) {
 	}
 	return c, nil
 }
+
+// laps tells in the journal where a start's time went.
+type laps struct {
+	last time.Time
+	text []string
+}
+
+func (l *laps) lap(name string) {
+	now := time.Now()
+	l.text = append(l.text, fmt.Sprintf("%s %.2f ms", name, now.Sub(l.last).Seconds()*1000))
+	l.last = now
+}
+
+func (l laps) String() string { return strings.Join(l.text, ", ") }

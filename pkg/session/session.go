@@ -39,10 +39,13 @@ type Info struct {
 type Exit struct {
 	Wait    syscall.WaitStatus
 	Unknown bool // the stage ended without a word: never to be taken for success
+	Ran     bool // the program did run
 }
 
 func (e Exit) String() string {
 	switch {
+	case !e.Ran:
+		return "its program never ran"
 	case e.Unknown:
 		return "exit status unknown"
 	case e.Wait.Signaled():
@@ -212,11 +215,12 @@ func (s *Session) follow() {
 		}
 		switch {
 		case st.Started != nil:
+			s.exit.Ran = true
 			tell(nil)
 		case st.Error != nil:
 			tell(st.Error)
 		case st.Ended != nil:
-			s.exit = Exit{Wait: syscall.WaitStatus(st.Ended.Wait)}
+			s.exit.Wait, s.exit.Unknown = syscall.WaitStatus(st.Ended.Wait), false
 		}
 	}
 	tell(errors.New("the session's first process ended before it started the program"))

@@ -48,8 +48,10 @@ func drop(uid, gid uint32, groups []uint32) error {
 		return fmt.Errorf("no_new_privs: %w", err)
 	}
 	// Not the launcher's keyring, which all sessions would share (session-keyring(7)).
-	if _, err := unix.KeyctlJoinSessionKeyring(""); err != nil && err != unix.ENOSYS {
-		return fmt.Errorf("joining a keyring of its own: %w", err)
+	// Without a name it is a new one, which x/sys/unix cannot say.
+	_, _, errno := unix.Syscall(unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0)
+	if errno != 0 && errno != unix.ENOSYS {
+		return fmt.Errorf("joining a keyring of its own: %w", errno)
 	}
 	// The agent has our uid: it must not trace us or look into our descriptors.
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {

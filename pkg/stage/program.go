@@ -68,7 +68,7 @@ func find(name, path string) (string, *privsep.Error) {
 	if strings.Contains(name, "/") {
 		return "", privsep.Errorf("program-not-found", "program not found: %s (the agent's user sees no such file)", name)
 	}
-	return "", privsep.Errorf("program-not-found", "program not found: %s is in no directory of the agent's PATH, %s", name, path)
+	return "", privsep.Errorf("program-not-found", "program not found: %s is not on the agent's PATH (its home's bin, /usr/local/bin, /usr/bin and so on)", name)
 }
 
 func pathOf(env []string) string {
