@@ -126,7 +126,7 @@ build/root.stamp: $(binaries) $(shipped) Makefile
 	@touch $@
 
 # The one package of its kind in dist/ is the newest.
-dist/%.deb dist/%.rpm: build/root.stamp packaging/nfpm.yaml $(wildcard packaging/*.sh) $(nfpm)
+$(deb) $(rpm): build/root.stamp packaging/nfpm.yaml $(wildcard packaging/*.sh) $(nfpm)
 	@mkdir -p dist; rm -f dist/*$(suffix $@)
 	@VERSION='$(VERSION)' ARCH='$(ARCH)' $(nfpm) package -f packaging/nfpm.yaml -t $@ >/dev/null
 	@echo 'made $@' >&2
@@ -136,7 +136,7 @@ dist/%.deb dist/%.rpm: build/root.stamp packaging/nfpm.yaml $(wildcard packaging
 $(tarball): build/root.stamp
 	@mkdir -p dist
 	@cd build/root && find . ! -type d -o -path '*aaau*' | LC_ALL=C sort | \
-		tar -c --no-recursion --owner=0 --group=0 --numeric-owner -T - | gzip -9n >'$(CURDIR)/$@'
+		tar -I 'gzip -9n' -cf '$(CURDIR)/$@' --no-recursion --owner=0 --group=0 --numeric-owner -T -
 	@echo 'made $@' >&2
 
 $(nfpm): build/tools/nfpm-%:

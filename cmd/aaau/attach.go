@@ -35,7 +35,7 @@ func attach(ctx context.Context, socket string, req wire.OpenRequest) error {
 	}
 	defer s.Close()
 	if t.isTTY() && isTTY(os.Stderr) {
-		fmt.Fprintf(os.Stderr, "aaau: session %s, as %s; press ^] three times to detach\r\n", s.ID, s.User)
+		fmt.Fprintf(os.Stderr, "aaau: session %s, as %s; press ^] three times to detach\n", s.ID, s.User)
 	}
 	if err := t.raw(); err != nil {
 		return fmt.Errorf("making the terminal raw: %w", err)
@@ -60,7 +60,7 @@ func attach(ctx context.Context, socket string, req wire.OpenRequest) error {
 				}
 				continue
 			}
-			return leave(s, t, req, status(128+int(sig.(syscall.Signal))))
+			return leave(s, t, req, sentAway(sig.(syscall.Signal)))
 		}
 	}
 }
@@ -84,7 +84,7 @@ func open(ctx context.Context, socket string, req wire.OpenRequest, signals <-ch
 			return r.s, r.err
 		case sig := <-signals:
 			if sig != syscall.SIGWINCH {
-				return nil, status(128 + int(sig.(syscall.Signal)))
+				return nil, sentAway(sig.(syscall.Signal)).status()
 			}
 		}
 	}
@@ -93,31 +93,38 @@ func open(ctx context.Context, socket string, req wire.OpenRequest, signals <-ch
 // errDetached is how the person says that they leave.
 var errDetached = errors.New("detached")
 
-// leave gives the terminal back and says what is to be said.
+// sentAway is a signal that ends this client, not the agent.
+type sentAway syscall.Signal
+
+func (s sentAway) Error() string  { return syscall.Signal(s).String() }
+func (s sentAway) status() status { return status(128 + int(s)) }
+
+// leave gives the terminal back, says what is to be said, and returns what the
+// client exits with.
 func leave(s *client.Session, t *terminal, req wire.OpenRequest, err error) error {
 	t.restore()
-	var st status
-	switch {
-	case errors.Is(err, errDetached):
+	if errors.Is(err, errDetached) {
 		if err := s.Detach(); err != nil {
 			return client.ErrLost
 		}
 		fmt.Fprintf(os.Stderr, "aaau: detached; back with: aaau -n %s\n", s.ID)
 		return nil
-	case errors.Is(err, syscall.EPIPE):
-		err = status(128 + int(syscall.SIGPIPE))
-	case !errors.As(err, &st) || st < 128:
+	}
+	var sig sentAway
+	if errors.Is(err, syscall.EPIPE) {
+		sig = sentAway(syscall.SIGPIPE)
+	} else if !errors.As(err, &sig) {
 		return err
 	}
 	// Whoever reads our output, or sent us away, has gone. A person's session
 	// waits for them; one that was part of a pipe has nobody to wait for.
-	if req.Attach == "" && !t.isTTY() {
+	if req.Attach == "" && !(t.isTTY() && isTTY(os.Stdout)) {
 		if err := s.Kill(); err != nil {
 			return client.ErrLost
 		}
 		_, _ = s.Copy(io.Discard, func(string) {}) // its end; how it came is ours
 	}
-	return err
+	return sig.status()
 }
 
 // output copies until the session's end; the error is the status to exit with,

@@ -45,8 +45,8 @@ func (c *client) serve(ctx context.Context) {
 	})...))
 	c.b.tellAttached(s, c.who, c.role)
 	err = c.receive(ctx, in, s, out)
-	c.conn.Close() // ends the sender, if it has not ended by itself
-	<-out.done
+	c.conn.Close() // which ends a write under way
+	out.close()
 	select {
 	case <-s.Ended():
 	default:

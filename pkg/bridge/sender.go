@@ -30,17 +30,24 @@ type sender struct {
 
 	head    [wire.OutputHeadLen]byte
 	iov     [2][]byte
-	pending []byte      // to be sent before anything else
-	frames  chan []byte // from the receiving side
-	done    chan struct{}
+	pending []byte        // to be sent before anything else
+	frames  chan []byte   // from the receiving side
+	gone    chan struct{} // closed when the client has left, after its connection
+	done    chan struct{} // closed when run has returned
 	err     error
 	try     func(fd uintptr) bool // attempt, bound once
 }
 
 func newSender(conn *net.UnixConn, cursor *tape.Cursor, s *session.Session) *sender {
-	o := &sender{conn: conn, cursor: cursor, session: s, frames: make(chan []byte, 1), done: make(chan struct{})}
+	o := &sender{conn: conn, cursor: cursor, session: s, frames: make(chan []byte, 1), gone: make(chan struct{}), done: make(chan struct{})}
 	o.try = o.attempt
 	return o
+}
+
+// close ends the sender of a connection that is closed, and waits for it.
+func (o *sender) close() {
+	close(o.gone)
+	<-o.done
 }
 
 // run sends first, and then the session's output until the session's end was
@@ -79,6 +86,8 @@ func (o *sender) run(first []byte) {
 			o.pending = append(o.pending, f...)
 		case <-o.session.Ended():
 			ending = true
+		case <-o.gone:
+			return
 		}
 	}
 }

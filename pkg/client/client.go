@@ -169,12 +169,9 @@ func explain(socket string, err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("no socket %s: is aaau.socket enabled? sudo systemctl enable --now aaau.socket", socket)
 	case errors.Is(err, fs.ErrPermission):
-		group := "aaau"
-		if fi, err := os.Stat(socket); err == nil {
-			gid := strconv.FormatUint(uint64(fi.Sys().(*syscall.Stat_t).Gid), 10)
-			if g, err := user.LookupGroupId(gid); err == nil {
-				group = g.Name
-			}
+		group, err := groupOf(socket)
+		if err != nil {
+			return err
 		}
 		name := "USER"
 		if u, err := user.Current(); err == nil {
@@ -186,4 +183,21 @@ func explain(socket string, err error) error {
 	default:
 		return fmt.Errorf("connecting to %s: %w", socket, err)
 	}
+}
+
+// groupOf names the group that may use a socket.
+func groupOf(socket string) (string, error) {
+	fi, err := os.Stat(socket)
+	if err != nil {
+		return "", fmt.Errorf("you may not use %s: %w", socket, err)
+	}
+	gid := fi.Sys().(*syscall.Stat_t).Gid
+	if fi.Mode()&os.ModeSocket == 0 || gid == 0 {
+		return "", fmt.Errorf("%s is no socket of AaaU's: is -s right?", socket)
+	}
+	g, err := user.LookupGroupId(strconv.FormatUint(uint64(gid), 10))
+	if err != nil {
+		return "", fmt.Errorf("you may not use %s: it belongs to group %d, which has no name", socket, gid)
+	}
+	return g.Name, nil
 }

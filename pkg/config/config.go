@@ -6,6 +6,7 @@
 // file, overrides it:
 //
 //	/usr/lib/aaau/profiles.d/NAME.conf     /etc/aaau/profiles.d/NAME.conf    same name: the latter alone
+//	(or /usr/local/lib/aaau)
 //	                                       /etc/aaau/aaau.conf
 //	                                       /etc/aaau/aaau.conf.d/*.conf      in order of name, the last word wins
 //
@@ -29,14 +30,18 @@ import (
 	"github.com/kballard/go-shellquote"
 )
 
-// Dirs are the two places, and who must own what is in them.
+// Dirs are the places, and who must own what is in them.
 type Dirs struct {
-	Vendor, Admin string
-	Owner         uint32
+	Admin  string
+	Vendor []string // the first that has a file wins
+	Owner  uint32
 }
 
 // System is where an installed AaaU has its configuration.
-var System = Dirs{Vendor: "/usr/lib/aaau", Admin: "/etc/aaau", Owner: 0}
+var System = Dirs{Admin: "/etc/aaau", Vendor: []string{"/usr/local/lib/aaau", "/usr/lib/aaau"}, Owner: 0}
+
+// all lists the directories, the strongest first.
+func (d Dirs) all() []string { return append([]string{d.Admin}, d.Vendor...) }
 
 // Config is aaau.conf.
 type Config struct {
@@ -123,7 +128,7 @@ func (d Dirs) Profile(name string) (Profile, error) {
 	if !ProfileName.MatchString(name) {
 		return Profile{}, fmt.Errorf("%q: %w", name, ErrNoProfile)
 	}
-	for _, dir := range []string{d.Admin, d.Vendor} {
+	for _, dir := range d.all() {
 		p := Profile{Name: name}
 		err := d.parse(filepath.Join(dir, "profiles.d", name+".conf"), func(key, value string) (err error) {
 			switch key {
@@ -150,7 +155,7 @@ func (d Dirs) Profile(name string) (Profile, error) {
 // Profiles lists the names of all profiles, sorted.
 func (d Dirs) Profiles() ([]string, error) {
 	seen := map[string]bool{}
-	for _, dir := range []string{d.Admin, d.Vendor} {
+	for _, dir := range d.all() {
 		files, err := d.list(filepath.Join(dir, "profiles.d"))
 		if err != nil {
 			return nil, err

@@ -81,12 +81,14 @@ func (l *Launcher) Serve(ctx context.Context, ln *net.UnixListener) error {
 
 // serve answers the one request of a connection.
 func (l *Launcher) serve(ctx context.Context, c *net.UnixConn) {
+	c.SetDeadline(time.Now().Add(patience))
 	asker, err := l.admit(c)
 	if err != nil {
-		l.refuse(c, asker, nil, privsep.Errorf("refused", "%v", err))
+		// Unread, its request would take our answer with it (unix(7), ECONNRESET).
+		_, _ = c.Read(make([]byte, 1)) // drops the packet, unseen
+		l.refuse(c, asker, nil, privsep.Errorf("refused", "the launcher refused the bridge: %v", err))
 		return
 	}
-	c.SetDeadline(time.Now().Add(patience))
 	var req privsep.Request
 	fds, err := privsep.Receive(c, &req, 1)
 	if err != nil {

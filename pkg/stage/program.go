@@ -28,11 +28,11 @@ func startProgram(argv, env []string) (pid int, refused *privsep.Error) {
 	})
 	switch {
 	case errors.Is(err, syscall.ENOEXEC):
-		return 0, privsep.Errorf("program-not-executable", "program not executable: %s is neither a binary for this machine nor a script with a #! line", path)
+		return 0, privsep.Errorf("program-not-executable", "program not executable: %.200s is neither a binary for this machine nor a script with a #! line", path)
 	case errors.Is(err, syscall.ENOENT):
-		return 0, privsep.Errorf("program-not-executable", "program not executable: %s names an interpreter that does not exist", path)
+		return 0, privsep.Errorf("program-not-executable", "program not executable: %.200s names an interpreter that does not exist", path)
 	case err != nil:
-		return 0, privsep.Errorf("program-not-executable", "program not executable: %s: %v", path, err)
+		return 0, privsep.Errorf("program-not-executable", "program not executable: %.200s: %v", path, err)
 	}
 	return pid, nil
 }
@@ -63,12 +63,12 @@ func find(name, path string) (string, *privsep.Error) {
 		}
 	}
 	if unfit != "" {
-		return "", privsep.Errorf("program-not-executable", "program not executable: %s (the agent's user may not run it)", unfit)
+		return "", privsep.Errorf("program-not-executable", "program not executable: %.200s (the agent's user may not run it)", unfit)
 	}
 	if strings.Contains(name, "/") {
-		return "", privsep.Errorf("program-not-found", "program not found: %s (the agent's user sees no such file)", name)
+		return "", privsep.Errorf("program-not-found", "program not found: %.200s (the agent's user sees no such file)", name)
 	}
-	return "", privsep.Errorf("program-not-found", "program not found: %s is not on the agent's PATH (its home's bin, /usr/local/bin, /usr/bin and so on)", name)
+	return "", privsep.Errorf("program-not-found", "program not found: %.200s is not on the agent's PATH (its home's bin, /usr/local/bin, /usr/bin and so on)", name)
 }
 
 func pathOf(env []string) string {

@@ -24,6 +24,7 @@ import (
 	"os/signal"
 	"runtime"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -40,6 +41,9 @@ func Main() int {
 	// Identities and no_new_privs are a thread's own: the one that forks the
 	// program must be the one that was proven.
 	runtime.LockOSThread()
+	if err := unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&append([]byte(Name), 0)[0])), 0, 0, 0); err != nil {
+		fmt.Fprintf(os.Stderr, "stage: naming itself: %v\n", err)
+	}
 	for fd := privsep.OrdersFD; fd <= privsep.DevptsFD; fd++ {
 		unix.CloseOnExec(fd)
 	}

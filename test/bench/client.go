@@ -154,6 +154,33 @@ func (c *client) settle() error {
 	}
 }
 
+// drain reads until the text end, and returns how many bytes stood before it and
+// how long they took from the first one on.
+func (c *client) drain(end string) (arrived int, seconds float64, err error) {
+	deadline := now() + 3*patience.Nanoseconds()
+	var began int64
+	for {
+		b, err := c.read(deadline)
+		if err != nil {
+			return 0, 0, c.fail("the end of its output", err)
+		}
+		if began == 0 {
+			began = now()
+		}
+		c.heard = append(c.heard, b...)
+		at := bytes.Index(c.heard, []byte(end))
+		passed := at
+		if at < 0 { // its beginning may be there
+			passed = max(0, len(c.heard)-len(end))
+		}
+		arrived += passed
+		c.heard = c.heard[:copy(c.heard, c.heard[passed:])]
+		if at >= 0 {
+			return arrived, float64(now()-began) / 1e9, nil
+		}
+	}
+}
+
 // press types a key.
 func (c *client) press(key byte) error {
 	if _, err := c.master.Write([]byte{key}); err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,7 +19,7 @@ const (
 // samples are one subject's, in milliseconds and MB/s.
 type samples struct {
 	start, back, end, echo []float64 // back is the part of start after the byte was written
-	throughput             []float64
+	throughput, lost       []float64 // lost is a share of the output, not of those that draw
 }
 
 // bench is a run in the sandbox.
@@ -197,61 +196,44 @@ func (b *bench) throughputs() error {
 	for i := range b.throughput {
 		for _, s := range b.turn(i) {
 			time.Sleep(pause)
-			rate, err := throughput(s, b.size)
+			rate, lost, err := throughput(s, b.size)
 			if err != nil {
 				return err
 			}
 			to := b.samples[s.name]
-			to.throughput = append(to.throughput, rate)
+			to.throughput, to.lost = append(to.throughput, rate), append(to.lost, lost)
 		}
 	}
 	return nil
 }
 
-// throughput is in MB/s of what the program writes, from the first byte read to
-// the marker after the last.
-func throughput(s subject, size int) (float64, error) {
+// throughput is in MB/s, from the first byte read to the marker after the last:
+// of what arrived, or where the client draws a screen, of what the program wrote.
+func throughput(s subject, size int) (rate, lost float64, err error) {
 	c, err := startClient(s, fmt.Sprintf("flood=%d", size))
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer c.close()
 	if _, _, err := c.expectMark(markReady); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if err := c.settle(); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if err := c.press(floodKey); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	want, got := floodLines(size)*lineSize, 0
-	end := []byte(markOpen(markEnd))
-	deadline := now() + 5*patience.Nanoseconds()
-	var began, ended int64
-	for ended == 0 {
-		data, err := c.read(deadline)
-		if err != nil {
-			return 0, c.fail("the end of its output", err)
-		}
-		if began == 0 {
-			began = now()
-		}
-		c.heard = append(c.heard, data...)
-		cut := bytes.Index(c.heard, end)
-		if cut >= 0 {
-			ended = now()
-		} else { // it may have begun
-			cut = max(0, len(c.heard)-len(end))
-		}
-		got += cut
-		c.heard = c.heard[:copy(c.heard, c.heard[cut:])]
-	}
-	if !s.draws && got != want {
-		return 0, fmt.Errorf("%s: %d bytes of output arrived out of %d", s.name, got, want)
+	wrote := floodLines(size) * lineSize
+	arrived, seconds, err := c.drain(markOpen(markEnd))
+	if err != nil {
+		return 0, 0, err
 	}
 	if _, _, err := c.finish(); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return float64(want) / 1e6 / (float64(ended-began) / 1e9), nil
+	if s.draws {
+		arrived = wrote
+	}
+	return float64(arrived) / 1e6 / seconds, 1 - float64(arrived)/float64(wrote), nil
 }

@@ -1,0 +1,302 @@
+package bridge
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/AgentaaU/AaaU/pkg/auth"
+	api "github.com/AgentaaU/AaaU/pkg/client"
+	"github.com/AgentaaU/AaaU/pkg/wire"
+)
+
+func TestSession(t *testing.T) {
+	h := start(t, nil)
+	out, ended := h.all(h.sh("stty size; printf 'hello'; exit 7"))
+	if out != "24 80\r\nhello" || ended.Code != 7 || ended.Signal != 0 {
+		t.Errorf("%q, %+v", out, ended)
+	}
+	_, ended = h.all(h.sh("kill -TERM $$"))
+	if ended.Signal != 15 {
+		t.Errorf("%+v", ended)
+	}
+}
+
+// A program that has ended before its client could look loses nothing.
+func TestShortProgram(t *testing.T) {
+	h := start(t, nil)
+	for i := range 30 {
+		s, err := h.open(wire.OpenRequest{Argv: []string{"echo", fmt.Sprint(i)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out, _ := h.all(s); out != fmt.Sprintf("%d\r\n", i) {
+			t.Fatalf("%q", out)
+		}
+		s.Close()
+	}
+}
+
+func TestInputIsBytes(t *testing.T) {
+	h := start(t, nil)
+	s := h.sh("stty raw -echo; echo ready; head -c 256 | od -An -v -tu1 | tr -d ' \\n'")
+	all := make([]byte, 256)
+	var want strings.Builder
+	for i := range all {
+		all[i] = byte(i)
+		fmt.Fprint(&want, i)
+	}
+	out := &waiter{want: "ready"}
+	done := make(chan error, 1)
+	go func() { _, err := s.Copy(out, func(string) {}); done <- err }()
+	out.wait(t)
+	if _, err := s.Write(all); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil || !strings.Contains(out.String(), want.String()) {
+		t.Errorf("%v %q", err, out.String())
+	}
+}
+
+// waiter is output that one can wait for.
+type waiter struct {
+	mu   sync.Mutex
+	buf  bytes.Buffer
+	want string
+	seen chan struct{}
+	once sync.Once
+}
+
+func (w *waiter) init() { w.once.Do(func() { w.seen = make(chan struct{}) }) }
+
+func (w *waiter) Write(p []byte) (int, error) {
+	w.init()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	had := strings.Contains(w.buf.String(), w.want)
+	w.buf.Write(p)
+	if !had && strings.Contains(w.buf.String(), w.want) {
+		close(w.seen)
+	}
+	return len(p), nil
+}
+
+func (w *waiter) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.buf.String()
+}
+
+func (w *waiter) wait(t *testing.T) {
+	t.Helper()
+	w.init()
+	select {
+	case <-w.seen:
+	case <-time.After(20 * time.Second):
+		t.Fatalf("no %q in %q", w.want, w.String())
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	h := start(t, nil)
+	for name, c := range map[string]struct {
+		req  wire.OpenRequest
+		code string
+	}{
+		"no such session":      {wire.OpenRequest{Attach: "nosuch"}, "no-session"},
+		"no such program":      {wire.OpenRequest{Argv: []string{"/nosuch"}}, "program-not-found"},
+		"a long name":          {wire.OpenRequest{Argv: []string{strings.Repeat("x", 5000)}}, "program-not-found"},
+		"the launcher says no": {wire.OpenRequest{Profile: "refused", Argv: []string{"true"}}, "refused"},
+		"too long":             {wire.OpenRequest{Argv: []string{strings.Repeat("x", 32<<10-10)}}, "malformed"},
+	} {
+		_, err := h.open(c.req)
+		var note *wire.ErrorNote
+		if !errors.As(err, &note) || note.Code != c.code {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	h.launcher.mu.Lock()
+	h.launcher.silent = true
+	h.launcher.mu.Unlock()
+	if _, err := h.open(wire.OpenRequest{Argv: []string{"true"}}); err == nil {
+		t.Error("a stage that ended without a word is taken for a start")
+	}
+}
+
+func TestDenied(t *testing.T) {
+	h := start(t, func(b *Bridge) { b.Policy.AgentUIDs = []uint32{uint32(os.Getuid())} })
+	var note *wire.ErrorNote
+	if _, err := h.open(wire.OpenRequest{Argv: []string{"true"}}); !errors.As(err, &note) || note.Code != "denied" {
+		t.Errorf("%v", err)
+	}
+	h.stop()
+	files, _ := filepath.Glob(filepath.Join(h.record, "*.jsonl"))
+	text, err := os.ReadFile(files[0])
+	if err != nil || !bytes.Contains(text, []byte(`"command_type":"denied"`)) {
+		t.Errorf("not in the record: %s %v", text, err)
+	}
+}
+
+func TestLauncherDown(t *testing.T) {
+	h := start(t, func(b *Bridge) { b.LauncherSocket += ".gone" })
+	var note *wire.ErrorNote
+	if _, err := h.open(wire.OpenRequest{Argv: []string{"true"}}); !errors.As(err, &note) || note.Code != "launcher-down" {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestLimits(t *testing.T) {
+	h := start(t, func(b *Bridge) { b.MaxPerUser = 2 })
+	first := h.sh("read x")
+	h.sh("read x")
+	var note *wire.ErrorNote
+	if _, err := h.open(wire.OpenRequest{Argv: []string{"true"}}); !errors.As(err, &note) || note.Code != "too-many-sessions" {
+		t.Errorf("the third: %v", err)
+	}
+	if _, err := first.Write([]byte("\n")); err != nil {
+		t.Fatal(err)
+	}
+	h.all(first)
+	if out, _ := h.all(h.sh("echo again")); out != "again\r\n" {
+		t.Errorf("%q", out)
+	}
+}
+
+// What a stranger sends costs the bridge a connection, and says why.
+func TestStrangers(t *testing.T) {
+	h := start(t, nil)
+	for name, c := range map[string]struct{ send, want string }{
+		"another protocol": {"GET / HTTP/1.1\r\n\r\n", "not an AaaU peer"},
+		"another version":  {"AaaU 9\n", "version 9"},
+		"input first":      {"AaaU 2\n" + string(wire.Frame(wire.Input, []byte("x"))), "not Open"},
+		"a long frame":     {"AaaU 2\n\xff\xff\xff\xff\x01", "at most"},
+		"bad JSON":         {"AaaU 2\n" + string(wire.Frame(wire.Open, []byte("{"))), "unexpected EOF"},
+		"nothing":          {"", ""},
+	} {
+		conn, err := net.Dial("unix", h.socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(conn, c.send)
+		conn.(*net.UnixConn).CloseWrite()
+		got, err := io.ReadAll(conn)
+		if err != nil || !strings.Contains(string(got), c.want) {
+			t.Errorf("%s: %q %v", name, got, err)
+		}
+		conn.Close()
+	}
+	if out, _ := h.all(h.sh("echo fine")); out != "fine\r\n" {
+		t.Errorf("afterwards: %q", out)
+	}
+}
+
+// Many viewers see the same bytes, from the first on; those that read nothing
+// hold nobody back.
+func TestManyViewers(t *testing.T) {
+	h := start(t, nil)
+	s := h.sh("stty -opost; read x; seq 1 200000; read x")
+	var wg sync.WaitGroup
+	sums := make(chan [32]byte, 50)
+	for range 20 {
+		v, err := h.open(wire.OpenRequest{Attach: s.ID, ReadOnly: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer v.Close()
+		if v.Role != auth.ReadOnly.String() {
+			t.Errorf("role %s", v.Role)
+		}
+		wg.Go(func() { sums <- digest(t, v) })
+	}
+	for range 5 { // stopped dead
+		v, err := h.open(wire.OpenRequest{Attach: s.ID, ReadOnly: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer v.Close()
+	}
+	wg.Go(func() { sums <- digest(t, s) })
+	for range 2 {
+		if _, err := s.Write([]byte("\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wg.Wait()
+	close(sums)
+	want := sha256.New()
+	for i := 1; i <= 200000; i++ {
+		fmt.Fprintf(want, "%d\n", i)
+	}
+	for sum := range sums {
+		if sum != [32]byte(want.Sum(nil)) {
+			t.Error("a viewer saw something else")
+		}
+	}
+}
+
+// digest of all digits and line ends of the numbers: what was typed is echoed
+// among them, as an empty line, and left out.
+func digest(t *testing.T, s *api.Session) [32]byte {
+	var out bytes.Buffer
+	if _, err := s.Copy(&out, func(line string) { t.Errorf("notice: %s", line) }); err != nil {
+		t.Error(err)
+	}
+	sum := sha256.New()
+	for line := range strings.Lines(strings.ReplaceAll(out.String(), "\r", "")) {
+		if line != "\n" {
+			io.WriteString(sum, line)
+		}
+	}
+	return [32]byte(sum.Sum(nil))
+}
+
+// A ReadOnly client is refused at the bridge, whatever it sends.
+func TestReadOnly(t *testing.T) {
+	h := start(t, nil)
+	s := h.sh("trap 'echo resized' WINCH; read x; echo got $x; stty size")
+	v, err := h.open(wire.OpenRequest{Attach: s.ID, ReadOnly: true, Size: wire.Size{Rows: 5, Cols: 5}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	notices := make(chan string, 10)
+	go v.Copy(io.Discard, func(line string) { notices <- line })
+	v.Write([]byte("evil\n"))
+	v.Resize(6, 6)
+	v.Kill()
+	for _, want := range []string{"typing", "killing"} {
+		if got := <-notices; !strings.Contains(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	s.Write([]byte("good\n"))
+	if out, _ := h.all(s); !strings.Contains(out, "got good\r\n24 80\r\n") || strings.Contains(out, "resized") {
+		t.Errorf("%q", out)
+	}
+}
+
+// The bridge's end is every session's, and clients are told by the end of their
+// connection.
+func TestStop(t *testing.T) {
+	h := start(t, nil)
+	s := h.sh("trap '' HUP; echo up; exec sleep 1000")
+	out := &waiter{want: "up"}
+	done := make(chan error, 1)
+	go func() { _, err := s.Copy(out, func(string) {}); done <- err }()
+	out.wait(t)
+	if err := h.stop(); err != nil {
+		t.Error(err)
+	}
+	if err := <-done; !errors.Is(err, api.ErrLost) {
+		t.Errorf("%v", err)
+	}
+}

@@ -1,0 +1,167 @@
+package tape
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"io"
+	"math/rand/v2"
+	"testing"
+)
+
+const size = 4 * MaxChunk
+
+func newTape(t testing.TB) *Tape {
+	t.Helper()
+	tp, err := New(size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tp.Close() })
+	return tp
+}
+
+func put(tp *Tape, data []byte) { tp.Advance(copy(tp.Space(), data)) }
+
+func cursor(t testing.TB, tp *Tape, from int64) *Cursor {
+	t.Helper()
+	c, err := tp.Read(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// A reader that keeps up gets every byte, once, across many turns of the ring.
+func TestKeepingUp(t *testing.T) {
+	tp := newTape(t)
+	c := cursor(t, tp, 0)
+	wrote, read := sha256.New(), sha256.New()
+	chunk := make([]byte, MaxChunk)
+	rnd := rand.NewChaCha8([32]byte{})
+	for i := range 200 {
+		rnd.Read(chunk)
+		part := chunk[:1+(i*7919)%MaxChunk]
+		wrote.Write(part)
+		put(tp, part)
+		for c.Behind() {
+			data, lost := c.View(5000)
+			if lost != 0 {
+				t.Fatalf("lost %d bytes", lost)
+			}
+			read.Write(data)
+			if !c.Intact() {
+				t.Fatal("overtaken by nobody")
+			}
+			c.Advance(len(data))
+		}
+	}
+	if c.Pos() != tp.Head() || !bytes.Equal(wrote.Sum(nil), read.Sum(nil)) {
+		t.Errorf("read something else than was written")
+	}
+}
+
+// One that falls behind is told exactly how much it lost, and goes on with what
+// is there.
+func TestFallingBehind(t *testing.T) {
+	tp := newTape(t)
+	c := cursor(t, tp, 0)
+	line := make([]byte, MaxChunk)
+	for i := range 20 {
+		for j := range line {
+			line[j] = byte(i)
+		}
+		put(tp, line)
+	}
+	data, lost := c.View(10)
+	if lost <= 0 || c.Pos() != lost || lost != 20*MaxChunk-size/2 {
+		t.Fatalf("lost %d, now at %d", lost, c.Pos())
+	}
+	if want := byte(c.Pos() / MaxChunk); data[0] != want {
+		t.Errorf("byte %d where %d was written", data[0], want)
+	}
+	if _, lost := c.View(10); lost != 0 {
+		t.Errorf("lost %d more", lost)
+	}
+}
+
+// Spoilt is noticed: a view that the writer has gone over is not intact.
+func TestIntact(t *testing.T) {
+	tp := newTape(t)
+	put(tp, make([]byte, 100))
+	c := cursor(t, tp, 0)
+	if _, lost := c.View(100); lost != 0 || !c.Intact() {
+		t.Fatal("spoilt at once")
+	}
+	for range size/MaxChunk - 1 {
+		put(tp, make([]byte, MaxChunk))
+	}
+	tp.Space() // armed: the writer may be writing there now
+	if c.Intact() {
+		t.Error("not noticed")
+	}
+}
+
+func TestLateReader(t *testing.T) {
+	tp := newTape(t)
+	put(tp, []byte("hello"))
+	for from, want := range map[int64]string{-1: "hello", 0: "hello", 2: "llo", 5: "", 99: ""} {
+		c := cursor(t, tp, from)
+		if data, lost := c.View(100); string(data) != want || lost != 0 {
+			t.Errorf("from %d: %q, lost %d", from, data, lost)
+		}
+	}
+}
+
+// The memory outlives the writer while somebody reads it.
+func TestCloseOrder(t *testing.T) {
+	tp := newTape(t)
+	put(tp, []byte("last words"))
+	c := cursor(t, tp, 0)
+	if err := tp.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if data, _ := c.View(100); string(data) != "last words" {
+		t.Errorf("%q", data)
+	}
+	if _, err := tp.Read(0); err != ErrClosed {
+		t.Errorf("%v", err)
+	}
+	if err := c.Close(); err != nil || tp.ring != nil {
+		t.Errorf("not freed: %v", err)
+	}
+}
+
+func TestMore(t *testing.T) {
+	tp := newTape(t)
+	c := cursor(t, tp, 0)
+	<-c.More()
+	select {
+	case <-c.More():
+		t.Fatal("told of nothing")
+	default:
+	}
+	put(tp, []byte("x"))
+	put(tp, []byte("y"))
+	<-c.More()
+	if data, _ := c.View(10); string(data) != "xy" {
+		t.Errorf("%q", data)
+	}
+}
+
+func TestNothingIsAllocatedPerChunk(t *testing.T) {
+	tp := newTape(t)
+	c := cursor(t, tp, 0)
+	data := make([]byte, 4096)
+	if n := testing.AllocsPerRun(1000, func() {
+		put(tp, data)
+		<-c.More()
+		for c.Behind() {
+			d, _ := c.View(MaxChunk)
+			io.Discard.Write(d)
+			c.Advance(len(d))
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -1,0 +1,12 @@
+// Package system tests AaaU from the outside, by what it promises to people, on
+// a real systemd.
+//
+// `go test ./test/system` starts itself again inside the throwaway machine of
+// test/sandbox/run: all tests share one, run there as root, and leave it as they
+// found it. It needs root and a package in dist/ (make deb).
+//
+//	main_test.go       entering the sandbox; the programs that tests run inside sessions
+//	machine_test.go    what a test may ask of the machine: units, journal, scopes, processes
+//	people_test.go     running a program as one of the machine's accounts
+//	console_test.go    the same, on a terminal
+package system

@@ -1,0 +1,74 @@
+package system
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+// helper is this very test binary, where every user and every session finds it.
+// Called by that name it is one of programs.
+const helper = "/usr/local/bin/aaau-test"
+
+// programs are what tests run as other users and inside sessions, by the first
+// argument. Each gets the others, and returns its exit status.
+var programs = map[string]func(args []string) int{
+	"argv":     printArguments,
+	"dial":     dial,
+	"leader":   leadTerminal,
+	"trespass": trespass,
+	"winch":    awaitResize,
+}
+
+func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == filepath.Base(helper) {
+		if len(os.Args) < 2 || programs[os.Args[1]] == nil {
+			fmt.Fprintf(os.Stderr, "no such program: %q\n", os.Args[1:])
+			os.Exit(254)
+		}
+		os.Exit(programs[os.Args[1]](os.Args[2:]))
+	}
+	if os.Getenv("AAAU_SANDBOX") == "" {
+		fmt.Fprintln(os.Stderr, "entering the sandbox:", enterSandbox())
+		os.Exit(1)
+	}
+	if err := installHelper(); err != nil {
+		fmt.Fprintln(os.Stderr, "installing the tests' own programs:", err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// enterSandbox becomes the sandbox's command, which runs the same tests inside.
+// It returns only if it fails.
+func enterSandbox() error {
+	run, err := filepath.Abs("../sandbox/run")
+	if err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	argv := append([]string{run, "--bind", self, "--", self}, os.Args[1:]...)
+	return fmt.Errorf("%s: %w", run, syscall.Exec(run, argv, os.Environ()))
+}
+
+func installHelper() error {
+	from, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := os.OpenFile(helper, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(to, from); err != nil {
+		return err
+	}
+	return to.Close()
+}
