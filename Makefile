@@ -31,6 +31,7 @@ sysusersdir ?= $(PREFIX)/lib/sysusers.d
 tmpfilesdir ?= $(PREFIX)/lib/tmpfiles.d
 vendordir   ?= $(PREFIX)/lib/aaau
 docdir      ?= $(PREFIX)/share/doc/aaau
+mandir      ?= $(PREFIX)/share/man
 sysconfdir  ?= /etc
 
 # What is installed, as source=destination. install, uninstall, the packages and the tarball all
@@ -43,16 +44,18 @@ units := $(foreach f,$(wildcard systemd/*.socket systemd/*.service systemd/*.sli
 data := $(foreach f,$(wildcard sysusers.d/*.conf),$f=$(sysusersdir)/$(notdir $f)) \
 	$(foreach f,$(wildcard tmpfiles.d/*.conf),$f=$(tmpfilesdir)/$(notdir $f)) \
 	$(foreach f,$(wildcard packaging/profiles.d/*.conf),$f=$(vendordir)/profiles.d/$(notdir $f)) \
+	$(foreach f,$(wildcard docs/man/*.?),$f=$(mandir)/man$(subst .,,$(suffix $f))/$(notdir $f)) \
 	$(foreach f,$(wildcard README.md CHANGELOG.md LICENSE docs/*.md),$f=$(docdir)/$f)
 # The directories to remove if empty, deepest first: ours, then those that a new /usr/local lacks.
 dirs := $(sort $(filter %.d,$(patsubst %/,%,$(foreach f,$(units),$(dir $(lastword $(subst =, ,$f))))))) \
 	$(libexecdir)/aaau $(vendordir)/profiles.d $(vendordir) $(docdir)/docs $(docdir) $(sysconfdir)/aaau \
-	$(unitdir) $(patsubst %/,%,$(dir $(unitdir))) $(sysusersdir) $(tmpfilesdir) $(libexecdir) $(dir $(docdir))
+	$(unitdir) $(patsubst %/,%,$(dir $(unitdir))) $(sysusersdir) $(tmpfilesdir) $(libexecdir) $(dir $(docdir)) \
+	$(mandir)/man1 $(mandir)/man8 $(mandir)
 
 sources  := go.mod go.sum $(shell find cmd pkg -name testdata -prune -o ! -name '*_test.go' -print 2>/dev/null)
 # With their directories, so that a removed file counts as a change.
 shipped  := $(foreach f,$(units) $(data),$(firstword $(subst =, ,$f))) \
-	$(wildcard systemd systemd/*.d sysusers.d tmpfiles.d packaging/profiles.d docs)
+	$(wildcard systemd systemd/*.d sysusers.d tmpfiles.d packaging/profiles.d docs docs/man)
 binaries := $(foreach f,$(programs),$(firstword $(subst =, ,$f)))
 packages := ./cmd/... ./pkg/... ./test/...
 godirs    = $(wildcard cmd pkg test)
@@ -194,7 +197,7 @@ check-lint: $(staticcheck) ## staticcheck
 	$(staticcheck) $(packages)
 
 check-unit: ## unit tests, with the race detector
-	CGO_ENABLED=1 go test -race ./pkg/... ./cmd/...
+	CGO_ENABLED=1 go test -race -timeout 5m ./pkg/... ./cmd/...
 
 check-system: deb ## tests on a real systemd
 	go test -count=1 -timeout 20m ./test/...

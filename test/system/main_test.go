@@ -19,6 +19,7 @@ var programs = map[string]func(args []string) int{
 	"argv":     printArguments,
 	"dial":     dial,
 	"leader":   leadTerminal,
+	"stubborn": refuseToEnd,
 	"trespass": trespass,
 	"winch":    awaitResize,
 }
