@@ -81,61 +81,53 @@ func (s setup) check() error {
 	return nil
 }
 
-// files are what init writes, by name; an empty text means that the default is
-// right and the file must not be there.
-func (s setup) files() map[string]string {
-	f := map[string]string{
-		"/etc/sysusers.d/aaau.conf":                       "",
-		"/etc/tmpfiles.d/aaau.conf":                       "",
-		"/etc/aaau/aaau.conf.d/50-init.conf":              "",
-		"/etc/systemd/system/aaau.socket.d/50-init.conf":  "",
-		"/etc/systemd/system/aaau.service.d/50-init.conf": "",
-	}
-	const by = "# Written by aaau-server init, which replaces it when it is run again.\n"
+// file is one that init writes; with an empty text it must not be there, for the
+// defaults are right.
+type file struct{ name, text string }
+
+func (s setup) files() []file {
 	vendor := s.user == defaults.user && s.group == defaults.group && s.home == defaults.home && installed()
+	var sysusers, tmpfiles, conf, socket, service string
 	if !vendor {
-		f["/etc/sysusers.d/aaau.conf"] = by + fmt.Sprintf(
-			"g %s -\nu aaau-bridge - \"AaaU bridge\" - /usr/sbin/nologin\nu %s - \"AaaU agent\" %s /usr/sbin/nologin\n", s.group, s.user, s.home)
+		sysusers = fmt.Sprintf("g %s -\nu aaau-bridge - \"AaaU bridge\" - /usr/sbin/nologin\nu %s - \"AaaU agent\" %s /usr/sbin/nologin\n",
+			s.group, s.user, s.home)
 	}
-	tmpfiles := ""
-	if s.socket != defaults.socket {
-		tmpfiles += fmt.Sprintf("d %s 0755 root root -\n", filepath.Dir(s.socket))
-		// So that clients find it where they look.
-		tmpfiles += fmt.Sprintf("L %s - - - - %s\n", defaults.socket, s.socket)
+	if !vendor || s.logDir != defaults.logDir || s.socket != defaults.socket {
+		tmpfiles = fmt.Sprintf("d /run/aaau 0755 root root -\nd %s 0755 root root -\nd %s 0750 aaau-bridge aaau-bridge -\n"+
+			"d /var/lib/aaau 0755 root root -\nd %s 0700 %s %s -\n",
+			filepath.Dir(s.socket), s.logDir, s.home, s.user, s.user)
 	}
-	if tmpfiles != "" || s.logDir != defaults.logDir || !vendor {
-		f["/etc/tmpfiles.d/aaau.conf"] = by + fmt.Sprintf(
-			"d /run/aaau 0755 root root -\nd %s 0750 aaau-bridge aaau-bridge -\nd /var/lib/aaau 0755 root root -\nd %s 0700 %s %s -\n",
-			s.logDir, s.home, s.user, s.user) + tmpfiles
-	}
-	conf := ""
 	if s.user != defaults.user {
 		conf += "agent-users=" + s.user + "\n"
 	}
 	if s.group != defaults.group {
 		conf += "group=" + s.group + "\n"
+		socket += "SocketGroup=" + s.group + "\n"
 	}
 	if s.shell != defaults.shell {
 		conf += "shell=" + s.shell + "\n"
 	}
-	if conf != "" {
-		f["/etc/aaau/aaau.conf.d/50-init.conf"] = by + conf
-	}
-	socket := ""
 	if s.socket != defaults.socket {
-		socket += "ListenStream=\nListenStream=" + s.socket + "\n"
-	}
-	if s.group != defaults.group {
-		socket += "SocketGroup=" + s.group + "\n"
+		// With a link where clients look.
+		socket += "ListenStream=\nListenStream=" + s.socket + "\nSymlinks=" + defaults.socket + "\n"
 	}
 	if socket != "" {
-		f["/etc/systemd/system/aaau.socket.d/50-init.conf"] = by + "[Socket]\n" + socket
+		socket = "[Socket]\n" + socket
 	}
 	if s.logDir != defaults.logDir {
-		f["/etc/systemd/system/aaau.service.d/50-init.conf"] = by + fmt.Sprintf(
-			"[Service]\nExecStart=\nExecStart=/usr/sbin/aaau-server run --log-dir %s\nReadWritePaths=%s\n", s.logDir, s.logDir)
+		self, err := os.Executable()
+		if err != nil {
+			self = "/usr/sbin/aaau-server"
+		}
+		service = fmt.Sprintf("[Service]\nExecStart=\nExecStart=%s run --log-dir %s\nReadWritePaths=%s\n", self, s.logDir, s.logDir)
 	}
-	return f
+	return []file{
+		{"/etc/sysusers.d/aaau.conf", sysusers},
+		{"/etc/tmpfiles.d/aaau.conf", tmpfiles},
+		{"/etc/aaau/aaau.conf.d/50-init.conf", conf},
+		{"/etc/systemd/system/aaau.socket.d/50-init.conf", socket},
+		{"/etc/systemd/system/aaau.service.d/50-init.conf", service},
+	}
 }
 
 // installed says whether a package brought the descriptions of the defaults.
@@ -147,8 +139,8 @@ func installed() bool {
 // apply writes the files, has systemd act on them, checks, and says what is next.
 func (s setup) apply() error {
 	changed := false
-	for name, text := range s.files() {
-		did, err := place(name, text)
+	for _, f := range s.files() {
+		did, err := f.place()
 		if err != nil {
 			return err
 		}
@@ -165,51 +157,58 @@ func (s setup) apply() error {
 	if err := s.verify(); err != nil {
 		return err
 	}
-	running := false
-	if _, err := os.Stat("/run/systemd/system"); err == nil {
-		running = true
-		if err := command("systemctl", "daemon-reload"); err != nil {
-			return err
-		}
+	fmt.Print(s.next(changed))
+	if _, err := os.Stat("/run/systemd/system"); err != nil {
+		fmt.Println("(systemd is not running here.)")
+		return nil
 	}
-	if !changed {
-		fmt.Println("Everything is as it should be.")
-	}
-	who := os.Getenv("SUDO_USER")
-	if who == "" {
-		who = "USER"
-	}
-	fmt.Printf("Next:\n  sudo usermod -aG %s %s      # then, in a shell that is open: newgrp %s\n", s.group, who, s.group)
-	if running {
-		fmt.Printf("  sudo systemctl enable --now aaau.socket\n  aaau connect\n")
-	} else {
-		fmt.Printf("  sudo systemctl enable aaau.socket    # systemd is not running here\n")
-	}
-	return nil
+	return command("systemctl", "daemon-reload")
 }
 
-// place makes a file have a text, or not be there if the text is empty, and says
-// what it did.
-func place(name, text string) (changed bool, err error) {
-	old, err := os.ReadFile(name)
+// next says what is left to do.
+func (s setup) next(changed bool) string {
+	who := os.Getenv("SUDO_USER")
+	if who == "" || who == "root" {
+		who = "USER"
+	}
+	text := ""
+	if !changed {
+		text += "Everything is as it should be.\n"
+	}
+	text += fmt.Sprintf("Next:\n  sudo usermod -aG %s %s    # and in a shell that is open: newgrp %s\n", s.group, who, s.group)
+	if changed && command("systemctl", "is-active", "--quiet", "aaau.socket") == nil {
+		text += "  sudo systemctl restart aaau.socket    # ends the sessions that there are\n"
+	} else {
+		text += "  sudo systemctl enable --now aaau.socket\n"
+	}
+	return text + "  aaau connect\n"
+}
+
+// place makes the file be there, or not, and says whether that was a change.
+func (f file) place() (changed bool, err error) {
+	want := []byte(nil)
+	if f.text != "" {
+		want = []byte("# Written by aaau-server init, which replaces it when it is run again.\n" + f.text)
+	}
+	old, err := os.ReadFile(f.name)
+	missing := errors.Is(err, fs.ErrNotExist)
 	switch {
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
+	case err != nil && !missing:
 		return false, err
-	case text == "" && err != nil, err == nil && text != "" && bytes.Equal(old, []byte(text)):
+	case want == nil && missing, want != nil && !missing && bytes.Equal(old, want):
 		return false, nil
-	case text == "":
-		fmt.Println("Removed", name)
-		return true, os.Remove(name)
+	case want == nil:
+		fmt.Println("Removed", f.name)
+		return true, os.Remove(f.name)
 	}
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(f.name), 0o755); err != nil {
 		return false, err
 	}
-	tmp := name + ".new"
-	if err := os.WriteFile(tmp, []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(f.name+".new", want, 0o644); err != nil {
 		return false, err
 	}
-	fmt.Println("Wrote", name)
-	return true, os.Rename(tmp, name)
+	fmt.Println("Wrote", f.name)
+	return true, os.Rename(f.name+".new", f.name)
 }
 
 // verify looks at what is there now: accounts that existed before may differ.

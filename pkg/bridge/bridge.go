@@ -110,6 +110,7 @@ func (b *Bridge) accept(ctx context.Context, ln *net.UnixListener) error {
 		}
 		b.mu.Unlock()
 		if full {
+			c.refuse(refusal("too-many-clients", "there are %d connections, as many as the bridge holds: try again", maxClients))
 			conn.Close()
 			continue
 		}

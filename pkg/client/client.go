@@ -179,6 +179,9 @@ func explain(socket string, err error) error {
 		}
 		return fmt.Errorf("you may not use %s: sudo usermod -aG %s %s, then newgrp %s (works at once)", socket, group, name, group)
 	case errors.Is(err, syscall.ECONNREFUSED):
+		if socket != wire.DefaultSocket {
+			return fmt.Errorf("nobody listens at %s: is its bridge running, and -s right?", socket)
+		}
 		return fmt.Errorf("nobody listens at %s: sudo systemctl restart aaau.socket", socket)
 	default:
 		return fmt.Errorf("connecting to %s: %w", socket, err)

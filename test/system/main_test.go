@@ -19,6 +19,8 @@ var programs = map[string]func(args []string) int{
 	"argv":     printArguments,
 	"dial":     dial,
 	"leader":   leadTerminal,
+	"evil":     beEvil,
+	"visit":    connectAndStay,
 	"stubborn": refuseToEnd,
 	"trespass": trespass,
 	"winch":    awaitResize,

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/AgentaaU/AaaU/pkg/wire"
+)
+
+// parse runs the command line as far as the request.
+func parse(args ...string) (req wire.OpenRequest, err error) {
+	a := app()
+	a.Action = func(c *cli.Context) error { req, err = request(c); return nil }
+	for _, c := range a.Commands {
+		if c.Name == "connect" {
+			c.Action = a.Action
+		}
+	}
+	if err := a.Run(append([]string{"aaau"}, args...)); err != nil {
+		return req, err
+	}
+	return req, err
+}
+
+func TestRequest(t *testing.T) {
+	for _, word := range [][]string{nil, {"connect"}} {
+		with := func(args ...string) wire.OpenRequest {
+			t.Helper()
+			req, err := parse(append(slices.Clone(word), args...)...)
+			if err != nil {
+				t.Errorf("%q: %v", args, err)
+			}
+			return req
+		}
+		if r := with(); r.Attach != "" || r.Profile != "" || r.Argv != nil {
+			t.Errorf("%+v", r)
+		}
+		if r := with("claude"); r.Profile != "claude" {
+			t.Errorf("%+v", r)
+		}
+		if r := with("-n", "abc", "-r"); r.Attach != "abc" || !r.ReadOnly {
+			t.Errorf("%+v", r)
+		}
+		// Words, and no shell.
+		if r := with("-p", `sh -c "echo $HOME; *" 'a b' c\ d`); !slices.Equal(r.Argv, []string{"sh", "-c", "echo $HOME; *", "a b", "c d"}) {
+			t.Errorf("%q", r.Argv)
+		}
+	}
+}
+
+func TestRequestRefusals(t *testing.T) {
+	for args, want := range map[string]string{
+		"-p|id|claude":    "both -p and the alias claude",
+		"claude|codex":    "one alias only",
+		"-n|x|claude":     "leave -p or the alias out",
+		"-n|x|-p|id":      "leave -p or the alias out",
+		"-n|":             "needs a session's id",
+		"-p|":             "needs a program",
+		"-p|it's":         "-p: ",
+		"-p":              "flag needs an argument",
+		"--nosuch":        "not defined",
+		"connect|-p|id|x": "both -p and the alias x",
+	} {
+		if _, err := parse(strings.Split(args, "|")...); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v, want %q", args, err, want)
+		}
+	}
+}

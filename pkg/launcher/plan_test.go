@@ -1,0 +1,168 @@
+package launcher
+
+import (
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/AgentaaU/AaaU/pkg/config"
+	"github.com/AgentaaU/AaaU/pkg/privsep"
+)
+
+func TestProgram(t *testing.T) {
+	cfg := config.Defaults()
+	free, fixed := config.Profile{Name: "shell", AnyProgram: true}, config.Profile{Name: "claude", Program: []string{"claude", "-x"}}
+	for name, c := range map[string]struct {
+		profile config.Profile
+		asked   []string
+		want    []string
+		code    string
+	}{
+		"the shell":        {free, nil, []string{"/bin/bash"}, ""},
+		"the client's":     {free, []string{"id", "-u"}, []string{"id", "-u"}, ""},
+		"the profile's":    {fixed, nil, []string{"claude", "-x"}, ""},
+		"not the client's": {fixed, []string{"id"}, nil, "refused"},
+		"a NUL":            {free, []string{"id\x00"}, nil, "malformed"},
+		"no name":          {free, []string{""}, nil, "program-not-found"},
+	} {
+		got, err := program(cfg, c.profile, c.asked)
+		var e *privsep.Error
+		if errors.As(err, &e) != (c.code != "") || e != nil && e.Code != c.code || !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	a := account{name: "agent", home: "/h"}
+	env := environment(config.Defaults(), a, privsep.Start{Term: "xterm-256color", Lang: "de_DE.UTF-8"}, "id1")
+	for _, want := range []string{"HOME=/h", "USER=agent", "LOGNAME=agent", "SHELL=/bin/bash", "TERM=xterm-256color",
+		"LANG=de_DE.UTF-8", "AAAU_SESSION=id1", "SESSION_ID=id1"} {
+		if !slices.Contains(env, want) {
+			t.Errorf("no %s in %q", want, env)
+		}
+	}
+	for _, bad := range []string{"", "../../x", "x\ny", "a=b c", strings.Repeat("x", 100), "-x"} {
+		env := environment(config.Defaults(), a, privsep.Start{Term: bad, Lang: bad}, "id1")
+		if !slices.Contains(env, "TERM=dumb") || !slices.Contains(env, "LANG=C.UTF-8") {
+			t.Errorf("%q came through: %q", bad, env)
+		}
+	}
+}
+
+// accept makes a connection to a socket at path and returns the accepting end's
+// descriptor.
+func accept(t *testing.T, path string) (fd int, client net.Conn) {
+	t.Helper()
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err = net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close(); client.Close(); server.Close() })
+	raw, err := server.(*net.UnixConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.Control(func(n uintptr) { fd = int(n) }); err != nil {
+		t.Fatal(err)
+	}
+	return fd, client
+}
+
+func TestCheckClient(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Fatal("this test makes sockets of root's: run it as root (sudo make check)")
+	}
+	path := filepath.Join(t.TempDir(), "s")
+	fd, client := accept(t, path)
+	if who, err := checkClient(fd); err != nil || int(who.PID) != os.Getpid() {
+		t.Fatalf("%+v %v", who, err)
+	}
+	// Somebody else's socket: the one thing that a bridge gone bad can make.
+	if err := os.Chown(path, 4321, -1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := checkClient(fd); err == nil {
+		t.Error("a socket that is not root's is taken")
+	}
+	if err := os.Chown(path, 0, -1); err != nil {
+		t.Fatal(err)
+	}
+	// Another file of that name.
+	if err := os.Rename(path, path+".old"); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mknod(path, unix.S_IFSOCK|0o600, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := checkClient(fd); err == nil {
+		t.Error("another socket of the same name is taken")
+	}
+	if err := os.Rename(path+".old", path); err != nil {
+		t.Fatal(err)
+	}
+	client.Close()
+	if _, err := checkClient(fd); err == nil {
+		t.Error("a dead connection is taken")
+	}
+}
+
+func TestSessionID(t *testing.T) {
+	a, _ := accept(t, filepath.Join(t.TempDir(), "s"))
+	b, _ := accept(t, filepath.Join(t.TempDir(), "s"))
+	l := &Launcher{BootID: "one"}
+	first, err1 := l.sessionID(a)
+	again, err2 := l.sessionID(a)
+	other, err3 := l.sessionID(b)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	if first != again || first == other || len(first) != 10 {
+		t.Errorf("%s %s %s", first, again, other)
+	}
+	if later, _ := (&Launcher{BootID: "two"}).sessionID(a); later == first {
+		t.Error("the same after a restart of the machine")
+	}
+}
+
+// The terminal has the right size and owner before anybody sees it, and its own
+// file system.
+func TestOpenTerminal(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Fatal("this test makes a devpts: run it as root (sudo make check)")
+	}
+	term, err := openTerminal(4321, 4322, 33, 101)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer term.close()
+	ws, err := unix.IoctlGetWinsize(term.slave, unix.TIOCGWINSZ)
+	if err != nil || ws.Row != 33 || ws.Col != 101 {
+		t.Errorf("%+v %v", ws, err)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(term.slave, &st); err != nil || st.Uid != 4321 || st.Gid != 4322 || st.Mode&0o777 != 0o620 {
+		t.Errorf("%d:%d %o %v", st.Uid, st.Gid, st.Mode, err)
+	}
+	n, err := unix.IoctlGetInt(term.master, unix.TIOCGPTN)
+	if err != nil || n != 0 {
+		t.Errorf("not the first of its own file system: %d %v", n, err)
+	}
+	if flags, err := unix.FcntlInt(uintptr(term.master), unix.F_GETFL, 0); err != nil || flags&unix.O_NONBLOCK == 0 {
+		t.Errorf("the master blocks: %v", err)
+	}
+}
