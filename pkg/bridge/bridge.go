@@ -19,6 +19,7 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/config"
 	"github.com/AgentaaU/AaaU/pkg/session"
+	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
 // maxClients is how many connections are held at a time, in all sessions.
@@ -110,7 +111,10 @@ func (b *Bridge) accept(ctx context.Context, ln *net.UnixListener) error {
 		}
 		b.mu.Unlock()
 		if full {
-			c.refuse(refusal("too-many-clients", "there are %d connections, as many as the bridge holds: try again", maxClients))
+			// Into an empty socket buffer: this waits for nobody.
+			conn.Write(append(wire.Hello(), wire.Frame(wire.Error, wire.ErrorNote{
+				Code: "too-many-clients", Message: fmt.Sprintf("there are %d connections, as many as the bridge holds: try again", maxClients),
+			})...))
 			conn.Close()
 			continue
 		}
