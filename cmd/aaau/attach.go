@@ -19,7 +19,7 @@ import (
 // ends or the person leaves.
 func attach(ctx context.Context, socket string, req wire.OpenRequest) error {
 	t := newTerminal(os.Stdin)
-	req.Size, req.Term, req.Lang = size(), os.Getenv("TERM"), lang()
+	req.Size, req.Term, req.Lang, req.EveryByte = size(), os.Getenv("TERM"), lang(), !isTTY(os.Stdout)
 	if !t.isTTY() && !isTTY(os.Stdout) {
 		req.Term = "dumb"
 	}

@@ -40,6 +40,7 @@ func (c *client) serve(ctx context.Context) {
 	defer cursor.Close()
 
 	out := newSender(c.conn, cursor, s)
+	out.patient = cursor.Hold() == tape.Always
 	go out.run(append(wire.Hello(), wire.Frame(wire.Opened, wire.OpenReply{
 		ID: s.ID, User: s.User, Role: c.role.String(), Offset: cursor.Pos(),
 	})...))
@@ -90,8 +91,17 @@ func (c *client) open(ctx context.Context, in *wire.Reader) (*session.Session, *
 	if req.ReadOnly {
 		c.role = auth.ReadOnly
 	}
+	// Who may type is waited for while they read; who only watches never is; and
+	// what a program's output is piped into gets all of it, as from any pipe.
+	hold := tape.Never
+	if c.role >= auth.Interactive {
+		hold = tape.WhileReading
+	}
 	if req.Attach == "" {
-		return c.b.launch(ctx, c.conn, c.who, req)
+		if req.EveryByte {
+			hold = tape.Always
+		}
+		return c.b.launch(ctx, c.conn, c.who, req, hold)
 	}
 	s := c.b.find(req.Attach)
 	if s == nil {
@@ -102,7 +112,7 @@ func (c *client) open(ctx context.Context, in *wire.Reader) (*session.Session, *
 			return nil, nil, refusal("no-session", "session %s has ended", s.ID)
 		}
 	}
-	cursor, err := s.Read(0)
+	cursor, err := s.Read(0, hold)
 	if err != nil {
 		return nil, nil, refusal("no-session", "session %s has ended", s.ID)
 	}

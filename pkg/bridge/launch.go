@@ -20,7 +20,7 @@ const launchTimeout = 30 * time.Second
 // launch asks the launcher for a session for the person at the other end of
 // conn, and returns when its program runs, or ran: a short one may have ended.
 // The cursor was there first; it is the caller's to close.
-func (b *Bridge) launch(ctx context.Context, conn *net.UnixConn, owner peer.Peer, req wire.OpenRequest) (_ *session.Session, _ *tape.Cursor, err error) {
+func (b *Bridge) launch(ctx context.Context, conn *net.UnixConn, owner peer.Peer, req wire.OpenRequest, hold tape.Hold) (_ *session.Session, _ *tape.Cursor, err error) {
 	if err := b.reserve(owner.UID); err != nil {
 		return nil, nil, err
 	}
@@ -72,7 +72,7 @@ func (b *Bridge) launch(ctx context.Context, conn *net.UnixConn, owner peer.Peer
 	}
 	b.enter(s)
 	entered = true
-	cursor, err := s.Read(0)
+	cursor, err := s.Read(0, hold)
 	if err != nil {
 		return nil, nil, err
 	}

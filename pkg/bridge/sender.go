@@ -16,7 +16,8 @@ import (
 // chunk is the most output that goes into one frame, in bytes.
 const chunk = wire.MaxPayload - 8
 
-// farewell is how long a client may take nothing after its session's end.
+// farewell is how long a client may take nothing after its session's end, but for
+// one that gets every byte.
 const farewell = time.Minute
 
 // sender writes one client's socket: output straight from the tape, and frames
@@ -27,6 +28,7 @@ type sender struct {
 	raw     syscall.RawConn
 	cursor  *tape.Cursor
 	session *session.Session
+	patient bool // however long the client takes for the rest
 
 	head    [wire.OutputHeadLen]byte
 	iov     [2][]byte
@@ -61,7 +63,7 @@ func (o *sender) run(first []byte) {
 	ending, said := false, false
 	for {
 		for o.more() {
-			if ending {
+			if ending && !o.patient {
 				o.conn.SetWriteDeadline(time.Now().Add(farewell))
 			}
 			if err := o.raw.Write(o.try); err != nil {

@@ -27,6 +27,10 @@ import (
 // tapeSize is how much output a session keeps for those who join late, in bytes.
 const tapeSize = 4 << 20
 
+// stall is how long a person's client may take nothing before the program waits
+// for it no longer.
+const stall = time.Second
+
 // Info is what is known of a session from its start.
 type Info struct {
 	privsep.Session
@@ -119,8 +123,11 @@ func (s *Session) Ended() <-chan struct{} { return s.ended }
 // Exit is how it ended, once Ended is closed.
 func (s *Session) Exit() Exit { return s.exit }
 
-// Read makes a cursor on the session's output; the caller closes it.
-func (s *Session) Read(from int64) (*tape.Cursor, error) { return s.tape.Read(from) }
+// Read makes a cursor on the session's output; the caller closes it. The program
+// waits for it as hold says.
+func (s *Session) Read(from int64, hold tape.Hold) (*tape.Cursor, error) {
+	return s.tape.Read(from, hold)
+}
 
 // Bytes is how much output there was so far.
 func (s *Session) Bytes() int64 { return s.tape.Head() }
@@ -178,6 +185,7 @@ func (s *Session) writeTerminal() {
 func (s *Session) readTerminal() {
 	defer close(s.drained)
 	for {
+		s.tape.Wait(stall)
 		n, err := s.master.Read(s.tape.Space())
 		if n > 0 {
 			s.tape.Advance(n)

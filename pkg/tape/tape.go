@@ -11,8 +11,9 @@
 //	────────┬─────────────────┬─────────┬────▶ offsets
 //	 gone   │ readable        │ writer's│
 //
-// A reader holds nobody back. One that falls behind by more than the ring loses
-// its place, and is told so.
+// Whether the writer waits for a reader is the reader's Hold. One that it does not
+// wait for, and that falls behind by more than the ring, loses its place and is
+// told so.
 package tape
 
 import (
@@ -20,15 +21,25 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
+// Hold says how long the writer waits for a reader.
+type Hold int
+
+const (
+	Never        Hold = iota // it looks on
+	WhileReading             // as long as it moves at all: see Wait
+	Always                   // it must have every byte
+)
+
 // MaxChunk is the most that one read of a terminal returns, in bytes.
 const MaxChunk = 64 << 10
 
-// Tape is a ring. Writing (Space, Advance) is for one goroutine.
+// Tape is a ring. Writing (Wait, Space, Advance) is for one goroutine.
 type Tape struct {
 	fd   int
 	size int64
@@ -37,7 +48,10 @@ type Tape struct {
 	head  atomic.Int64 // end of what was written
 	armed atomic.Int64 // end of what the writer may be writing just now
 
-	mu      sync.Mutex // guards readers, closed, and ring's end
+	waiting atomic.Bool   // the writer waits for room
+	room    chan struct{} // told by readers, while it does
+
+	mu      sync.Mutex // guards readers, their held and was, closed, and ring's end
 	readers map[*Cursor]struct{}
 	closed  bool
 }
@@ -52,7 +66,7 @@ func New(size int) (*Tape, error) {
 	if err != nil {
 		return nil, fmt.Errorf("memfd_create: %w", err)
 	}
-	t := &Tape{fd: fd, size: int64(size), readers: map[*Cursor]struct{}{}}
+	t := &Tape{fd: fd, size: int64(size), readers: map[*Cursor]struct{}{}, room: make(chan struct{}, 1)}
 	if err := unix.Ftruncate(fd, int64(size)); err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("sizing the tape: %w", err)
@@ -98,6 +112,49 @@ func (t *Tape) free() error {
 	return err
 }
 
+// Wait returns when Space takes nothing from a reader that is waited for. One
+// that holds WhileReading and has not moved for the time of stall is waited for no
+// longer, until it has caught up.
+func (t *Tape) Wait(stall time.Duration) {
+	if !t.blocked(false) {
+		return
+	}
+	t.waiting.Store(true)
+	defer t.waiting.Store(false)
+	timer := time.NewTimer(stall)
+	defer timer.Stop()
+	for t.blocked(false) {
+		select {
+		case <-t.room:
+			timer.Reset(stall)
+		case <-timer.C:
+			t.blocked(true)
+			timer.Reset(stall)
+		}
+	}
+}
+
+// blocked says whether somebody who is waited for would lose bytes by the next
+// Space. Those who have not moved since the last time are given up if asked for.
+func (t *Tape) blocked(giveUp bool) (yes bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	need := t.oldestWith(t.head.Load() + MaxChunk)
+	for c := range t.readers {
+		pos := c.pos.Load()
+		if pos >= need || !c.held {
+			continue
+		}
+		if giveUp && c.hold == WhileReading && pos == c.was {
+			c.held = false
+			continue
+		}
+		c.was = pos
+		yes = true
+	}
+	return yes
+}
+
 // Space returns where the next bytes go, MaxChunk long. What it overwrites is
 // no longer the readers' from here on.
 func (t *Tape) Space() []byte {
@@ -130,13 +187,19 @@ func (t *Tape) Head() int64 { return t.head.Load() }
 // oldest is the offset of the first byte that readers may begin with. It keeps an
 // eighth of the ring between them and the writer, which is what the writer would
 // have to fill during one system call of a reader to spoil what that one sends.
-func (t *Tape) oldest() int64 { return max(0, t.armed.Load()-t.size+t.size/8) }
+func (t *Tape) oldest() int64 { return t.oldestWith(t.armed.Load()) }
+
+func (t *Tape) oldestWith(armed int64) int64 { return max(0, armed-t.size+t.size/8) }
 
 // Cursor is one reader's place. It belongs to one goroutine.
 type Cursor struct {
 	t    *Tape
-	pos  int64
+	hold Hold
+	pos  atomic.Int64
 	more chan struct{}
+
+	held bool  // the writer waits for it
+	was  int64 // its place when the writer looked last
 }
 
 // ErrClosed is returned where the tape has gone.
@@ -145,13 +208,14 @@ var ErrClosed = errors.New("tape is closed")
 // Read makes a cursor at offset from, or at the oldest byte if that is gone, or
 // at the end if that is beyond it; ErrClosed if the tape is closed. The caller
 // closes it.
-func (t *Tape) Read(from int64) (*Cursor, error) {
+func (t *Tape) Read(from int64, hold Hold) (*Cursor, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
 		return nil, ErrClosed
 	}
-	c := &Cursor{t: t, pos: min(max(from, t.oldest()), t.Head()), more: make(chan struct{}, 1)}
+	c := &Cursor{t: t, hold: hold, held: hold != Never, more: make(chan struct{}, 1)}
+	c.pos.Store(min(max(from, t.oldest()), t.Head()))
 	c.more <- struct{}{} // the first look is free
 	t.readers[c] = struct{}{}
 	return c, nil
@@ -162,36 +226,63 @@ func (c *Cursor) Close() error {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
 	delete(c.t.readers, c)
+	c.tell()
 	return c.t.free()
 }
 
 // More is ready when there may be more to view.
 func (c *Cursor) More() <-chan struct{} { return c.more }
 
+// Hold is how the cursor was made.
+func (c *Cursor) Hold() Hold { return c.hold }
+
 // Pos is the offset of the next byte to be viewed.
-func (c *Cursor) Pos() int64 { return c.pos }
+func (c *Cursor) Pos() int64 { return c.pos.Load() }
 
 // Behind says whether there is something to view.
-func (c *Cursor) Behind() bool { return c.pos < c.t.Head() }
+func (c *Cursor) Behind() bool { return c.Pos() < c.t.Head() }
 
 // View returns what is to be read, at most limit bytes, and how many bytes were
 // lost since the last View because the writer came too close: then the cursor has
-// skipped to the middle of the ring. The slice is
-// the ring itself: use it at once, then ask Intact, then Advance.
+// skipped to the middle of the ring. The slice is the ring itself: use it at once,
+// then ask Intact, then Advance.
 func (c *Cursor) View(limit int) (data []byte, lost int64) {
-	if c.pos < c.t.oldest() {
-		middle := c.t.Head() - c.t.size/2
-		lost = middle - c.pos
-		c.pos = middle
+	pos, head := c.Pos(), c.t.Head()
+	if pos < c.t.oldest() {
+		middle := head - c.t.size/2
+		lost = middle - pos
+		pos = middle
+		c.pos.Store(pos)
 	}
-	n := min(c.t.Head()-c.pos, int64(limit))
-	at := c.pos % c.t.size
+	n := min(head-pos, int64(limit))
+	at := pos % c.t.size
 	return c.t.ring[at : at+n], lost
 }
 
 // Intact says whether the bytes of the last View are still what they were, which
 // is to be asked after they were used.
-func (c *Cursor) Intact() bool { return c.pos >= c.t.armed.Load()-c.t.size }
+func (c *Cursor) Intact() bool { return c.Pos() >= c.t.armed.Load()-c.t.size }
 
 // Advance moves past n viewed bytes.
-func (c *Cursor) Advance(n int) { c.pos += int64(n) }
+func (c *Cursor) Advance(n int) {
+	c.pos.Add(int64(n))
+	if c.hold == Never {
+		return
+	}
+	if c.t.waiting.Load() {
+		c.tell()
+	}
+	if !c.Behind() {
+		c.t.mu.Lock()
+		c.held = true
+		c.t.mu.Unlock()
+	}
+}
+
+// tell wakes the writer if it waits.
+func (c *Cursor) tell() {
+	select {
+	case c.t.room <- struct{}{}:
+	default: // it has been told
+	}
+}

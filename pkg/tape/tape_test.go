@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"testing"
+	"time"
 )
 
 const size = 4 * MaxChunk
@@ -24,7 +25,7 @@ func put(tp *Tape, data []byte) { tp.Advance(copy(tp.Space(), data)) }
 
 func cursor(t testing.TB, tp *Tape, from int64) *Cursor {
 	t.Helper()
-	c, err := tp.Read(from)
+	c, err := tp.Read(from, Never)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +125,7 @@ func TestCloseOrder(t *testing.T) {
 	if data, _ := c.View(100); string(data) != "last words" {
 		t.Errorf("%q", data)
 	}
-	if _, err := tp.Read(0); err != ErrClosed {
+	if _, err := tp.Read(0, Never); err != ErrClosed {
 		t.Errorf("%v", err)
 	}
 	if err := c.Close(); err != nil || tp.ring != nil {
@@ -164,4 +165,76 @@ func TestNothingIsAllocatedPerChunk(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
+}
+
+// A reader that must have every byte gets it, however slow; one that reads on is
+// waited for too; one that stopped is not, and gets its hold back by catching up.
+func TestWait(t *testing.T) {
+	const stall = 20 * time.Millisecond
+	tp := newTape(t)
+	always, err := tp.Read(0, Always)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopped, err := tp.Read(0, WhileReading)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stopped.Close()
+	const chunks = 60
+	wrote := make(chan struct{})
+	go func() {
+		defer close(wrote)
+		for i := range chunks {
+			tp.Wait(stall)
+			for j, space := 0, tp.Space(); j < MaxChunk; j++ {
+				space[j] = byte(i)
+			}
+			tp.Advance(MaxChunk)
+		}
+	}()
+	for want := int64(0); want < chunks*MaxChunk; {
+		<-always.More()
+		for always.Behind() {
+			data, lost := always.View(1000)
+			if lost != 0 || data[0] != byte(always.Pos()/MaxChunk) {
+				t.Fatalf("at %d: lost %d, read %d", always.Pos(), lost, data[0])
+			}
+			always.Advance(len(data))
+			want = always.Pos()
+		}
+	}
+	<-wrote
+	if _, lost := stopped.View(1000); lost == 0 {
+		t.Error("a reader that had stopped was waited for to the end")
+	}
+	if stopped.held {
+		t.Error("held before it caught up")
+	}
+	for stopped.Behind() {
+		data, _ := stopped.View(MaxChunk)
+		stopped.Advance(len(data))
+	}
+	if !stopped.held {
+		t.Error("not held again")
+	}
+	// Gone is not waited for.
+	always.Close()
+	stopped.Advance(0)
+}
+
+// A reader that goes away while the writer waits for it wakes it.
+func TestCloseWakes(t *testing.T) {
+	tp := newTape(t)
+	c, err := tp.Read(0, Always)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for !tp.blocked(false) {
+		put(tp, make([]byte, MaxChunk))
+	}
+	done := make(chan struct{})
+	go func() { tp.Wait(time.Hour); close(done) }()
+	c.Close()
+	<-done
 }

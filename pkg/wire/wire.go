@@ -82,6 +82,9 @@ type OpenRequest struct {
 	Profile  string   `json:"profile,omitempty"` // of a new session; empty: the default
 	Argv     []string `json:"argv,omitempty"`    // instead of the profile's program
 	ReadOnly bool     `json:"read_only,omitempty"`
+	// EveryByte asks that the program of a new session wait for this client
+	// however slow it is: its output is piped on, not looked at.
+	EveryByte bool `json:"every_byte,omitempty"`
 	Size
 	Term string `json:"term,omitempty"`
 	Lang string `json:"lang,omitempty"`

@@ -192,8 +192,8 @@ func ask(packet string, fds []int) (c *net.UnixConn, got []int) {
 	return c, got
 }
 
-// replay starts a session for the client, as is right; then another and another
-// with the same connection, the last when it is told that the client has gone.
+// replay starts a session for the client, as is right; then, each time that it is
+// told to, another with the same connection.
 func replay() int {
 	c, fds := ask(honest, []int{clientFD})
 	if len(fds) != privsep.SessionFDs {
@@ -208,9 +208,9 @@ func replay() int {
 		fmt.Println("not started:", status, err)
 		return 1
 	}
-	ask(honest, []int{clientFD})
-	_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
-	ask(honest, []int{clientFD})
+	for told := bufio.NewScanner(os.Stdin); told.Scan(); {
+		ask(honest, []int{clientFD})
+	}
 	return 0
 }
 

@@ -21,6 +21,7 @@ var programs = map[string]func(args []string) int{
 	"leader":   leadTerminal,
 	"evil":     beEvil,
 	"visit":    connectAndStay,
+	"mute":     keepMute,
 	"stubborn": refuseToEnd,
 	"trespass": trespass,
 	"winch":    awaitResize,

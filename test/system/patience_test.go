@@ -1,0 +1,85 @@
+package system
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What takes real time, all at once: who connects and says nothing is dropped
+// after a while, and who waits for a session that waits for a person costs nothing.
+func TestTimePasses(t *testing.T) {
+	begin(t)
+	s := openShell(t, as(t, "operator"))
+	began := time.Now()
+	mute := map[string]*background{
+		"bridge": start(t, evilBridge(t), nil, "mute", "unixpacket", launcherSocket),
+		"client": start(t, as(t, "operator"), nil, "mute", "unix", serverSocket),
+	}
+	for name, m := range mute {
+		if got := m.line(); got != "connected" {
+			t.Fatalf("the mute %s is %q", name, got)
+		}
+	}
+
+	const span, most = 2 * time.Second, 20 * time.Millisecond // two ticks
+	services := []string{"aaau.service", "aaau-launcher.service"}
+	before := map[string]time.Duration{}
+	for _, service := range services {
+		before[service] = cpuTime(t, service)
+	}
+	time.Sleep(span) // the very thing that is measured
+	for _, service := range services {
+		if used := cpuTime(t, service) - before[service]; used > most {
+			t.Errorf("%s is idle, and has used %v within %v", service, used, span)
+		}
+	}
+
+	for name, m := range mute {
+		if got := m.line(); !strings.HasPrefix(got, "dropped") {
+			t.Errorf("the mute %s is %q after %v", name, got, time.Since(began))
+		}
+	}
+	if took := time.Since(began); took < 5*time.Second {
+		t.Errorf("a mute client has no more time than %v", took)
+	}
+	s.prints("echo still here", "still here")
+	s.close()
+}
+
+// keepMute connects, says nothing, and tells when it is dropped.
+func keepMute(args []string) int {
+	c, err := net.Dial(args[0], args[1])
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	fmt.Println("connected")
+	said, err := io.ReadAll(c)
+	fmt.Printf("dropped: %q, %v\n", said, err)
+	return 0
+}
+
+// cpuTime is what a service has used so far.
+func cpuTime(t *testing.T, service string) time.Duration {
+	t.Helper()
+	stat, err := os.ReadFile("/sys/fs/cgroup/system.slice/" + service + "/cpu.stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`usage_usec (\d+)`).FindSubmatch(stat)
+	if m == nil {
+		t.Fatalf("no usage in %q", stat)
+	}
+	n, err := strconv.Atoi(string(m[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(n) * time.Microsecond
+}
