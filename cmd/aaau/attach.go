@@ -23,6 +23,8 @@ func attach(ctx context.Context, socket string, req wire.OpenRequest) error {
 	if !t.isTTY() && !isTTY(os.Stdout) {
 		req.Term = "dumb"
 	}
+	// Asked now: a terminal that is gone is none any more.
+	piped := req.Attach == "" && (!t.isTTY() || !isTTY(os.Stdout))
 
 	// Before anything is raw: whatever ends us from here on gives the terminal
 	// back first. SIGPIPE is one of them, when what we write to has gone.
@@ -52,15 +54,14 @@ func attach(ctx context.Context, socket string, req wire.OpenRequest) error {
 	for {
 		select {
 		case err := <-done:
-			return leave(s, t, req, err)
+			return leave(s, t, piped, err)
 		case sig := <-signals:
 			if sig == syscall.SIGWINCH {
-				if err := s.Resize(size().Rows, size().Cols); err != nil {
-					return client.ErrLost
-				}
+				now := size()
+				_ = s.Resize(now.Rows, now.Cols) // the output's end says why it fails
 				continue
 			}
-			return leave(s, t, req, sentAway(sig.(syscall.Signal)))
+			return leave(s, t, piped, sentAway(sig.(syscall.Signal)))
 		}
 	}
 }
@@ -100,8 +101,9 @@ func (s sentAway) Error() string  { return syscall.Signal(s).String() }
 func (s sentAway) status() status { return status(128 + int(s)) }
 
 // leave gives the terminal back, says what is to be said, and returns what the
-// client exits with.
-func leave(s *client.Session, t *terminal, req wire.OpenRequest, err error) error {
+// client exits with. A session that was part of a pipe ends with it: whoever fed
+// it, or reads its output, has gone, while a person's session waits for them.
+func leave(s *client.Session, t *terminal, piped bool, err error) error {
 	t.restore()
 	if errors.Is(err, errDetached) {
 		if err := s.Detach(); err != nil {
@@ -116,9 +118,7 @@ func leave(s *client.Session, t *terminal, req wire.OpenRequest, err error) erro
 	} else if !errors.As(err, &sig) {
 		return err
 	}
-	// Whoever reads our output, or sent us away, has gone. A person's session
-	// waits for them; one that was part of a pipe has nobody to wait for.
-	if req.Attach == "" && !(t.isTTY() && isTTY(os.Stdout)) {
+	if piped {
 		if err := s.Kill(); err != nil {
 			return client.ErrLost
 		}
@@ -134,8 +134,6 @@ func output(s *client.Session) error {
 	switch {
 	case err != nil:
 		return err
-	case ended.Unknown:
-		return errors.New("the session has ended, and its exit status is lost")
 	case ended.Signal != 0:
 		return status(128 + ended.Signal)
 	case ended.Code != 0:

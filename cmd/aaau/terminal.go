@@ -12,15 +12,17 @@ import (
 // and always given back as it was found.
 type terminal struct {
 	f     *os.File
+	tty   bool
 	mu    sync.Mutex // guards saved
 	saved *term.State
 }
 
-func newTerminal(f *os.File) *terminal { return &terminal{f: f} }
+func newTerminal(f *os.File) *terminal { return &terminal{f: f, tty: isTTY(f)} }
 
 func isTTY(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
-func (t *terminal) isTTY() bool { return isTTY(t.f) }
+// isTTY says whether it was one at the start: one that hung up still counts.
+func (t *terminal) isTTY() bool { return t.tty }
 
 // raw makes the terminal raw; nothing if there is none.
 func (t *terminal) raw() (err error) {

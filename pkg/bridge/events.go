@@ -30,7 +30,7 @@ func (b *Bridge) tellEnded(s *session.Session) {
 	b.Log.Printf("session %s ended: %s after %s, %d bytes of output", s.ID, exit, took, s.Bytes())
 	fields := map[string]any{"duration_ms": took.Milliseconds(), "bytes": s.Bytes()}
 	switch {
-	case exit.Unknown:
+	case !exit.Ran:
 	case exit.Wait.Signaled():
 		fields["signal"] = int(exit.Wait.Signal())
 	default:

@@ -156,8 +156,6 @@ var errOvertaken = errors.New("overtaken by the session's output")
 
 func endedNote(e session.Exit) wire.EndedNote {
 	switch {
-	case e.Unknown:
-		return wire.EndedNote{Unknown: true}
 	case e.Wait.Signaled():
 		return wire.EndedNote{Signal: int(e.Wait.Signal())}
 	default:

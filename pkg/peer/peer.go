@@ -76,9 +76,17 @@ const siocUnixFile = 0x89E0
 
 // ListenerFile returns the file of the socket that fd was accepted on: its name
 // as the listener gave it, and what stands there. The end of a connection that
-// *called* connect(2) has none, nor has a socketpair. Needs CAP_NET_ADMIN; fd
+// *called* connect(2) has none, nor has a socketpair; and a socket that listens is
+// no connection, though it names its maker as its peer. Needs CAP_NET_ADMIN; fd
 // stays the caller's.
 func ListenerFile(fd int) (name string, st unix.Stat_t, err error) {
+	listens, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	if err != nil {
+		return "", st, fmt.Errorf("reading SO_ACCEPTCONN: %w", err)
+	}
+	if _, err := unix.Getpeername(fd); err != nil || listens != 0 {
+		return "", st, errors.New("not a connection")
+	}
 	sa, err := unix.Getsockname(fd)
 	if err != nil {
 		return "", st, fmt.Errorf("getsockname: %w", err)

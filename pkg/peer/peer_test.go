@@ -83,6 +83,20 @@ func TestListenerFile(t *testing.T) {
 	if name, _, err := ListenerFile(client); err == nil {
 		t.Errorf("the calling end is said to be accepted at %s", name)
 	}
+	// Nor must the listening socket itself, whose peer is said to be its maker: root.
+	ln, err := net.Listen("unix", path+".2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	f, err := ln.(*net.UnixListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if name, _, err := ListenerFile(int(f.Fd())); err == nil {
+		t.Errorf("a listening socket is said to be a connection to %s", name)
+	}
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)

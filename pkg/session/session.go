@@ -39,19 +39,16 @@ type Info struct {
 	Began   time.Time
 }
 
-// Exit is how a session ended.
+// Exit is how a session ended: its program's wait status, if it ran.
 type Exit struct {
-	Wait    syscall.WaitStatus
-	Unknown bool // the stage ended without a word: never to be taken for success
-	Ran     bool // the program did run
+	Ran  bool
+	Wait syscall.WaitStatus
 }
 
 func (e Exit) String() string {
 	switch {
 	case !e.Ran:
 		return "its program never ran"
-	case e.Unknown:
-		return "exit status unknown"
 	case e.Wait.Signaled():
 		return fmt.Sprintf("ended by %s", unix.SignalName(e.Wait.Signal()))
 	default:
@@ -203,7 +200,10 @@ const maxStatus = 4096
 // follow hears the stage out, waits for its end and the output's, and ends the
 // session.
 func (s *Session) follow() {
-	s.exit = Exit{Unknown: true}
+	// A stage ends without a word only by SIGKILL, as all of a scope is killed by
+	// force, or by a fault of its own; either way the kernel then kills its
+	// namespace's processes, so that this is true of the program too.
+	s.exit.Wait = syscall.WaitStatus(unix.SIGKILL)
 	told := false
 	tell := func(err error) {
 		if !told {
@@ -228,7 +228,7 @@ func (s *Session) follow() {
 		case st.Error != nil:
 			tell(st.Error)
 		case st.Ended != nil:
-			s.exit.Wait, s.exit.Unknown = syscall.WaitStatus(st.Ended.Wait), false
+			s.exit.Wait = syscall.WaitStatus(st.Ended.Wait)
 		}
 	}
 	tell(errors.New("the session's first process ended before it started the program"))

@@ -100,9 +100,8 @@ type OpenReply struct {
 
 // EndedNote is how the agent ended: a wait status taken apart.
 type EndedNote struct {
-	Code    int  `json:"code"`
-	Signal  int  `json:"signal,omitempty"`
-	Unknown bool `json:"unknown,omitempty"` // lost: never to be taken for 0
+	Code   int `json:"code"`
+	Signal int `json:"signal,omitempty"`
 }
 
 // ErrorNote is a refusal or a failure.

@@ -44,11 +44,10 @@ func TestInitWithDefaultsChangesNothing(t *testing.T) {
 		}
 	}
 	// What is missing is made again.
-	if err := os.Remove("/var/lib/aaau/agent/.x"); err != nil && !os.IsNotExist(err) {
-		t.Fatal(err)
-	}
-	if got := output(t, as(t, "operator"), "aaau", "-p", "id -un"); got != "agent" {
-		t.Errorf("the agent is %q", got)
+	moveAway(t, "/var/lib/aaau/agent")
+	output(t, as(t, "root"), "aaau-server", "init")
+	if got := output(t, as(t, "operator"), "aaau", "-p", "stat --format '%U %G %a' ."); got != "agent agent 700" {
+		t.Errorf("the new home is %q", got)
 	}
 }
 
