@@ -179,10 +179,7 @@ func explain(socket string, err error) error {
 		}
 		return fmt.Errorf("you may not use %s: sudo usermod -aG %s %s, then newgrp %s (works at once)", socket, group, name, group)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		if socket != wire.DefaultSocket {
-			return fmt.Errorf("nobody listens at %s: is its bridge running, and -s right?", socket)
-		}
-		return fmt.Errorf("nobody listens at %s: sudo systemctl restart aaau.socket", socket)
+		return fmt.Errorf("nobody listens at %s: sudo systemctl restart aaau.socket, or start again what listened there", socket)
 	default:
 		return fmt.Errorf("connecting to %s: %w", socket, err)
 	}
@@ -195,7 +192,7 @@ func groupOf(socket string) (string, error) {
 		return "", fmt.Errorf("you may not use %s: %w", socket, err)
 	}
 	gid := fi.Sys().(*syscall.Stat_t).Gid
-	if fi.Mode()&os.ModeSocket == 0 || gid == 0 {
+	if fi.Mode()&os.ModeSocket == 0 || fi.Mode()&0o020 == 0 || gid == 0 {
 		return "", fmt.Errorf("%s is no socket of AaaU's: is -s right?", socket)
 	}
 	g, err := user.LookupGroupId(strconv.FormatUint(uint64(gid), 10))
