@@ -133,7 +133,7 @@ func (l *localLauncher) start(c *net.UnixConn, s privsep.Start) {
 		end()
 		return
 	}
-	say(privsep.Status{Started: &privsep.Started{}})
+	say(privsep.Status{Started: true})
 	ended, watched := make(chan struct{}), make(chan struct{})
 	go func() { // what the stage does when nobody reads its status any more
 		defer close(watched)

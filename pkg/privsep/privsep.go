@@ -122,14 +122,9 @@ const (
 
 // Status is what a stage says, a line of JSON each; exactly one field is set.
 type Status struct {
-	Started *Started `json:"started,omitempty"`
-	Error   *Error   `json:"error,omitempty"`
-	Ended   *Ended   `json:"ended,omitempty"`
-}
-
-// Started says that the program runs.
-type Started struct {
-	TTY string `json:"tty"` // its terminal's name inside the session
+	Started bool   `json:"started,omitempty"` // the program runs
+	Error   *Error `json:"error,omitempty"`   // it never will
+	Ended   *Ended `json:"ended,omitempty"`
 }
 
 // Ended is the program's wait status, as wait(2) gives it.

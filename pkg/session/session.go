@@ -222,7 +222,7 @@ func (s *Session) follow() {
 			break
 		}
 		switch {
-		case st.Started != nil:
+		case st.Started:
 			s.exit.Ran = true
 			tell(nil)
 		case st.Error != nil:

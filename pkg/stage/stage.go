@@ -41,8 +41,17 @@ func Main() int {
 	// Identities and no_new_privs are a thread's own: the one that forks the
 	// program must be the one that was proven.
 	runtime.LockOSThread()
-	if err := unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&append([]byte(Name), 0)[0])), 0, 0, 0); err != nil {
-		fmt.Fprintf(os.Stderr, "stage: naming itself: %v\n", err)
+	if err := run(); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", Name, err)
+		return 1
+	}
+	return 0
+}
+
+func run() error {
+	name := append([]byte(Name), 0)
+	if err := unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&name[0])), 0, 0, 0); err != nil {
+		return fmt.Errorf("naming itself: %w", err)
 	}
 	for fd := privsep.OrdersFD; fd <= privsep.DevptsFD; fd++ {
 		unix.CloseOnExec(fd)
@@ -55,32 +64,30 @@ func Main() int {
 
 	var orders privsep.Orders
 	if err := readOrders(&orders); err != nil {
-		fmt.Fprintf(os.Stderr, "stage: no orders: %v\n", err)
-		return 1
+		return fmt.Errorf("no orders: %w", err)
 	}
-	go endWithReader(privsep.StatusFD)
+	if err := unix.SetNonblock(privsep.StatusFD, true); err != nil {
+		return err
+	}
+	status := os.NewFile(privsep.StatusFD, "status")
+	go func() {
+		err := awaitNoReader(status)
+		fmt.Fprintf(os.Stderr, "%s of %s: nobody holds the session any more (%v)\n", Name, orders.ID, err)
+		os.Exit(1)
+	}()
 
-	pid, err := begin(orders)
+	pid, refused := begin(orders)
+	if refused != nil {
+		return report(status, privsep.Status{Error: refused})
+	}
+	if err := report(status, privsep.Status{Started: true}); err != nil {
+		return err
+	}
+	wait, err := reap(pid)
 	if err != nil {
-		if err := report(privsep.Status{Error: err}); err != nil {
-			fmt.Fprintf(os.Stderr, "stage of %s: %v\n", orders.ID, err)
-		}
-		return 1
+		return err
 	}
-	tty, _ := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", privsep.SlaveFD))
-	if err := report(privsep.Status{Started: &privsep.Started{TTY: tty}}); err != nil {
-		fmt.Fprintf(os.Stderr, "stage of %s: %v\n", orders.ID, err)
-		return 1
-	}
-	wait, err2 := reap(pid)
-	if err2 == nil {
-		err2 = report(privsep.Status{Ended: &privsep.Ended{Wait: wait}})
-	}
-	if err2 != nil {
-		fmt.Fprintf(os.Stderr, "stage of %s: %v\n", orders.ID, err2)
-		return 1
-	}
-	return 0
+	return report(status, privsep.Status{Ended: &privsep.Ended{Wait: wait}})
 }
 
 func readOrders(o *privsep.Orders) error {
@@ -113,28 +120,33 @@ func begin(o privsep.Orders) (pid int, refused *privsep.Error) {
 }
 
 // report writes one line, which a pipe takes whole (pipe(7), PIPE_BUF).
-func report(s privsep.Status) error {
+func report(to *os.File, s privsep.Status) error {
 	b, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}
-	if _, err := unix.Write(privsep.StatusFD, append(b, '\n')); err != nil {
+	if _, err := to.Write(append(b, '\n')); err != nil {
 		return fmt.Errorf("reporting: %w", err)
 	}
 	return nil
 }
 
-// endWithReader ends the session when nobody can read its status any more: then
-// its terminal is held by nobody either, and its record would have a hole.
-func endWithReader(status int) {
-	p := []unix.PollFd{{Fd: int32(status)}} // POLLERR comes unasked (poll(2))
-	for {
-		_, err := unix.Poll(p, -1)
-		if err != unix.EINTR {
-			break
-		}
+// awaitNoReader returns when nobody can read the status any more: then nobody
+// holds the session's terminal either, and its record would have a hole.
+//
+// It waits in the runtime's poller, not in poll(2): a thread that enters a system
+// call to stay there, just when drop stops all threads, was seen to hang Go
+// 1.26.8 (once in some ten thousand starts).
+func awaitNoReader(status *os.File) error {
+	raw, err := status.SyscallConn()
+	if err != nil {
+		return err
 	}
-	os.Exit(1)
+	return raw.Read(func(fd uintptr) bool {
+		p := []unix.PollFd{{Fd: int32(fd)}} // POLLERR comes unasked (poll(2))
+		n, err := unix.Poll(p, 0)
+		return err == nil && n > 0
+	})
 }
 
 // reap waits for all children, ours and orphans, until pid has ended.
