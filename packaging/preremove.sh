@@ -12,7 +12,9 @@ if [ ! -d /run/systemd/system ]; then
 	exit 0
 fi
 
-# First nobody new gets in; then agents end while the bridge can still record it.
+# Agents end while the bridge still records it; then nobody new gets in (which ends the bridge too);
+# then whoever slipped in between.
+systemctl stop aaau.slice || true
 systemctl --quiet disable --now aaau.socket aaau-launcher.socket || true
 systemctl stop aaau.slice || true
 # A frozen scope refuses to stop (systemd 257), yet can be killed; thawed, it is then found empty.

@@ -54,14 +54,22 @@ func attach(ctx context.Context, socket string, req wire.OpenRequest) error {
 	for {
 		select {
 		case err := <-done:
-			return leave(s, t, piped, err)
+			if errors.Is(err, syscall.EPIPE) { // who reads our output has gone
+				return leave(s, t, piped, sentAway(syscall.SIGPIPE), func() { _, _ = s.Copy(io.Discard, func(string) {}) })
+			}
+			return leave(s, t, piped, err, nil)
 		case sig := <-signals:
 			if sig == syscall.SIGWINCH {
 				now := size()
 				_ = s.Resize(now.Rows, now.Cols) // the output's end says why it fails
 				continue
 			}
-			return leave(s, t, piped, sentAway(sig.(syscall.Signal)))
+			return leave(s, t, piped, sentAway(sig.(syscall.Signal)), func() {
+				select {
+				case <-done:
+				case <-signals: // again: they mean it
+				}
+			})
 		}
 	}
 }
@@ -103,26 +111,25 @@ func (s sentAway) status() status { return status(128 + int(s)) }
 // leave gives the terminal back, says what is to be said, and returns what the
 // client exits with. A session that was part of a pipe ends with it: whoever fed
 // it, or reads its output, has gone, while a person's session waits for them.
-func leave(s *client.Session, t *terminal, piped bool, err error) error {
+// ended waits for that end.
+func leave(s *client.Session, t *terminal, piped bool, err error, ended func()) error {
 	t.restore()
-	if errors.Is(err, errDetached) {
+	var sig sentAway
+	switch {
+	case errors.Is(err, errDetached):
 		if err := s.Detach(); err != nil {
 			return client.ErrLost
 		}
 		fmt.Fprintf(os.Stderr, "aaau: detached; back with: aaau -n %s\n", s.ID)
 		return nil
-	}
-	var sig sentAway
-	if errors.Is(err, syscall.EPIPE) {
-		sig = sentAway(syscall.SIGPIPE)
-	} else if !errors.As(err, &sig) {
+	case !errors.As(err, &sig):
 		return err
 	}
 	if piped {
 		if err := s.Kill(); err != nil {
 			return client.ErrLost
 		}
-		_, _ = s.Copy(io.Discard, func(string) {}) // its end; how it came is ours
+		ended()
 	}
 	return sig.status()
 }

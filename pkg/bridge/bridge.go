@@ -71,11 +71,11 @@ func (b *Bridge) Serve(ctx context.Context, listeners ...*net.UnixListener) erro
 	accepting.Wait()
 
 	b.mu.Lock()
+	for c := range b.clients { // first: what ends is the bridge, not their agent
+		c.conn.Close()
+	}
 	for _, s := range b.sessions {
 		s.Abandon()
-	}
-	for c := range b.clients {
-		c.conn.Close()
 	}
 	b.mu.Unlock()
 	b.running.Wait()
