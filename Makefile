@@ -167,7 +167,8 @@ try: deps-try deb ## be at `aaau connect` in a throwaway systemd, or run CMD='..
 	fi
 
 bench: deps-try deb ## measure start, echo and throughput (BENCHFLAGS=)
-	go run ./test/bench $(BENCHFLAGS)
+	@# Static, as our programs are: exec is part of what is measured.
+	CGO_ENABLED=0 go run ./test/bench $(BENCHFLAGS)
 
 ## Checking, cheap things first
 

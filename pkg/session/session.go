@@ -1,9 +1,8 @@
 // Package session holds one session from the bridge's side: its terminal, its
 // tape, and the word of its stage on how it began and ended.
 //
-// Three goroutines, all started by New and ended by the session's end: one reads
-// the terminal into the tape, one writes input to the terminal, one follows the
-// stage. A session ends when its stage has: then no process of it is left, and
+// Two goroutines, started by New and ended by the session's end: one reads the
+// terminal into the tape, one follows the stage. A session ends when its stage has: then no process of it is left, and
 // no byte of output is still to come.
 package session
 
@@ -64,17 +63,10 @@ type Session struct {
 	pidfd  *os.File
 	status *os.File
 
-	writes  chan write
 	started chan error    // one word: whether the program runs
 	drained chan struct{} // closed when the last byte of output is on the tape
 	ended   chan struct{} // closed when exit is set and all is over
 	exit    Exit
-}
-
-// write is input on its way to the terminal; done takes its result.
-type write struct {
-	data []byte
-	done chan<- error
 }
 
 // New takes a session over from the launcher, with its descriptors in the order
@@ -99,13 +91,11 @@ func New(info Info, fds []int) (*Session, error) {
 		master:  os.NewFile(uintptr(fds[0]), "terminal"),
 		pidfd:   os.NewFile(uintptr(fds[1]), "pidfd"),
 		status:  os.NewFile(uintptr(fds[2]), "status"),
-		writes:  make(chan write),
 		started: make(chan error, 1),
 		drained: make(chan struct{}),
 		ended:   make(chan struct{}),
 	}
 	go s.readTerminal()
-	go s.writeTerminal()
 	go s.follow()
 	return s, nil
 }
@@ -151,30 +141,13 @@ var ErrEnded = errors.New("the session has ended")
 
 // Write types data into the terminal and returns when the terminal has taken it
 // all, which may be never while the program does not read, but for the session's
-// end. What several writers write is never mixed within one Write.
+// end. What several writers write is never mixed within one Write: os.File sees to
+// that.
 func (s *Session) Write(data []byte) error {
-	done := make(chan error, 1)
-	select {
-	case s.writes <- write{data, done}:
-		return <-done
-	case <-s.drained:
-		return ErrEnded
+	if _, err := s.master.Write(data); err != nil {
+		return ErrEnded // a terminal fails only by ending
 	}
-}
-
-func (s *Session) writeTerminal() {
-	for {
-		select {
-		case w := <-s.writes:
-			_, err := s.master.Write(w.data)
-			if err != nil { // the terminal fails only by ending
-				err = ErrEnded
-			}
-			w.done <- err
-		case <-s.drained:
-			return
-		}
-	}
+	return nil
 }
 
 // readTerminal moves output onto the tape until the stage's end, which is the

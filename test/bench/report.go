@@ -30,7 +30,6 @@ type subjectFigures struct {
 	Echo       figures `json:"echo_ms"`
 	End        figures `json:"end_ms"`
 	Throughput figures `json:"throughput_mb_s"`
-	Lost       figures `json:"throughput_lost_share"`
 }
 
 type figures struct {
@@ -97,7 +96,7 @@ func (b *bench) report() (report, error) {
 	}
 	for _, s := range b.subjects {
 		m := b.samples[s.name]
-		r.Subjects = append(r.Subjects, subjectFigures{s.name, summary(m.start), summary(m.echo), summary(m.end), summary(m.throughput), summary(m.lost)})
+		r.Subjects = append(r.Subjects, subjectFigures{s.name, summary(m.start), summary(m.echo), summary(m.end), summary(m.throughput)})
 	}
 	ours := r.Subjects[0]
 	for _, ref := range references {
@@ -193,12 +192,6 @@ func (r report) print(w io.Writer) {
 	n := r.Subjects[0]
 	fmt.Fprintf(w, "\n%d starts and ends, %d keys, %d rounds of throughput, each subject in turn\n", n.Start.N, n.Echo.N, n.Throughput.N)
 	fmt.Fprintf(w, "aaau's very first start, of bridge and launcher too: %.2f ms, not counted above\n", r.Cold)
-
-	for _, f := range r.Subjects {
-		if f.Lost.Max > 0 {
-			fmt.Fprintf(w, "%s left out %.1f %% of the output (median), which its MB/s do not count\n", f.Name, 100*f.Lost.Median)
-		}
-	}
 
 	fmt.Fprintf(w, "\nWhere aaau's %.2f ms of start go (medians)\n", n.Start.Median)
 	for _, s := range r.Start {

@@ -61,13 +61,16 @@ func socketpair() ([]int, error) {
 	return pair[:1], err
 }
 
-// boundPair is a socketpair whose name pretends to be an accepted connection's.
+// pairName is where boundPair has a socket.
+const pairName = "/tmp/evil-pair"
+
+// boundPair is a socketpair with a name, as an accepted connection has one.
 func boundPair() ([]int, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	if err != nil {
 		return nil, err
 	}
-	return pair[:1], unix.Bind(pair[0], &unix.SockaddrUnix{Name: fmt.Sprintf("/tmp/evil-pair-%d", os.Getpid())})
+	return pair[:1], unix.Bind(pair[0], &unix.SockaddrUnix{Name: pairName})
 }
 
 func pipeEnd() ([]int, error) {
@@ -204,7 +207,7 @@ func replay() int {
 		return 1
 	}
 	var status privsep.Status
-	if err := json.NewDecoder(os.NewFile(uintptr(fds[2]), "status")).Decode(&status); err != nil || status.Started == nil {
+	if err := json.NewDecoder(os.NewFile(uintptr(fds[2]), "status")).Decode(&status); err != nil || !status.Started {
 		fmt.Println("not started:", status, err)
 		return 1
 	}

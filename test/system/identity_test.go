@@ -39,6 +39,18 @@ func TestProgramRunsAsTheAgent(t *testing.T) {
 	}
 }
 
+// An administrator may give agents groups beside their own.
+func TestAgentHasItsSupplementaryGroups(t *testing.T) {
+	begin(t)
+	root := as(t, "root")
+	output(t, root, "groupadd", "aaau-test-group")
+	t.Cleanup(func() { run(t, root, "groupdel", "aaau-test-group") })
+	output(t, root, "usermod", "-aG", "aaau-test-group", "agent")
+	if got := output(t, as(t, "operator"), "aaau", "-p", "id -Gn"); got != "agent aaau-test-group" {
+		t.Errorf("the agent's groups are %q", got)
+	}
+}
+
 func TestExitStatusIsTheAgents(t *testing.T) {
 	begin(t)
 	for _, test := range []struct {
@@ -51,6 +63,10 @@ func TestExitStatusIsTheAgents(t *testing.T) {
 		{"sh -c 'kill -KILL $$'", 137},
 		{"sh -c 'kill -TERM $$'", 143},
 		{"sh -c 'kill -HUP $$'", 129},
+		// Nothing that is left open, or closed too soon, is taken for the end.
+		{"sh -c 'sleep 1000 & exit 3'", 3},
+		{"sh -c 'exec <&- >&- 2>&-; sleep 0.1; exit 4'", 4},
+		{"sh -c 'exec setsid -f sleep 1000'", 0},
 	} {
 		t.Run(test.program, func(t *testing.T) {
 			for _, argv := range [][]string{{"aaau"}, {"aaau", "connect"}} {

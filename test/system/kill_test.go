@@ -66,6 +66,21 @@ func TestForceKill(t *testing.T) {
 	}
 }
 
+// A frozen scope cannot be stopped (systemd 257 refuses), and must be killed.
+func TestForceKillOfTheFrozen(t *testing.T) {
+	begin(t)
+	s, all := openStubborn(t)
+	scope := filepath.Base(scopeDir(t, s.id))
+	systemctl(t, "freeze", scope)
+	output(t, as(t, "operator"), "aaau", "kill", s.id)
+	s.ends(137)
+	for _, p := range all {
+		if !p.ended() {
+			t.Errorf("%v lives on", p)
+		}
+	}
+}
+
 func TestOnlyOwnerAndAdminsKill(t *testing.T) {
 	begin(t)
 	s := openShell(t, as(t, "operator"))

@@ -120,8 +120,8 @@ func refusedByLauncher(t *testing.T, since string, who account, answer string) {
 func TestEvilBridge(t *testing.T) {
 	begin(t)
 	evil := evilBridge(t)
-	ln := fakeBridge(t)
-	conn, _ := visit(t, ln, as(t, "operator"))
+	conn, _ := visit(t, fakeBridge(t), as(t, "operator"))
+	t.Cleanup(func() { os.Remove(pairName) })
 	for _, r := range evilRequests {
 		t.Run(r.name, func(t *testing.T) {
 			since := journalNow(t)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"syscall"
 	"testing"
 )
@@ -39,6 +40,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "entering the sandbox:", enterSandbox())
 		os.Exit(1)
 	}
+	debug.SetTraceback("all") // for tests that hang
 	if err := installHelper(); err != nil {
 		fmt.Fprintln(os.Stderr, "installing the tests' own programs:", err)
 		os.Exit(1)

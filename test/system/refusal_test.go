@@ -229,6 +229,7 @@ func moveAway(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		os.Remove(name) // if the test made an empty one
 		if err := os.Rename(name+".away", name); err != nil {
 			t.Error(err)
 		}
