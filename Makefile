@@ -86,7 +86,7 @@ build: $(binaries) ## build the three programs into build/bin
 $(binaries) &: $(sources) build/version
 	@$(need-go)
 	@echo 'building the programs, version $(VERSION)' >&2
-	@CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -o build/bin/ \
+	@CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -tags urfave_cli_no_docs -o build/bin/ \
 		-ldflags '-s -w -X github.com/AgentaaU/AaaU/pkg/version.Version=$(VERSION)' \
 		$(addprefix ./cmd/,$(notdir $(binaries)))
 	@touch $(binaries)

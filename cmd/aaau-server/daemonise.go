@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -43,7 +42,12 @@ func daemonise(c *cli.Context) error {
 	}
 	sum := sha256.Sum256([]byte(socket))
 	unit := fmt.Sprintf("aaau-run-%x.service", sum[:4])
-	err = scope.Service(context.WithoutCancel(c.Context), unit, "AaaU: a bridge at "+socket, argv)
+	systemd, err := scope.Connect(c.Context)
+	if err != nil {
+		return err
+	}
+	defer systemd.Close()
+	err = systemd.StartService(unit, "AaaU: a bridge at "+socket, argv)
 	if errors.Is(err, scope.ErrExists) {
 		return fmt.Errorf("a bridge runs at %s already: sudo systemctl stop %s", socket, unit)
 	}

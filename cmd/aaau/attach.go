@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/creack/pty"
 
@@ -74,6 +75,9 @@ func attach(ctx context.Context, socket string, req wire.OpenRequest) error {
 	}
 }
 
+// patience is how long nothing is said about a bridge that does not answer.
+const patience = 5 * time.Second
+
 // open is client.Open, given up at a signal.
 func open(ctx context.Context, socket string, req wire.OpenRequest, signals <-chan os.Signal) (*client.Session, error) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -87,10 +91,14 @@ func open(ctx context.Context, socket string, req wire.OpenRequest, signals <-ch
 		s, err := client.Open(ctx, socket, req)
 		opened <- result{s, err}
 	}()
+	late := time.NewTimer(patience)
+	defer late.Stop()
 	for {
 		select {
 		case r := <-opened:
 			return r.s, r.err
+		case <-late.C:
+			fmt.Fprintf(os.Stderr, "aaau: no answer from the bridge yet, still waiting (see journalctl -u aaau)\n")
 		case sig := <-signals:
 			if sig != syscall.SIGWINCH {
 				return nil, sentAway(sig.(syscall.Signal)).status()

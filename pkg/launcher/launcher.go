@@ -44,12 +44,15 @@ type Launcher struct {
 	Dirs   config.Dirs
 	Log    *log.Logger
 	BootID string // makes ids unlike those of the machine's other lives
+
+	procs string // see startGracePeriod
 }
 
 // Serve answers requests until ctx ends, then waits for those under way. It
 // closes ln.
 func (l *Launcher) Serve(ctx context.Context, ln *net.UnixListener) error {
 	defer context.AfterFunc(ctx, func() { ln.Close() })()
+	l.procs = ownProcs()
 	reaped := l.reapStages(ctx)
 	var requests sync.WaitGroup
 	defer func() { requests.Wait(); <-reaped }()
@@ -82,6 +85,12 @@ func (l *Launcher) Serve(ctx context.Context, ln *net.UnixListener) error {
 // serve answers the one request of a connection.
 func (l *Launcher) serve(ctx context.Context, c *net.UnixConn) {
 	c.SetDeadline(time.Now().Add(patience))
+	warm := make(chan struct{})
+	go func() {
+		defer close(warm)
+		l.startGracePeriod()
+	}()
+	defer func() { <-warm }()
 	asker, err := l.admit(c)
 	if err != nil {
 		// Unread, its request would take our answer with it (unix(7), ECONNRESET).
@@ -165,7 +174,12 @@ func (l *Launcher) kill(ctx context.Context, c *net.UnixConn, k privsep.Kill) er
 	if !scope.IsName(k.Scope) {
 		return privsep.Errorf("malformed", "not the scope of a session")
 	}
-	if err := scope.Kill(ctx, k.Scope); err != nil {
+	systemd, err := scope.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer systemd.Close()
+	if err := systemd.Kill(k.Scope); err != nil {
 		return err
 	}
 	l.Log.Printf("killed %s", k.Scope)

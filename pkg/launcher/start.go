@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -23,6 +24,15 @@ import (
 // every way out closes the orders pipe, upon which the stage ends.
 func (l *Launcher) start(ctx context.Context, c *net.UnixConn, req privsep.Start, client int) error {
 	took := laps{last: time.Now()}
+	// On its way while we plan and fork: systemd takes its time to greet.
+	connect := sync.OnceValues(func() (*scope.Systemd, error) { return scope.Connect(ctx) })
+	go connect()
+	defer func() {
+		if systemd, err := connect(); err == nil {
+			systemd.Close()
+		}
+	}()
+
 	plan, err := l.plan(req, client)
 	if err != nil {
 		return err
@@ -42,7 +52,12 @@ func (l *Launcher) start(ctx context.Context, c *net.UnixConn, req privsep.Start
 	took.lap("stage")
 
 	description := fmt.Sprintf("AaaU session %s of uid %d", plan.orders.ID, plan.human.UID)
-	err = scope.Start(ctx, plan.profile, plan.orders.ID, description, st.pid)
+	systemd, err := connect()
+	if err != nil {
+		return err
+	}
+	took.lap("systemd")
+	err = systemd.StartScope(plan.profile, plan.orders.ID, description, st.pid)
 	if errors.Is(err, scope.ErrExists) {
 		return privsep.Errorf("replayed", "this connection has a session already")
 	}

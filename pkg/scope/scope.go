@@ -1,28 +1,23 @@
 // Package scope asks systemd for the units that AaaU makes at run time: the
 // scope of a session, and the service of a bridge started by hand with -d.
 //
-// It speaks to PID 1's own socket, which needs root and no message bus. Every
-// call makes its own connection and closes it: there is no state to lose when
-// systemd re-executes itself.
+// It speaks to PID 1's own socket, which needs root and no message bus. A
+// connection serves one request: there is no state to lose when systemd
+// re-executes itself.
 package scope
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"regexp"
+	"strconv"
 	"time"
 
-	sd "github.com/coreos/go-systemd/v22/dbus"
 	"github.com/godbus/dbus/v5"
 	"golang.org/x/sys/unix"
 )
-
-// timeout bounds a whole call: systemd answers in milliseconds or is in trouble.
-const timeout = 20 * time.Second
-
-// ErrExists is returned when there is a unit of that name already.
-var ErrExists = errors.New("unit exists already")
 
 // Name is the scope of a session: aaau-PROFILE-ID.scope. Prefix drop-ins,
 // aaau-.scope.d and aaau-PROFILE-.scope.d, apply to it.
@@ -36,68 +31,125 @@ var nameForm = regexp.MustCompile(`^aaau-[a-z][a-z0-9_]{0,23}-[a-z0-9]{1,24}\.sc
 // IsName says whether a unit's name is that of a session's scope.
 func IsName(unit string) bool { return nameForm.MatchString(unit) }
 
-// Start puts process pid into a new scope and returns when it is there. What
-// limits it gets is for drop-ins to say, which override anything given here.
-func Start(ctx context.Context, profile, id, description string, pid int) error {
-	return start(ctx, Name(profile, id), []sd.Property{
-		sd.PropSlice(Slice(profile)),
-		sd.PropDescription(description),
-		sd.PropPids(uint32(pid)),
-	})
+// timeout bounds a connection's whole life: systemd answers in milliseconds or is
+// in trouble.
+const timeout = 20 * time.Second
+
+// ErrExists is returned when there is a unit of that name already.
+var ErrExists = errors.New("unit exists already")
+
+// Systemd is a connection to PID 1.
+type Systemd struct {
+	ctx    context.Context
+	cancel func()
+	bus    *dbus.Conn
+	jobs   chan *dbus.Signal
 }
 
-// Service runs argv as a transient service of Type=notify and returns when it
-// says that it is ready.
-func Service(ctx context.Context, unit, description string, argv []string) error {
-	return start(ctx, unit, []sd.Property{
-		sd.PropDescription(description),
-		sd.PropType("notify"),
-		sd.PropExecStart(argv, false),
-		{Name: "CollectMode", Value: dbus.MakeVariant("inactive-or-failed")},
-		{Name: "LimitNOFILE", Value: dbus.MakeVariant(uint64(65536))},
-		{Name: "LimitNOFILESoft", Value: dbus.MakeVariant(uint64(65536))},
-	})
-}
-
-func start(ctx context.Context, unit string, props []sd.Property) error {
+// Connect makes a connection; the caller closes it.
+func Connect(ctx context.Context) (*Systemd, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	c, err := sd.NewSystemdConnectionContext(ctx)
+	bus, err := dbus.Dial("unix:path=/run/systemd/private", dbus.WithContext(ctx))
 	if err != nil {
-		return fmt.Errorf("connecting to systemd: %w", err)
+		cancel()
+		return nil, fmt.Errorf("connecting to systemd: %w", err)
 	}
-	defer c.Close()
-	done := make(chan string, 1)
-	if _, err := c.StartTransientUnitContext(ctx, unit, "fail", props, done); err != nil {
+	s := &Systemd{ctx: ctx, cancel: cancel, bus: bus, jobs: make(chan *dbus.Signal, 64)}
+	bus.Signal(s.jobs)
+	// The number, as nobody need look up root's name.
+	if err := bus.Auth([]dbus.Auth{dbus.AuthExternal(strconv.Itoa(os.Getuid()))}); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("connecting to systemd: %w", err)
+	}
+	return s, nil
+}
+
+// Close ends the connection.
+func (s *Systemd) Close() {
+	s.bus.Close()
+	s.cancel()
+}
+
+// property is one of org.freedesktop.systemd1(5), "Properties".
+type property struct {
+	Name  string
+	Value dbus.Variant
+}
+
+func prop(name string, value any) property { return property{name, dbus.MakeVariant(value)} }
+
+// StartScope puts process pid into a new scope and returns when it is there. What
+// limits it gets is for drop-ins to say, which override anything given here.
+func (s *Systemd) StartScope(profile, id, description string, pid int) error {
+	return s.start(Name(profile, id),
+		prop("Slice", Slice(profile)),
+		prop("Description", description),
+		prop("PIDs", []uint32{uint32(pid)}),
+	)
+}
+
+// StartService runs argv as a transient service of Type=notify and returns when it
+// says that it is ready.
+func (s *Systemd) StartService(unit, description string, argv []string) error {
+	type command struct {
+		Path          string
+		Argv          []string
+		IgnoreFailure bool
+	}
+	return s.start(unit,
+		prop("Description", description),
+		prop("Type", "notify"),
+		prop("ExecStart", []command{{argv[0], argv, false}}),
+		prop("CollectMode", "inactive-or-failed"),
+		prop("LimitNOFILE", uint64(65536)),
+		prop("LimitNOFILESoft", uint64(65536)),
+	)
+}
+
+func (s *Systemd) start(unit string, props ...property) error {
+	type auxiliary struct { // units; there are none
+		Name  string
+		Props []property
+	}
+	var job dbus.ObjectPath
+	err := s.call("StartTransientUnit", unit, "fail", props, []auxiliary{}).Store(&job)
+	if err != nil {
 		var e dbus.Error
 		if errors.As(err, &e) && e.Name == "org.freedesktop.systemd1.UnitExists" {
 			err = ErrExists
 		}
 		return fmt.Errorf("starting %s: %w", unit, err)
 	}
-	select {
-	case result := <-done:
-		if result != "done" {
-			return fmt.Errorf("starting %s: systemd says %q", unit, result)
+	// JobRemoved(u id, o job, s unit, s result) comes unasked on this socket.
+	for {
+		select {
+		case sig, ok := <-s.jobs:
+			if !ok {
+				return fmt.Errorf("starting %s: lost systemd", unit)
+			}
+			if sig.Name != "org.freedesktop.systemd1.Manager.JobRemoved" || len(sig.Body) != 4 || sig.Body[1] != job {
+				continue
+			}
+			if sig.Body[3] != "done" {
+				return fmt.Errorf("starting %s: systemd says %q", unit, sig.Body[3])
+			}
+			return nil
+		case <-s.ctx.Done():
+			return fmt.Errorf("starting %s: %w", unit, s.ctx.Err())
 		}
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("starting %s: %w", unit, ctx.Err())
 	}
 }
 
-// Kill sends SIGKILL to every process in a scope, frozen or not. (StopUnit is
-// refused on a frozen one from systemd 257 on.)
-func Kill(ctx context.Context, unit string) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	c, err := sd.NewSystemdConnectionContext(ctx)
-	if err != nil {
-		return fmt.Errorf("connecting to systemd: %w", err)
-	}
-	defer c.Close()
-	if err := c.KillUnitWithTarget(ctx, unit, sd.All, int32(unix.SIGKILL)); err != nil {
+// Kill sends SIGKILL to every process in a unit, frozen or not. (StopUnit is
+// refused on a frozen scope from systemd 257 on.)
+func (s *Systemd) Kill(unit string) error {
+	if err := s.call("KillUnit", unit, "all", int32(unix.SIGKILL)).Err; err != nil {
 		return fmt.Errorf("killing %s: %w", unit, err)
 	}
 	return nil
+}
+
+func (s *Systemd) call(method string, args ...any) *dbus.Call {
+	manager := s.bus.Object("org.freedesktop.systemd1", "/org/freedesktop/systemd1")
+	return manager.CallWithContext(s.ctx, "org.freedesktop.systemd1.Manager."+method, 0, args...)
 }

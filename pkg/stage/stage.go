@@ -1,11 +1,11 @@
 // Package stage is the process between the launcher and an agent's program: PID 1
 // of the session's namespaces.
 //
-// It is born as root in a new pid and mount namespace, and blocked: until its
-// orders come it does nothing, and if they never come it ends. Then, in this
-// order, it
+// It is born as root in new pid, mount and ipc namespaces. In this order, it
 //
-//  1. mounts what is the session's own (mounts.go),
+//  1. mounts what is the session's own (mounts.go), and waits for its orders,
+//     which come when it sits in its scope and the bridge holds the session's
+//     descriptors; if they never come it ends, having started nothing,
 //  2. becomes the agent's user for good, and proves it (drop.go),
 //  3. starts the program on the session's terminal (program.go),
 //  4. reaps, until the program ends; reports its wait status; and ends itself,
@@ -62,6 +62,9 @@ func run() error {
 	signal.Notify(make(chan os.Signal, 1))
 	signal.Reset(unix.SIGCHLD)
 
+	// While systemd makes the scope: this starts nothing.
+	mountErr := mounts()
+
 	var orders privsep.Orders
 	if err := readOrders(&orders); err != nil {
 		return fmt.Errorf("no orders: %w", err)
@@ -76,7 +79,7 @@ func run() error {
 		os.Exit(1)
 	}()
 
-	pid, refused := begin(orders)
+	pid, refused := begin(orders, mountErr)
 	if refused != nil {
 		return report(status, privsep.Status{Error: refused})
 	}
@@ -103,9 +106,9 @@ func readOrders(o *privsep.Orders) error {
 	return json.Unmarshal(b, o)
 }
 
-func begin(o privsep.Orders) (pid int, refused *privsep.Error) {
-	if err := mounts(); err != nil {
-		return 0, privsep.Errorf("session-failed", "preparing the session: %v", err)
+func begin(o privsep.Orders, mountErr error) (pid int, refused *privsep.Error) {
+	if mountErr != nil {
+		return 0, privsep.Errorf("session-failed", "preparing the session: %v", mountErr)
 	}
 	if err := setLoginUID(o.LoginUID); err != nil {
 		return 0, privsep.Errorf("session-failed", "preparing the session: %v", err)

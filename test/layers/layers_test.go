@@ -34,7 +34,6 @@ var forbidden = map[string][]string{
 // keepers are the only packages that may import a library themselves.
 var keepers = map[string][]string{
 	"github.com/godbus/dbus/v5":                   {"pkg/scope"},
-	"github.com/coreos/go-systemd/v22/dbus":       {"pkg/scope"},
 	"github.com/coreos/go-systemd/v22/activation": {"cmd/aaau-server", "cmd/aaau-launcher"},
 	"github.com/coreos/go-systemd/v22/daemon":     {"cmd/aaau-server", "cmd/aaau-launcher"},
 	"github.com/urfave/cli/v2":                    {"cmd/aaau", "cmd/aaau-server"},
