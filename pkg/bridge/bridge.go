@@ -155,21 +155,24 @@ func (b *Bridge) release(uid uint32) {
 	}
 }
 
-// enter puts a session into the table for as long as it lives.
+// enter puts a session into the table, and starts it.
 func (b *Bridge) enter(s *session.Session) {
 	b.mu.Lock()
 	b.sessions[s.ID] = s
 	b.running.Add(1)
 	b.mu.Unlock()
-	go func() {
-		defer b.running.Done()
-		<-s.Ended()
-		b.mu.Lock()
-		delete(b.sessions, s.ID)
-		b.mu.Unlock()
-		b.release(s.Owner.UID)
-		b.tellEnded(s)
-	}()
+	s.Start(b.leave)
+}
+
+// leave takes a session that has ended out of the table, and records it: both are
+// done when its clients hear of it.
+func (b *Bridge) leave(s *session.Session) {
+	defer b.running.Done()
+	b.mu.Lock()
+	delete(b.sessions, s.ID)
+	b.mu.Unlock()
+	b.release(s.Owner.UID)
+	b.tellEnded(s)
 }
 
 // find returns a session by its id, or nil.

@@ -203,7 +203,7 @@ func TestStrangers(t *testing.T) {
 // hold nobody back.
 func TestManyViewers(t *testing.T) {
 	h := start(t, nil)
-	s := h.sh("stty -opost; read x; seq 1 200000; read x")
+	s := h.sh("stty -opost -echo; echo ready; read x; seq 1 200000; read x")
 	var wg sync.WaitGroup
 	sums := make(chan [32]byte, 50)
 	for range 20 {
@@ -215,7 +215,7 @@ func TestManyViewers(t *testing.T) {
 		if v.Role != auth.ReadOnly.String() {
 			t.Errorf("role %s", v.Role)
 		}
-		wg.Go(func() { sums <- digest(t, v) })
+		wg.Go(func() { sums <- digest(t, v, io.Discard) })
 	}
 	for range 5 { // stopped dead
 		v, err := h.open(wire.OpenRequest{Attach: s.ID, ReadOnly: true})
@@ -224,7 +224,9 @@ func TestManyViewers(t *testing.T) {
 		}
 		defer v.Close()
 	}
-	wg.Go(func() { sums <- digest(t, s) })
+	ready := &waiter{want: "ready"}
+	wg.Go(func() { sums <- digest(t, s, ready) })
+	ready.wait(t)
 	for range 2 {
 		if _, err := s.Write([]byte("\n")); err != nil {
 			t.Fatal(err)
@@ -233,6 +235,7 @@ func TestManyViewers(t *testing.T) {
 	wg.Wait()
 	close(sums)
 	want := sha256.New()
+	io.WriteString(want, "ready\n")
 	for i := 1; i <= 200000; i++ {
 		fmt.Fprintf(want, "%d\n", i)
 	}
@@ -243,18 +246,11 @@ func TestManyViewers(t *testing.T) {
 	}
 }
 
-// digest of all digits and line ends of the numbers: what was typed is echoed
-// among them, as an empty line, and left out.
-func digest(t *testing.T, s *api.Session) [32]byte {
-	var out bytes.Buffer
-	if _, err := s.Copy(&out, func(line string) { t.Errorf("notice: %s", line) }); err != nil {
-		t.Error(err)
-	}
+// digest reads a session to its end, which also goes to w.
+func digest(t *testing.T, s *api.Session, w io.Writer) [32]byte {
 	sum := sha256.New()
-	for line := range strings.Lines(strings.ReplaceAll(out.String(), "\r", "")) {
-		if line != "\n" {
-			io.WriteString(sum, line)
-		}
+	if _, err := s.Copy(io.MultiWriter(sum, w), func(line string) { t.Errorf("notice: %s", line) }); err != nil {
+		t.Error(err)
 	}
 	return [32]byte(sum.Sum(nil))
 }

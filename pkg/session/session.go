@@ -1,7 +1,7 @@
 // Package session holds one session from the bridge's side: its terminal, its
 // tape, and the word of its stage on how it began and ended.
 //
-// Two goroutines, started by New and ended by the session's end: one reads the
+// Two goroutines, started by Start and ended by the session's end: one reads the
 // terminal into the tape, one follows the stage. A session ends when its stage has: then no process of it is left, and
 // no byte of output is still to come.
 package session
@@ -85,7 +85,7 @@ func New(info Info, fds []int) (*Session, error) {
 		privsep.Close(fds...)
 		return nil, err
 	}
-	s := &Session{
+	return &Session{
 		Info:    info,
 		tape:    t,
 		master:  os.NewFile(uintptr(fds[0]), "terminal"),
@@ -94,10 +94,14 @@ func New(info Info, fds []int) (*Session, error) {
 		started: make(chan error, 1),
 		drained: make(chan struct{}),
 		ended:   make(chan struct{}),
-	}
+	}, nil
+}
+
+// Start lets the session live. When it has ended, and before anybody is told,
+// atEnd is called, for whatever must be true by then.
+func (s *Session) Start(atEnd func(*Session)) {
 	go s.readTerminal()
-	go s.follow()
-	return s, nil
+	go s.follow(atEnd)
 }
 
 // Started waits until the program runs; else it says why not, as the stage's own
@@ -107,7 +111,7 @@ func (s *Session) Started() error { return <-s.started }
 // Ended is closed when the session has ended.
 func (s *Session) Ended() <-chan struct{} { return s.ended }
 
-// Exit is how it ended, once Ended is closed.
+// Exit is how it ended, from Start's atEnd on.
 func (s *Session) Exit() Exit { return s.exit }
 
 // Read makes a cursor on the session's output; the caller closes it. The program
@@ -172,7 +176,7 @@ const maxStatus = 4096
 
 // follow hears the stage out, waits for its end and the output's, and ends the
 // session.
-func (s *Session) follow() {
+func (s *Session) follow(atEnd func(*Session)) {
 	// A stage ends without a word only by SIGKILL, as all of a scope is killed by
 	// force, or by a fault of its own; either way the kernel then kills its
 	// namespace's processes, so that this is true of the program too.
@@ -211,6 +215,7 @@ func (s *Session) follow() {
 	s.pidfd.Close()
 	s.master.Close()
 	s.tape.Close()
+	atEnd(s)
 	close(s.ended)
 }
 

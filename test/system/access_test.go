@@ -63,6 +63,20 @@ func TestAgentIsRefusedAlways(t *testing.T) {
 	}
 }
 
+// The kernel tells of as many groups as one asks room for.
+func TestPersonInManyGroups(t *testing.T) {
+	begin(t)
+	who := as(t, "outsider")
+	for gid := range uint32(200) {
+		who.groups = append(who.groups, 60000+gid)
+	}
+	refused(t, who, []string{"usermod"}, "aaau", "-p", "id")
+	who.groups = append(who.groups, group(t, "aaau"))
+	if got := output(t, who, "aaau", "-p", "id -Gn"); got != "agent" {
+		t.Errorf("the agent's groups are %q", got)
+	}
+}
+
 // An agent user that an administrator has put into the group by mistake would be
 // let in to itself: such sessions are not started.
 func TestAgentInTheGroupIsNotStarted(t *testing.T) {

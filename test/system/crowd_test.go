@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -38,6 +39,23 @@ func TestManyAtOnce(t *testing.T) {
 		}
 		seen[id] = true
 	}
+}
+
+// Who only watches, and does not even do that, is nobody's problem.
+func TestStalledObserverHoldsNobodyBack(t *testing.T) {
+	begin(t)
+	s := openShell(t, as(t, "operator"))
+	o := sit(t, as(t, "observer"), "aaau", "-r", "-n", s.id)
+	o.expect("\x1e")
+	o.signal(syscall.SIGSTOP)
+	s.typed("seq 1 800000; echo all of $((6*7))\r") // more than is kept of it
+	s.expect("all of 42")
+	o.signal(syscall.SIGCONT)
+	s.prompt()
+	s.prints("echo still here", "still here")
+	o.expect("still here") // and catches up
+	s.close()
+	o.ends(0)
 }
 
 // What a session takes, it gives back: its end's, a refusal's, a join's, a kill's.

@@ -122,6 +122,7 @@ func TestProgramIsSplitAndNeverInterpreted(t *testing.T) {
 		{`; touch x & | > out < in`, []string{";", "touch", "x", "&", "|", ">", "out", "<", "in"}},
 		{"$(id) `id`", []string{"$(id)", "`id`"}},
 		{`ä 日本`, []string{"ä", "日本"}},
+		{"not-\xff-utf8", []string{"not-\xff-utf8"}}, // a program's arguments are bytes
 	} {
 		t.Run(test.words, func(t *testing.T) {
 			want := ""

@@ -2,10 +2,13 @@ package system
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"io"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func TestInputFromAPipe(t *testing.T) {
@@ -37,37 +40,62 @@ func TestOutputIntoAPipeIsWhole(t *testing.T) {
 	}
 }
 
+// Not through a pipe, which would be closed before the program is ready for it.
+func TestInputIsWhole(t *testing.T) {
+	begin(t)
+	const size = 1 << 20
+	c := sit(t, as(t, "operator"), "aaau", "-p", fmt.Sprintf("sh -c 'stty raw -echo; echo ready; head -c %d | sha256sum'", size))
+	c.expect("ready\n")
+	// Neither the keys to detach, nor anything that a terminal would take for itself.
+	text := []byte(strings.Repeat("0123456789abcdefghijklmnopqrstuvwxyz~\r", size/38+1)[:size])
+	go func() { _, _ = c.master.Write(text) }() // the test hears of it if it fails
+	c.expect(fmt.Sprintf("%x", sha256.Sum256(text)))
+	c.ends(0)
+}
+
+// sentAway starts a client whose input and output are no terminal, has when wait
+// for the moment, and sends it a signal. It returns the client's exit status.
+func sentAway(t *testing.T, sig syscall.Signal, when func(stdout io.Reader)) int {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := as(t, "operator").command(ctx, "aaau", "-p", "sh -c 'echo ready; sleep 1000'")
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	when(stdout)
+	kill(t, cmd.Process.Pid, sig)
+	_ = cmd.Wait() // its state says it all
+	return status(cmd.ProcessState)
+}
+
 // A session that is part of a pipe has nobody who would come back for it.
 func TestSessionInAPipeEndsWithItsClient(t *testing.T) {
-	for _, test := range []struct {
-		sig  syscall.Signal
-		want int
-	}{
-		{syscall.SIGTERM, 143}, {syscall.SIGINT, 130}, {syscall.SIGHUP, 129},
-	} {
-		t.Run(test.sig.String(), func(t *testing.T) {
+	for sig, want := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGINT: 130, syscall.SIGHUP: 129} {
+		t.Run(sig.String(), func(t *testing.T) {
 			begin(t)
-			ctx, cancel := context.WithTimeout(context.Background(), patience)
-			defer cancel()
-			cmd := as(t, "operator").command(ctx, "aaau", "-p", "sh -c 'echo ready; sleep 1000'")
-			stdout, err := cmd.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
+			got := sentAway(t, sig, func(stdout io.Reader) {
+				if _, err := stdout.Read(make([]byte, 100)); err != nil {
+					t.Error(err)
+				}
+			})
+			if got != want {
+				t.Errorf("the exit status is %d, not %d", got, want)
 			}
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := stdout.Read(make([]byte, 100)); err != nil {
-				t.Fatal(err)
-			}
-			kill(t, cmd.Process.Pid, test.sig)
-			_ = cmd.Wait() // its state says it all
-			if got := status(cmd.ProcessState); got != test.want {
-				t.Errorf("the exit status is %d, not %d", got, test.want)
-			}
-			if left := scopes(t); len(left) != 0 {
-				await(t, "the session's end", func() bool { return len(scopes(t)) == 0 })
-			}
+		})
+	}
+}
+
+// Sessions once went on whose clients had gone before they heard of them.
+func TestClientSentAwayAtAnyTime(t *testing.T) {
+	begin(t) // and no session is left
+	for delay := range 30 {
+		sentAway(t, syscall.SIGTERM, func(io.Reader) {
+			time.Sleep(time.Duration(delay) * 2 * time.Millisecond) // the moment is what is tried
 		})
 	}
 }
