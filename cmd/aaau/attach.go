@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -20,12 +19,12 @@ import (
 // ends or the person leaves.
 func attach(ctx context.Context, socket string, req wire.OpenRequest) error {
 	t := newTerminal(os.Stdin)
-	req.Size, req.Term, req.Lang, req.EveryByte = size(), os.Getenv("TERM"), lang(), !isTTY(os.Stdout)
+	req.Size, req.Term, req.Lang = size(), os.Getenv("TERM"), lang()
 	if !t.isTTY() && !isTTY(os.Stdout) {
 		req.Term = "dumb"
 	}
-	// Asked now: a terminal that is gone is none any more.
-	piped := req.Attach == "" && (!t.isTTY() || !isTTY(os.Stdout))
+	// A person's session waits for them; one that is a part of a pipe ends with it.
+	req.Piped = !t.isTTY() || !isTTY(os.Stdout)
 
 	// Before anything is raw: whatever ends us from here on gives the terminal
 	// back first. SIGPIPE is one of them, when what we write to has gone.
@@ -55,22 +54,14 @@ func attach(ctx context.Context, socket string, req wire.OpenRequest) error {
 	for {
 		select {
 		case err := <-done:
-			if errors.Is(err, syscall.EPIPE) { // who reads our output has gone
-				return leave(s, t, piped, sentAway(syscall.SIGPIPE), func() { _, _ = s.Copy(io.Discard, func(string) {}) })
-			}
-			return leave(s, t, piped, err, nil)
+			return leave(s, t, err)
 		case sig := <-signals:
 			if sig == syscall.SIGWINCH {
 				now := size()
 				_ = s.Resize(now.Rows, now.Cols) // the output's end says why it fails
 				continue
 			}
-			return leave(s, t, piped, sentAway(sig.(syscall.Signal)), func() {
-				select {
-				case <-done:
-				case <-signals: // again: they mean it
-				}
-			})
+			return leave(s, t, sentAway(sig.(syscall.Signal)))
 		}
 	}
 }
@@ -117,10 +108,8 @@ func (s sentAway) Error() string  { return syscall.Signal(s).String() }
 func (s sentAway) status() status { return status(128 + int(s)) }
 
 // leave gives the terminal back, says what is to be said, and returns what the
-// client exits with. A session that was part of a pipe ends with it: whoever fed
-// it, or reads its output, has gone, while a person's session waits for them.
-// ended waits for that end.
-func leave(s *client.Session, t *terminal, piped bool, err error, ended func()) error {
+// client exits with.
+func leave(s *client.Session, t *terminal, err error) error {
 	t.restore()
 	var sig sentAway
 	switch {
@@ -130,16 +119,12 @@ func leave(s *client.Session, t *terminal, piped bool, err error, ended func()) 
 		}
 		fmt.Fprintf(os.Stderr, "aaau: detached; back with: aaau -n %s\n", s.ID)
 		return nil
-	case !errors.As(err, &sig):
-		return err
+	case errors.Is(err, syscall.EPIPE): // whoever read our output has gone
+		return sentAway(syscall.SIGPIPE).status()
+	case errors.As(err, &sig):
+		return sig.status()
 	}
-	if piped {
-		if err := s.Kill(); err != nil {
-			return client.ErrLost
-		}
-		ended()
-	}
-	return sig.status()
+	return err
 }
 
 // output copies until the session's end; the error is the status to exit with,

@@ -50,8 +50,16 @@ func (c *client) serve(ctx context.Context) {
 	out.close()
 	select {
 	case <-s.Ended():
+		return
 	default:
-		c.b.tellDetached(s, c.who, err)
+	}
+	c.b.tellDetached(s, c.who, err)
+	if out.patient && err != nil { // the rest of the pipe has gone
+		c.b.tellKill(s, c.who)
+		if err := c.b.kill(ctx, s); err != nil {
+			c.b.Log.Printf("session %s: %v", s.ID, err)
+			s.Abandon()
+		}
 	}
 }
 
@@ -92,13 +100,13 @@ func (c *client) open(ctx context.Context, in *wire.Reader) (*session.Session, *
 		c.role = auth.ReadOnly
 	}
 	// Who may type is waited for while they read; who only watches never is; and
-	// what a program's output is piped into gets all of it, as from any pipe.
+	// what a session is piped into gets all of it, as from any pipe.
 	hold := tape.Never
 	if c.role >= auth.Interactive {
 		hold = tape.WhileReading
 	}
 	if req.Attach == "" {
-		if req.EveryByte {
+		if req.Piped {
 			hold = tape.Always
 		}
 		return c.b.launch(ctx, c.conn, c.who, req, hold)

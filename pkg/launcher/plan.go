@@ -168,11 +168,6 @@ func program(cfg config.Config, profile config.Profile, asked []string) ([]strin
 	if len(argv) == 0 {
 		argv = []string{cfg.Shell}
 	}
-	for _, a := range argv {
-		if strings.ContainsRune(a, 0) {
-			return nil, privsep.Errorf("malformed", "a NUL byte in the program's arguments")
-		}
-	}
 	if argv[0] == "" {
 		return nil, privsep.Errorf("program-not-found", "program not found: its name is empty")
 	}

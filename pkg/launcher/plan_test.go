@@ -28,7 +28,6 @@ func TestProgram(t *testing.T) {
 		"the client's":     {free, []string{"id", "-u"}, []string{"id", "-u"}, ""},
 		"the profile's":    {fixed, nil, []string{"claude", "-x"}, ""},
 		"not the client's": {fixed, []string{"id"}, nil, "refused"},
-		"a NUL":            {free, []string{"id\x00"}, nil, "malformed"},
 		"no name":          {free, []string{""}, nil, "program-not-found"},
 	} {
 		got, err := program(cfg, c.profile, c.asked)

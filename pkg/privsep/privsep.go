@@ -28,6 +28,8 @@ import (
 	"net"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/AgentaaU/AaaU/pkg/argv"
 )
 
 // LauncherSocket is where aaau-launcher.socket listens.
@@ -47,13 +49,13 @@ type Request struct {
 // Start asks for a session for the person at the other end of the connection
 // that goes with it. Who that is the launcher asks the kernel, not the bridge.
 type Start struct {
-	Profile string   `json:"profile"`
-	User    string   `json:"user,omitempty"` // an agent user, instead of the profile's
-	Argv    []string `json:"argv,omitempty"` // instead of the profile's program
-	Rows    uint16   `json:"rows"`
-	Cols    uint16   `json:"cols"`
-	Term    string   `json:"term,omitempty"`
-	Lang    string   `json:"lang,omitempty"`
+	Profile string    `json:"profile"`
+	User    string    `json:"user,omitempty"` // an agent user, instead of the profile's
+	Argv    argv.Argv `json:"argv,omitempty"` // instead of the profile's program
+	Rows    uint16    `json:"rows"`
+	Cols    uint16    `json:"cols"`
+	Term    string    `json:"term,omitempty"`
+	Lang    string    `json:"lang,omitempty"`
 }
 
 // Kill asks for SIGKILL to everything in a session's scope.
@@ -71,11 +73,11 @@ type Reply struct {
 
 // Session is what the launcher made.
 type Session struct {
-	ID    string   `json:"id"`
-	Scope string   `json:"scope"`
-	User  string   `json:"user"`
-	Argv  []string `json:"argv"`
-	PID   int      `json:"pid"` // of the stage
+	ID    string    `json:"id"`
+	Scope string    `json:"scope"`
+	User  string    `json:"user"`
+	Argv  argv.Argv `json:"argv"`
+	PID   int       `json:"pid"` // of the stage
 }
 
 // SessionFDs is how many descriptors go with a Session.
@@ -102,14 +104,14 @@ func Errorf(code, format string, args ...any) *Error {
 // Orders is what a stage is told when it is released. Its descriptors are fixed
 // (OrdersFD and on).
 type Orders struct {
-	ID       string   `json:"id"`
-	LoginUID uint32   `json:"login_uid"` // the human's
-	UID      uint32   `json:"uid"`
-	GID      uint32   `json:"gid"`
-	Groups   []uint32 `json:"groups"`
-	Home     string   `json:"home"`
-	Argv     []string `json:"argv"`
-	Env      []string `json:"env"`
+	ID       string    `json:"id"`
+	LoginUID uint32    `json:"login_uid"` // the human's
+	UID      uint32    `json:"uid"`
+	GID      uint32    `json:"gid"`
+	Groups   []uint32  `json:"groups"`
+	Home     string    `json:"home"`
+	Argv     argv.Argv `json:"argv"`
+	Env      []string  `json:"env"`
 }
 
 // The stage's descriptors.

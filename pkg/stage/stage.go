@@ -56,6 +56,9 @@ func run() error {
 	for fd := privsep.OrdersFD; fd <= privsep.DevptsFD; fd++ {
 		unix.CloseOnExec(fd)
 	}
+	if err := defaultSignals(); err != nil {
+		return err
+	}
 	// A scope is stopped by SIGTERM and SIGHUP to everything in it, and an agent
 	// may send its own init any signal: the stage outlives them all but SIGKILL,
 	// to see the program end. Caught, not ignored: ignored ones are inherited.
@@ -91,6 +94,26 @@ func run() error {
 		return err
 	}
 	return report(status, privsep.Status{Ended: &privsep.Ended{Wait: wait}})
+}
+
+// defaultSignals undoes what somebody before the launcher ignored, which is
+// inherited. Neither Go nor libc touch all of them: signals 32 and 33 are libc's.
+func defaultSignals() error {
+	var action struct { // the kernel's sigaction, rt_sigaction(2)
+		handler, flags, restorer, mask uintptr
+	}
+	const ignored, maskLen = 1, 8
+	for sig := uintptr(1); sig <= 64; sig++ {
+		_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, sig, 0, uintptr(unsafe.Pointer(&action)), maskLen, 0, 0)
+		if errno != 0 || action.handler != ignored {
+			continue
+		}
+		action.handler = 0
+		if _, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, sig, uintptr(unsafe.Pointer(&action)), 0, maskLen, 0, 0); errno != 0 {
+			return fmt.Errorf("resetting signal %d: %w", sig, errno)
+		}
+	}
+	return nil
 }
 
 func readOrders(o *privsep.Orders) error {

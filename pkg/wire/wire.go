@@ -28,6 +28,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/AgentaaU/AaaU/pkg/argv"
 )
 
 const (
@@ -78,13 +80,13 @@ type Size struct {
 
 // OpenRequest asks for a new session, or with Attach for an existing one.
 type OpenRequest struct {
-	Attach   string   `json:"attach,omitempty"`  // a session's id
-	Profile  string   `json:"profile,omitempty"` // of a new session; empty: the default
-	Argv     []string `json:"argv,omitempty"`    // instead of the profile's program
-	ReadOnly bool     `json:"read_only,omitempty"`
-	// EveryByte asks that the program of a new session wait for this client
-	// however slow it is: its output is piped on, not looked at.
-	EveryByte bool `json:"every_byte,omitempty"`
+	Attach   string    `json:"attach,omitempty"`  // a session's id
+	Profile  string    `json:"profile,omitempty"` // of a new session; empty: the default
+	Argv     argv.Argv `json:"argv,omitempty"`    // instead of the profile's program
+	ReadOnly bool      `json:"read_only,omitempty"`
+	// Piped says that a new session is a part of a pipe: its program waits for
+	// this client however slow it is, and ends when the client goes away.
+	Piped bool `json:"piped,omitempty"`
 	Size
 	Term string `json:"term,omitempty"`
 	Lang string `json:"lang,omitempty"`

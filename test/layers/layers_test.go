@@ -21,7 +21,7 @@ var layers = [][]string{
 	{"pkg/session", "pkg/stage"},
 	{"pkg/tape", "pkg/scope", "pkg/audit", "pkg/config"},
 	{"pkg/wire", "pkg/privsep", "pkg/auth"},
-	{"pkg/peer", "pkg/version"},
+	{"pkg/peer", "pkg/version", "pkg/argv"},
 }
 
 // forbidden lists what a package must never reach, directly or through others.
