@@ -21,7 +21,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"sort"
 	"strconv"
 	"strings"
@@ -65,9 +64,14 @@ type Profile struct {
 // DefaultProfile is the profile of a session that names none.
 const DefaultProfile = "shell"
 
-// ProfileName is what a profile may be called: it becomes part of the names of
-// units, where a dash would nest slices.
-var ProfileName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,23}$`)
+// isProfileName says whether a profile may be called so: a letter and up to 23
+// letters, digits and underscores. It becomes part of the names of units, where
+// a dash would nest slices. (No regexp: every session's stage is this program too,
+// and would compile it.)
+func isProfileName(name string) bool {
+	return len(name) > 0 && len(name) <= 24 && name[0] >= 'a' && name[0] <= 'z' &&
+		strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
+}
 
 // ErrNoProfile is returned for a profile that is in neither directory.
 var ErrNoProfile = errors.New("no such profile")
@@ -125,7 +129,7 @@ func (d Dirs) Load() (Config, error) {
 
 // Profile reads one profile; ErrNoProfile if there is none of that name.
 func (d Dirs) Profile(name string) (Profile, error) {
-	if !ProfileName.MatchString(name) {
+	if !isProfileName(name) {
 		return Profile{}, fmt.Errorf("%q: %w", name, ErrNoProfile)
 	}
 	for _, dir := range d.all() {
@@ -161,7 +165,7 @@ func (d Dirs) Profiles() ([]string, error) {
 			return nil, err
 		}
 		for _, f := range files {
-			if name := strings.TrimSuffix(filepath.Base(f), ".conf"); ProfileName.MatchString(name) {
+			if name := strings.TrimSuffix(filepath.Base(f), ".conf"); isProfileName(name) {
 				seen[name] = true
 			}
 		}

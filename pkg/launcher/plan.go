@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os/user"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -185,19 +184,20 @@ func (l *Launcher) sessionID(client int) (string, error) {
 	return base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").EncodeToString(sum[:10])[:10], nil
 }
 
-// What a client may say of its terminal; anything else is as if it said nothing.
-var (
-	termForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$`)
-	langForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$`)
-)
+// isName says whether a string is what a terminal or a locale may be called;
+// anything else is as if the client had said nothing.
+func isName(s string) bool {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+	return len(s) > 0 && len(s) <= 64 && strings.IndexByte(letters, s[0]) >= 0 && strings.Trim(s, letters+"._+@-") == ""
+}
 
 // environment is the program's, whole: nothing of the launcher's is inherited.
 func environment(cfg config.Config, agent account, req privsep.Start, id string) []string {
 	term, lang := "dumb", "C.UTF-8"
-	if termForm.MatchString(req.Term) {
+	if isName(req.Term) {
 		term = req.Term
 	}
-	if langForm.MatchString(req.Lang) {
+	if isName(req.Lang) {
 		lang = req.Lang
 	}
 	return []string{

@@ -124,6 +124,8 @@ func forkStage(t terminal) (child, error) {
 		defer unix.Close(null)
 		c.pid, err = syscall.ForkExec("/proc/self/exe", []string{stage.Name}, &syscall.ProcAttr{
 			Dir: "/",
+			// A process that waits needs one thread of Go's at a time.
+			Env: []string{"GOMAXPROCS=1"},
 			Files: []uintptr{ // 0, 1, 2, then privsep.OrdersFD and on
 				uintptr(null), uintptr(null), 2,
 				uintptr(orders[0]), uintptr(status[1]), uintptr(t.slave), uintptr(t.mount),

@@ -11,8 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -26,10 +26,15 @@ func Name(profile, id string) string { return "aaau-" + profile + "-" + id + ".s
 // Slice is where the sessions of a profile are, below aaau.slice.
 func Slice(profile string) string { return "aaau-" + profile + ".slice" }
 
-var nameForm = regexp.MustCompile(`^aaau-[a-z][a-z0-9_]{0,23}-[a-z0-9]{1,24}\.scope$`)
-
 // IsName says whether a unit's name is that of a session's scope.
-func IsName(unit string) bool { return nameForm.MatchString(unit) }
+func IsName(unit string) bool {
+	name, ok1 := strings.CutPrefix(unit, "aaau-")
+	name, ok2 := strings.CutSuffix(name, ".scope")
+	profile, id, ok3 := strings.Cut(name, "-")
+	const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+	return ok1 && ok2 && ok3 && len(name) < 64 && profile != "" && id != "" &&
+		strings.Trim(profile, letters+"_") == "" && strings.Trim(id, letters) == ""
+}
 
 // timeout bounds a connection's whole life: systemd answers in milliseconds or is
 // in trouble.
