@@ -11,7 +11,8 @@ import (
 )
 
 // Argv is a program and its arguments. In JSON it is an array, of a string where
-// the argument is UTF-8, and of {"base64": …} where it is not.
+// the argument needs no escape, and of {"base64": …} where it does: so the JSON
+// is never much longer than the arguments.
 type Argv []string
 
 type exact struct {
@@ -22,7 +23,7 @@ type exact struct {
 func (a Argv) MarshalJSON() ([]byte, error) {
 	out := make([]any, len(a))
 	for i, s := range a {
-		if utf8.ValidString(s) {
+		if quoted, err := json.Marshal(s); err == nil && utf8.ValidString(s) && len(quoted) == len(s)+2 {
 			out[i] = s
 		} else {
 			out[i] = exact{[]byte(s)}

@@ -17,7 +17,7 @@ func TestRoundTrip(t *testing.T) {
 			t.Errorf("%q became %s and then %q, %v", a, b, got, err)
 		}
 	}
-	if b, _ := json.Marshal(Argv{"ls", "ä"}); string(b) != `["ls","ä"]` {
+	if b, _ := json.Marshal(Argv{"ls", "ä", "a<b"}); string(b) != `["ls","ä",{"base64":"YTxi"}]` {
 		t.Errorf("%s", b)
 	}
 }

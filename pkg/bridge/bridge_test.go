@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -116,7 +117,7 @@ func TestRefusals(t *testing.T) {
 		"no such program":      {wire.OpenRequest{Argv: []string{"/nosuch"}}, "program-not-found"},
 		"a long name":          {wire.OpenRequest{Argv: []string{strings.Repeat("x", 5000)}}, "program-not-found"},
 		"the launcher says no": {wire.OpenRequest{Profile: "refused", Argv: []string{"true"}}, "refused"},
-		"too long":             {wire.OpenRequest{Argv: []string{strings.Repeat("x", 32<<10-10)}}, "malformed"},
+		"too many":             {wire.OpenRequest{Argv: slices.Repeat([]string{"\x01"}, 3400)}, "malformed"},
 	} {
 		_, err := h.open(c.req)
 		var note *wire.ErrorNote

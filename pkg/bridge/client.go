@@ -55,11 +55,7 @@ func (c *client) serve(ctx context.Context) {
 	}
 	c.b.tellDetached(s, c.who, err)
 	if out.patient && err != nil { // the rest of the pipe has gone
-		c.b.tellKill(s, c.who)
-		if err := c.b.kill(ctx, s); err != nil {
-			c.b.Log.Printf("session %s: %v", s.ID, err)
-			s.Abandon()
-		}
+		s.Abandon()
 	}
 }
 
@@ -109,7 +105,16 @@ func (c *client) open(ctx context.Context, in *wire.Reader) (*session.Session, *
 		if req.Piped {
 			hold = tape.Always
 		}
-		return c.b.launch(ctx, c.conn, c.who, req, hold)
+		s, cursor, err := c.b.launch(ctx, c.conn, c.who, req, hold)
+		if err != nil {
+			return nil, nil, err
+		}
+		if gone, err := c.hungUp(); gone || err != nil {
+			s.Abandon() // nobody knows its id
+			cursor.Close()
+			return nil, nil, errors.Join(errors.New("the client went away while its session started"), err)
+		}
+		return s, cursor, nil
 	}
 	s := c.b.find(req.Attach)
 	if s == nil {
@@ -125,6 +130,16 @@ func (c *client) open(ctx context.Context, in *wire.Reader) (*session.Session, *
 		return nil, nil, refusal("no-session", "session %s has ended", s.ID)
 	}
 	return s, cursor, nil
+}
+
+// hungUp says whether the client has closed its end.
+func (c *client) hungUp() (gone bool, err error) {
+	raw, err := c.conn.SyscallConn()
+	if err != nil {
+		return false, err
+	}
+	err2 := raw.Control(func(fd uintptr) { gone, err = peer.HungUp(int(fd)) })
+	return gone, errors.Join(err, err2)
 }
 
 // refuse journals why a client is turned away, and tells it.

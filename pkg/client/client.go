@@ -4,6 +4,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -51,8 +52,8 @@ func Open(ctx context.Context, socket string, req wire.OpenRequest) (*Session, e
 }
 
 func (s *Session) open(req wire.OpenRequest) error {
-	if len(req.Argv) > 0 && argvLen(req.Argv) > wire.MaxPayload/2 {
-		return fmt.Errorf("the program and its arguments are longer than %d bytes", wire.MaxPayload/2)
+	if !fits(req) {
+		return fmt.Errorf("the program and its arguments are too long: at most %d bytes", wire.MaxArgv)
 	}
 	// Together, to save a round trip. A refusal may overtake them.
 	_, writeErr := s.conn.Write(append(wire.Hello(), wire.Frame(wire.Open, req)...))
@@ -73,11 +74,14 @@ func (s *Session) open(req wire.OpenRequest) error {
 	}
 }
 
-func argvLen(argv []string) (n int) {
-	for _, a := range argv {
-		n += len(a) + 3
+// fits says whether a request is within the limits, plain and as a frame.
+func fits(req wire.OpenRequest) bool {
+	n := 0
+	for _, a := range req.Argv {
+		n += len(a)
 	}
-	return n
+	payload, err := json.Marshal(req)
+	return err == nil && n <= wire.MaxArgv && len(payload) <= wire.MaxPayload
 }
 
 func errorNote(payload []byte) error {

@@ -37,7 +37,7 @@ const LauncherSocket = "/run/aaau/launcher.sock"
 
 // MaxMessage bounds a packet, either way, in bytes. Orders hold a Request's argv
 // and a little more, and must fit into a pipe (pipe(7): 64 KiB).
-const MaxMessage = 32 << 10
+const MaxMessage = 56 << 10
 
 // Request asks the launcher for one thing: exactly one field is set. With Start
 // goes one descriptor, the client's own connection.

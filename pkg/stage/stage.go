@@ -86,6 +86,13 @@ func run() error {
 	if refused != nil {
 		return report(status, privsep.Status{Error: refused})
 	}
+	// Go catches every signal but these, and an agent may send them: not before
+	// the program was started, which would have inherited it.
+	for _, sig := range []uintptr{32, 34} {
+		if err := setSignal(sig, ignored); err != nil {
+			return err
+		}
+	}
 	if err := report(status, privsep.Status{Started: true}); err != nil {
 		return err
 	}
@@ -96,21 +103,32 @@ func run() error {
 	return report(status, privsep.Status{Ended: &privsep.Ended{Wait: wait}})
 }
 
-// defaultSignals undoes what somebody before the launcher ignored, which is
-// inherited. Neither Go nor libc touch all of them: signals 32 and 33 are libc's.
-func defaultSignals() error {
-	var action struct { // the kernel's sigaction, rt_sigaction(2)
-		handler, flags, restorer, mask uintptr
+// The kernel's own view of signals, of which Go and libc keep some to themselves:
+// see rt_sigaction(2).
+type sigaction struct{ handler, flags, restorer, mask uintptr }
+
+const ignored, signals = 1, 64
+
+func setSignal(sig, handler uintptr) error {
+	action := sigaction{handler: handler}
+	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, sig, uintptr(unsafe.Pointer(&action)), 0, unsafe.Sizeof(action.mask), 0, 0)
+	if errno != 0 {
+		return fmt.Errorf("setting signal %d: %w", sig, errno)
 	}
-	const ignored, maskLen = 1, 8
-	for sig := uintptr(1); sig <= 64; sig++ {
-		_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, sig, 0, uintptr(unsafe.Pointer(&action)), maskLen, 0, 0)
+	return nil
+}
+
+// defaultSignals undoes what somebody before the launcher ignored, which is
+// inherited.
+func defaultSignals() error {
+	for sig := uintptr(1); sig <= signals; sig++ {
+		var action sigaction
+		_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, sig, 0, uintptr(unsafe.Pointer(&action)), unsafe.Sizeof(action.mask), 0, 0)
 		if errno != 0 || action.handler != ignored {
 			continue
 		}
-		action.handler = 0
-		if _, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, sig, uintptr(unsafe.Pointer(&action)), 0, maskLen, 0, 0); errno != 0 {
-			return fmt.Errorf("resetting signal %d: %w", sig, errno)
+		if err := setSignal(sig, 0); err != nil {
+			return err
 		}
 	}
 	return nil

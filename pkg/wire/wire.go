@@ -43,6 +43,8 @@ const (
 	HeaderLen = 5
 	// OutputHeadLen is the length of all that stands before an Output's bytes.
 	OutputHeadLen = HeaderLen + 8
+	// MaxArgv bounds a program and its arguments, in bytes.
+	MaxArgv = 32 << 10
 	// maxHello bounds the first line.
 	maxHello = 64
 )
