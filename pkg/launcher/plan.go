@@ -34,6 +34,9 @@ func (l *Launcher) plan(req privsep.Start, client int) (plan, error) {
 		return plan{}, err
 	}
 	human, err := checkClient(client)
+	if errors.Is(err, peer.ErrUsed) {
+		return plan{}, privsep.Errorf("replayed", "this connection has had its session")
+	}
 	if err != nil {
 		return plan{}, privsep.Errorf("refused", "the connection handed over is not a client's: %v", err)
 	}
@@ -77,7 +80,7 @@ func (l *Launcher) plan(req privsep.Start, client int) (plan, error) {
 }
 
 // checkClient makes sure that fd is a living connection which somebody made to a
-// socket of root's, and says who it was. A bridge gone bad could offer others:
+// socket of root's, and uses it up: it is good for one session. It says who made it. A bridge gone bad could offer others:
 // its own socketpair names itself as the peer; a connection that *it* made, to
 // some service of root's, would name root, but was accepted nowhere.
 func checkClient(fd int) (peer.Peer, error) {
@@ -99,7 +102,11 @@ func checkClient(fd int) (peer.Peer, error) {
 	if gone {
 		return peer.Peer{}, errors.New("its other end is gone")
 	}
-	return peer.Of(fd)
+	who, err := peer.Of(fd)
+	if err != nil {
+		return peer.Peer{}, err
+	}
+	return who, peer.Use(fd)
 }
 
 // account is an agent user.
@@ -173,8 +180,8 @@ func program(cfg config.Config, profile config.Profile, asked []string) ([]strin
 	return argv, nil
 }
 
-// sessionID names the session after the client's connection: it has one, and a
-// second request with the same connection meets the scope of the first.
+// sessionID names the session after the client's connection, which can have one:
+// even two requests at the same moment would meet in the name of their scope.
 func (l *Launcher) sessionID(client int) (string, error) {
 	cookie, err := peer.Cookie(client)
 	if err != nil {

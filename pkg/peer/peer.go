@@ -117,6 +117,29 @@ func Cookie(fd int) (uint64, error) {
 	return c, nil
 }
 
+// used is the mark on a connection that Use was called for.
+const used = 0xAAA0
+
+// ErrUsed is returned by Use for a connection that was used before.
+var ErrUsed = errors.New("the connection was used before")
+
+// Use marks the connection, once: a second call fails with ErrUsed, in whichever
+// process and through whichever descriptor. The mark (SO_MARK, socket(7)) is in the
+// kernel, on the socket itself, and needs CAP_NET_ADMIN to be set or taken away.
+func Use(fd int) error {
+	mark, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK)
+	if err != nil {
+		return fmt.Errorf("reading SO_MARK: %w", err)
+	}
+	if mark != 0 {
+		return ErrUsed
+	}
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, used); err != nil {
+		return fmt.Errorf("setting SO_MARK: %w", err)
+	}
+	return nil
+}
+
 // HungUp says whether the other end is gone.
 func HungUp(fd int) (bool, error) {
 	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}

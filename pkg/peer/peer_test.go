@@ -123,6 +123,27 @@ func TestCookie(t *testing.T) {
 	}
 }
 
+func TestUse(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Fatal("this test sets a socket's mark: run it as root (sudo make check)")
+	}
+	_, server, client := accepted(t)
+	dup, err := unix.Dup(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(dup)
+	if err := Use(server); err != nil {
+		t.Fatal(err)
+	}
+	if err := Use(dup); err != ErrUsed {
+		t.Errorf("again: %v", err)
+	}
+	if err := Use(client); err != nil {
+		t.Errorf("the other end: %v", err)
+	}
+}
+
 func TestHungUp(t *testing.T) {
 	_, server, client := accepted(t)
 	if gone, err := HungUp(server); gone || err != nil {
