@@ -53,7 +53,7 @@ func Open(ctx context.Context, socket string, req wire.OpenRequest) (*Session, e
 
 func (s *Session) open(req wire.OpenRequest) error {
 	if !fits(req) {
-		return fmt.Errorf("the program and its arguments are longer than %d bytes", wire.MaxArgv)
+		return fmt.Errorf("the program and its arguments are too long (longer than %d bytes)", wire.MaxArgv)
 	}
 	// Together, to save a round trip. A refusal may overtake them.
 	_, writeErr := s.conn.Write(append(wire.Hello(), wire.Frame(wire.Open, req)...))

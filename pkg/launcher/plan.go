@@ -27,16 +27,14 @@ type plan struct {
 	orders  privsep.Orders
 }
 
-// plan decides: who asks, for what, and whether they may.
+// plan decides: who asks, for what, and whether they may. If they may, it uses the
+// client's connection up, which is good for one session.
 func (l *Launcher) plan(req privsep.Start, client int) (plan, error) {
 	cfg, err := l.Dirs.Load()
 	if err != nil {
 		return plan{}, err
 	}
 	human, err := checkClient(client)
-	if errors.Is(err, peer.ErrUsed) {
-		return plan{}, privsep.Errorf("replayed", "this connection has had its session")
-	}
 	if err != nil {
 		return plan{}, privsep.Errorf("refused", "the connection handed over is not a client's: %v", err)
 	}
@@ -72,6 +70,13 @@ func (l *Launcher) plan(req privsep.Start, client int) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
+	err = peer.Use(client)
+	if errors.Is(err, peer.ErrUsed) {
+		return plan{}, privsep.Errorf("replayed", "this connection has had its session")
+	}
+	if err != nil {
+		return plan{}, err
+	}
 	return plan{human: human, profile: profile.Name, user: agent.name, orders: privsep.Orders{
 		ID: id, LoginUID: human.UID,
 		UID: agent.uid, GID: agent.gid, Groups: agent.groups, Home: agent.home,
@@ -80,7 +85,7 @@ func (l *Launcher) plan(req privsep.Start, client int) (plan, error) {
 }
 
 // checkClient makes sure that fd is a living connection which somebody made to a
-// socket of root's, and uses it up: it is good for one session. It says who made it. A bridge gone bad could offer others:
+// socket of root's, and says who it was. A bridge gone bad could offer others:
 // its own socketpair names itself as the peer; a connection that *it* made, to
 // some service of root's, would name root, but was accepted nowhere.
 func checkClient(fd int) (peer.Peer, error) {
@@ -102,11 +107,7 @@ func checkClient(fd int) (peer.Peer, error) {
 	if gone {
 		return peer.Peer{}, errors.New("its other end is gone")
 	}
-	who, err := peer.Of(fd)
-	if err != nil {
-		return peer.Peer{}, err
-	}
-	return who, peer.Use(fd)
+	return peer.Of(fd)
 }
 
 // account is an agent user.
