@@ -98,7 +98,7 @@ func sitAt(t *testing.T, who account, rows, cols uint16, answers map[string]stri
 		_ = c.leader.Wait() // how it ends is of no interest
 		<-read
 		if t.Failed() {
-			t.Logf("%s at %q saw:\n%q", who.name, argv, c.all())
+			t.Logf("%s at %.200q saw:\n%q", who.name, argv, c.all())
 		}
 	})
 	c.pid = c.word("pid")

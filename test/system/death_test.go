@@ -71,8 +71,19 @@ func TestBridgeDies(t *testing.T) {
 	}
 }
 
-// A launcher that dies while it starts a session leaves nothing of it behind, and
-// whoever waits for the session is told.
+// As an upgrade of systemd itself does it.
+func TestSystemdReexecutes(t *testing.T) {
+	begin(t)
+	s := openShell(t, as(t, "operator"))
+	systemctl(t, "daemon-reexec")
+	s.prints("echo still here", "still here")
+	output(t, as(t, "operator"), "aaau", "-p", "true")
+	output(t, as(t, "operator"), "aaau", "kill", s.id)
+	s.ends(137)
+}
+
+// However often they die, the next session starts: no start limit and nothing that
+// a dead one has left is in its way.
 func TestBothDieOften(t *testing.T) {
 	begin(t)
 	for range 5 {

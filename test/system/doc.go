@@ -9,4 +9,5 @@
 //	machine_test.go    what a test may ask of the machine: units, journal, scopes, processes
 //	people_test.go     running a program as one of the machine's accounts
 //	console_test.go    the same, on a terminal
+//	shell_test.go      a person at the prompt of a session's shell
 package system

@@ -28,8 +28,8 @@ const clientFD = 3
 // honest is what a good bridge would ask for a client.
 const honest = `{"start":{"profile":"shell","argv":["/bin/sh"],"rows":24,"cols":80}}`
 
-// client, once or more often, is what the honest request goes with.
-func client(times int) func() ([]int, error) {
+// withClient hands over the client, once or more often.
+func withClient(times int) func() ([]int, error) {
 	return func() (fds []int, err error) {
 		for range times {
 			fds = append(fds, clientFD)
@@ -92,35 +92,35 @@ var evilRequests = []evilRequest{
 	{"a directory", honest, opened("/", unix.O_RDONLY)},
 	{"the socket's file itself", honest, opened(serverSocket, unix.O_PATH)},
 	{"a pipe", honest, pipeEnd},
-	{"two descriptors", honest, client(2)},
-	{"a hundred descriptors", honest, client(100)},
+	{"two descriptors", honest, withClient(2)},
+	{"a hundred descriptors", honest, withClient(100)},
 
-	{"a uid", `{"start":{"profile":"shell","rows":24,"cols":80,"uid":0}}`, client(1)},
-	{"an owner", `{"start":{"profile":"shell","rows":24,"cols":80},"owner":"root"}`, client(1)},
-	{"an environment", `{"start":{"profile":"shell","rows":24,"cols":80,"env":["LD_PRELOAD=x"]}}`, client(1)},
-	{"a person as the agent", `{"start":{"profile":"shell","user":"operator","rows":24,"cols":80}}`, client(1)},
-	{"root as the agent", `{"start":{"profile":"shell","user":"root","rows":24,"cols":80}}`, client(1)},
-	{"the bridge as the agent", `{"start":{"profile":"shell","user":"aaau-bridge","rows":24,"cols":80}}`, client(1)},
-	{"nobody as the agent", `{"start":{"profile":"shell","user":"nobody","rows":24,"cols":80}}`, client(1)},
-	{"a uid as the agent", `{"start":{"profile":"shell","user":"0","rows":24,"cols":80}}`, client(1)},
-	{"a profile that leads away", `{"start":{"profile":"../../../tmp/evil","rows":24,"cols":80}}`, client(1)},
-	{"a profile with a slash", `{"start":{"profile":"/tmp/evil","rows":24,"cols":80}}`, client(1)},
-	{"no profile", `{"start":{"rows":24,"cols":80}}`, client(1)},
-	{"another program for claude", `{"start":{"profile":"claude","argv":["/bin/sh"],"rows":24,"cols":80}}`, client(1)},
-	{"a NUL in the program", `{"start":{"profile":"shell","argv":["sh\u0000x"],"rows":24,"cols":80}}`, client(1)},
-	{"too many rows", `{"start":{"profile":"shell","rows":70000,"cols":80}}`, client(1)},
+	{"a uid", `{"start":{"profile":"shell","rows":24,"cols":80,"uid":0}}`, withClient(1)},
+	{"an owner", `{"start":{"profile":"shell","rows":24,"cols":80},"owner":"root"}`, withClient(1)},
+	{"an environment", `{"start":{"profile":"shell","rows":24,"cols":80,"env":["LD_PRELOAD=x"]}}`, withClient(1)},
+	{"a person as the agent", `{"start":{"profile":"shell","user":"operator","rows":24,"cols":80}}`, withClient(1)},
+	{"root as the agent", `{"start":{"profile":"shell","user":"root","rows":24,"cols":80}}`, withClient(1)},
+	{"the bridge as the agent", `{"start":{"profile":"shell","user":"aaau-bridge","rows":24,"cols":80}}`, withClient(1)},
+	{"nobody as the agent", `{"start":{"profile":"shell","user":"nobody","rows":24,"cols":80}}`, withClient(1)},
+	{"a uid as the agent", `{"start":{"profile":"shell","user":"0","rows":24,"cols":80}}`, withClient(1)},
+	{"a profile that leads away", `{"start":{"profile":"../../../tmp/evil","rows":24,"cols":80}}`, withClient(1)},
+	{"a profile with a slash", `{"start":{"profile":"/tmp/evil","rows":24,"cols":80}}`, withClient(1)},
+	{"no profile", `{"start":{"rows":24,"cols":80}}`, withClient(1)},
+	{"another program for claude", `{"start":{"profile":"claude","argv":["/bin/sh"],"rows":24,"cols":80}}`, withClient(1)},
+	{"a NUL in the program", `{"start":{"profile":"shell","argv":["sh\u0000x"],"rows":24,"cols":80}}`, withClient(1)},
+	{"too many rows", `{"start":{"profile":"shell","rows":70000,"cols":80}}`, withClient(1)},
 
-	{"200 kB", `{"start":{"profile":"shell","argv":["` + strings.Repeat("x", 200_000) + `"],"rows":24,"cols":80}}`, client(1)},
-	{"2 MB", `{"start":{"profile":"shell","argv":["` + strings.Repeat("x", 2_000_000) + `"],"rows":24,"cols":80}}`, client(1)},
-	{"a deep nest", strings.Repeat("[", 30_000), client(1)},
-	{"garbage", "\x00\xff\x1b[2J\r\n", client(1)},
-	{"an empty object", `{}`, client(1)},
-	{"null", `null`, client(1)},
-	{"two requests at once", honest + honest, client(1)},
-	{"half a request", honest[:20], client(1)},
+	{"200 kB", `{"start":{"profile":"shell","argv":["` + strings.Repeat("x", 200_000) + `"],"rows":24,"cols":80}}`, withClient(1)},
+	{"2 MB", `{"start":{"profile":"shell","argv":["` + strings.Repeat("x", 2_000_000) + `"],"rows":24,"cols":80}}`, withClient(1)},
+	{"a deep nest", strings.Repeat("[", 30_000), withClient(1)},
+	{"garbage", "\x00\xff\x1b[2J\r\n", withClient(1)},
+	{"an empty object", `{}`, withClient(1)},
+	{"null", `null`, withClient(1)},
+	{"two requests at once", honest + honest, withClient(1)},
+	{"half a request", honest[:20], withClient(1)},
 
-	{"kill with a descriptor", `{"kill":{"scope":"aaau-shell-aaaaaaaaaa.scope"}}`, client(1)},
-	{"start and kill", `{"start":{"profile":"shell","rows":24,"cols":80},"kill":{"scope":"aaau-shell-aaaaaaaaaa.scope"}}`, client(1)},
+	{"kill with a descriptor", `{"kill":{"scope":"aaau-shell-aaaaaaaaaa.scope"}}`, withClient(1)},
+	{"start and kill", `{"start":{"profile":"shell","rows":24,"cols":80},"kill":{"scope":"aaau-shell-aaaaaaaaaa.scope"}}`, withClient(1)},
 	{"kill another's service", `{"kill":{"scope":"ssh.service"}}`, nothing},
 	{"kill everything", `{"kill":{"scope":"-.slice"}}`, nothing},
 	{"kill the bridge", `{"kill":{"scope":"aaau.service"}}`, nothing},
@@ -212,6 +212,11 @@ func replay() int {
 		return 1
 	}
 	for told := bufio.NewScanner(os.Stdin); told.Scan(); {
+		if told.Text() == "end it" {
+			privsep.Close(fds...)
+			fmt.Println("ended")
+			continue
+		}
 		ask(honest, []int{clientFD})
 	}
 	return 0

@@ -1,6 +1,7 @@
 package system
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"os/signal"
@@ -141,6 +142,27 @@ func printArguments(args []string) int {
 	for _, a := range args {
 		fmt.Printf("%q\n", a)
 	}
+	return 0
+}
+
+// Prompts are long, and full of what encodings have to escape.
+func TestLongArguments(t *testing.T) {
+	begin(t)
+	for _, unit := range []string{"x", "&", "<", "\x01", "\\\\", "é", "\xff"} { // \\ is one for -p
+		t.Run(fmt.Sprintf("%q", unit), func(t *testing.T) {
+			long := strings.Repeat(unit, 30_000/len(unit))
+			sum := sha256.Sum256([]byte(strings.ReplaceAll(long, `\\`, `\`)))
+			if got, want := output(t, as(t, "operator"), "aaau", "-p", helper+" sum "+long), fmt.Sprintf("%x", sum); got != want {
+				t.Errorf("another argument came: %s, not %s", got, want)
+			}
+			refused(t, as(t, "operator"), []string{"32768 bytes"}, "aaau", "-p", helper+" sum "+long+long+long)
+		})
+	}
+}
+
+// sumArgument says what it was given, in short.
+func sumArgument(args []string) int {
+	fmt.Printf("%x\n", sha256.Sum256([]byte(args[0])))
 	return 0
 }
 

@@ -214,10 +214,18 @@ func TestEvilBridgeReplaysAConnection(t *testing.T) {
 	if got := b.line(); !strings.HasPrefix(got, "granted: ") {
 		t.Fatal(got)
 	}
-	for _, again := range []func(){func() {}, client.end} {
+	for _, again := range []func(){
+		func() {}, // the session lives
+		func() { // the session has ended, the client is there
+			fmt.Fprintln(b.stdin, "end it")
+			b.line()
+			await(t, "the session's end", func() bool { return len(scopes(t)) == 0 })
+		},
+		client.end,
+	} {
 		again()
 		since := journalNow(t)
-		fmt.Fprintln(b.stdin)
+		fmt.Fprintln(b.stdin, "again")
 		refusedByLauncher(t, since, evil, b.line())
 	}
 }

@@ -110,10 +110,10 @@ func feed(t *testing.T, a account, stdin string, argv ...string) result {
 	err := cmd.Run()
 	r := result{plain(stdout.String()), plain(stderr.String()), status(cmd.ProcessState)}
 	if ctx.Err() != nil {
-		t.Fatalf("%s: %q did not end: stdout %q, stderr %q", a.name, argv, r.stdout, r.stderr)
+		t.Fatalf("%s: %.200q did not end: stdout %q, stderr %q", a.name, argv, r.stdout, r.stderr)
 	}
 	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
-		t.Fatalf("%s: %q: %v", a.name, argv, err)
+		t.Fatalf("%s: %.200q: %v", a.name, argv, err)
 	}
 	return r
 }
@@ -124,7 +124,7 @@ func output(t *testing.T, a account, argv ...string) string {
 	t.Helper()
 	r := run(t, a, argv...)
 	if r.status != 0 || r.stderr != "" {
-		t.Fatalf("%s: %q: status %d, stdout %q, stderr %q", a.name, argv, r.status, r.stdout, r.stderr)
+		t.Fatalf("%s: %.200q: status %d, stdout %q, stderr %q", a.name, argv, r.status, r.stdout, r.stderr)
 	}
 	return strings.TrimSuffix(r.stdout, "\n")
 }

@@ -61,7 +61,7 @@ func TestCommandLinesThatMakeNoSense(t *testing.T) {
 		{"kill an unknown session", []string{"aaau", "kill", "nosuch"}, []string{"no session", "nosuch"}},
 		{"socket missing", []string{"aaau", "-s", "/run/nowhere.sock", "-p", "id"}, []string{"/run/nowhere.sock", "systemctl enable --now aaau.socket"}},
 		{"dead socket", []string{"aaau", "-s", "/run/dead.sock", "-p", "id"}, []string{"/run/dead.sock", "aaau.socket"}},
-		{"endless program", []string{"aaau", "-p", "echo " + strings.Repeat("x", 100_000)}, []string{"longer than"}},
+		{"endless program", []string{"aaau", "-p", "echo " + strings.Repeat("x", 100_000)}, []string{"32768 bytes"}},
 	} {
 		t.Run(test.name, func(t *testing.T) { refused(t, as(t, "operator"), test.words, test.argv...) })
 	}
