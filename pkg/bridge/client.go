@@ -48,6 +48,9 @@ func (c *client) serve(ctx context.Context) {
 	err = c.receive(ctx, in, s, out)
 	c.conn.Close() // which ends a write under way
 	out.close()
+	if errors.Is(out.err, errOvertaken) {
+		err = out.err
+	}
 	select {
 	case <-s.Ended():
 		return

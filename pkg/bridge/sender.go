@@ -70,6 +70,7 @@ func (o *sender) run(first []byte) {
 				o.err = err
 			}
 			if o.err != nil {
+				o.conn.Close() // which ends the receiving side too
 				return
 			}
 		}
