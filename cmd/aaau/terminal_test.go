@@ -3,7 +3,46 @@ package main
 import (
 	"testing"
 	"time"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
 )
+
+// Whatever ends a goroutine, the terminal is as it was found.
+func TestTerminalIsGivenBackOnPanic(t *testing.T) {
+	master, slave, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer master.Close()
+	defer slave.Close()
+	modes := func() unix.Termios {
+		m, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return *m
+	}
+	before := modes()
+	term := newTerminal(slave)
+	if err := term.raw(); err != nil {
+		t.Fatal(err)
+	}
+	if modes() == before {
+		t.Fatal("not raw")
+	}
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the panic is swallowed")
+			}
+		}()
+		term.guard(func() { panic("on purpose") })
+	}()
+	if modes() != before {
+		t.Error("not given back")
+	}
+}
 
 func TestDetachKeys(t *testing.T) {
 	const k = "\x1d"

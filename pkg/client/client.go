@@ -184,6 +184,8 @@ func explain(socket string, err error) error {
 		return fmt.Errorf("you may not use %s: sudo usermod -aG %s %s, then newgrp %s (works at once)", socket, group, name, group)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("nobody listens at %s: sudo systemctl restart aaau.socket, or start again what listened there", socket)
+	case errors.Is(err, syscall.EINVAL):
+		return fmt.Errorf("%.40s… is too long for a socket's name: choose a shorter one with -s", socket)
 	default:
 		return fmt.Errorf("connecting to %s: %w", socket, err)
 	}
