@@ -75,6 +75,8 @@ func run(c *cli.Context) error {
 		if err := os.WriteFile(f, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
 			return fmt.Errorf("writing the pid file: %w", err)
 		}
+		// In a directory of root's it stays, for we are root no more; the next
+		// bridge writes over it.
 		defer os.Remove(f)
 	}
 	listeners, err := passed()
