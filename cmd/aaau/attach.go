@@ -15,29 +15,29 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
-// attach puts the standard streams into the session that req asks for, until it
+// attach puts the standard streams into the session that is asked for, until it
 // ends or the person leaves.
-func attach(ctx context.Context, socket string, req wire.OpenRequest) error {
+func attach(ctx context.Context, socket string, o order) error {
 	t := newTerminal(os.Stdin)
-	req.Size, req.Term, req.Lang = size(), os.Getenv("TERM"), lang()
-	if !t.isTTY() && !isTTY(os.Stdout) {
-		req.Term = "dumb"
-	}
+	o.Size, o.noTerminal = size(), !t.isTTY() && !isTTY(os.Stdout)
 	// A person's session waits for them; one that is a part of a pipe ends with it.
-	req.Piped = !t.isTTY() || !isTTY(os.Stdout)
+	o.Piped = !t.isTTY() || !isTTY(os.Stdout)
 
 	// Before anything is raw: whatever ends us from here on gives the terminal
 	// back first. SIGPIPE is one of them, when what we write to has gone.
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGWINCH)
 	signal.Ignore(syscall.SIGPIPE)
-	s, err := open(ctx, socket, req, signals)
+	s, notes, err := open(ctx, socket, o, signals)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
 	if t.isTTY() && isTTY(os.Stderr) {
-		fmt.Fprintf(os.Stderr, "aaau: session %s, as %s; press ^] three times to detach\n", s.ID, s.User)
+		for _, n := range notes {
+			say(n)
+		}
+		say(firstLine(s.OpenReply))
 	}
 	if err := t.raw(); err != nil {
 		return fmt.Errorf("making the terminal raw: %w", err)
@@ -47,7 +47,7 @@ func attach(ctx context.Context, socket string, req wire.OpenRequest) error {
 	done := make(chan error, 3)
 	go t.guard(func() { done <- output(s) })
 	go t.guard(func() {
-		if err := input(s, t, req.ReadOnly); err != nil {
+		if err := input(s, t, o.ReadOnly); err != nil {
 			done <- err
 		}
 	})
@@ -69,34 +69,58 @@ func attach(ctx context.Context, socket string, req wire.OpenRequest) error {
 // patience is how long nothing is said about a bridge that does not answer.
 const patience = 5 * time.Second
 
-// open is client.Open, given up at a signal.
-func open(ctx context.Context, socket string, req wire.OpenRequest, signals <-chan os.Signal) (*client.Session, error) {
+// open starts or joins the session, and is given up at a signal. The notes are for
+// the person.
+func open(ctx context.Context, socket string, o order, signals <-chan os.Signal) (*client.Session, []string, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	type result struct {
-		s   *client.Session
-		err error
+		s     *client.Session
+		notes []string
+		err   error
 	}
 	opened := make(chan result, 1)
 	go func() {
-		s, err := client.Open(ctx, socket, req)
-		opened <- result{s, err}
+		s, notes, err := request(ctx, socket, o)
+		opened <- result{s, notes, err}
 	}()
 	late := time.NewTimer(patience)
 	defer late.Stop()
 	for {
 		select {
 		case r := <-opened:
-			return r.s, r.err
+			return r.s, r.notes, r.err
 		case <-late.C:
-			fmt.Fprintf(os.Stderr, "aaau: no answer from the bridge yet, still waiting (see journalctl -u aaau)\n")
+			say("no answer from the bridge yet, still waiting (see journalctl -u aaau)")
 		case sig := <-signals:
 			if sig != syscall.SIGWINCH {
-				return nil, sentAway(sig.(syscall.Signal)).status()
+				return nil, nil, sentAway(sig.(syscall.Signal)).status()
 			}
 		}
 	}
 }
+
+func request(ctx context.Context, socket string, o order) (s *client.Session, notes []string, err error) {
+	conn, err := client.Dial(ctx, socket)
+	if err != nil {
+		return nil, nil, err
+	}
+	var l luggage
+	if o.Attach == "" {
+		l, err = o.pack(ctx, conn)
+		defer l.close()
+	}
+	if err == nil {
+		s, err = conn.Open(ctx, o.OpenRequest, l.files()...)
+	}
+	if err != nil {
+		conn.Close()
+	}
+	return s, l.notes, err
+}
+
+// say tells the person something.
+func say(line string) { fmt.Fprintf(os.Stderr, "aaau: %s\n", line) }
 
 // errDetached is how the person says that they leave.
 var errDetached = errors.New("detached")
@@ -111,13 +135,14 @@ func (s sentAway) status() status { return status(128 + int(s)) }
 // client exits with.
 func leave(s *client.Session, t *terminal, err error) error {
 	t.restore()
+	tellChanges(s.OpenReply)
 	var sig sentAway
 	switch {
 	case errors.Is(err, errDetached):
 		if err := s.Detach(); err != nil {
 			return client.ErrLost
 		}
-		fmt.Fprintf(os.Stderr, "aaau: detached; back with: aaau -n %s\n", s.ID)
+		say("detached; back with: aaau -n " + s.ID)
 		return nil
 	case errors.Is(err, syscall.EPIPE): // whoever read our output has gone
 		return sentAway(syscall.SIGPIPE).status()
@@ -172,15 +197,6 @@ func input(s *client.Session, t *terminal, readOnly bool) error {
 			return nil
 		}
 	}
-}
-
-func lang() string {
-	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
-		if v := os.Getenv(name); v != "" {
-			return v
-		}
-	}
-	return ""
 }
 
 // size is that of the terminal on any of our standard streams.

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
-	"github.com/kballard/go-shellquote"
 	"github.com/urfave/cli/v2"
 
 	"github.com/AgentaaU/AaaU/pkg/client"
@@ -25,7 +25,7 @@ type status int
 func (s status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
 
 func main() {
-	err := app().RunContext(context.Background(), os.Args)
+	err := run(context.Background(), os.Args)
 	var s status
 	switch {
 	case errors.As(err, &s):
@@ -36,68 +36,73 @@ func main() {
 	}
 }
 
-func app() *cli.App {
-	flags := func() []cli.Flag {
-		return []cli.Flag{
-			&cli.StringFlag{Name: "socket", Aliases: []string{"s"}, Value: wire.DefaultSocket, EnvVars: []string{"AAAU_SOCKET"}, Usage: "the bridge's `SOCKET`"},
-			&cli.StringFlag{Name: "session", Aliases: []string{"n"}, Usage: "join the session with this `ID`"},
-			&cli.BoolFlag{Name: "read-only", Aliases: []string{"r"}, Usage: "watch, without typing"},
-			&cli.StringFlag{Name: "program", Aliases: []string{"p"}, Usage: "run `'CMD ARGS'`, split as a shell splits words"},
-		}
+func run(ctx context.Context, args []string) error {
+	app, args := split(args)
+	return app.RunContext(ctx, args)
+}
+
+// split takes what follows a first "--" for a program and its arguments, which the
+// CLI library does not tell from an alias.
+func split(args []string) (*cli.App, []string) {
+	app := app()
+	if i := slices.Index(args, "--"); i >= 0 {
+		app.Metadata = map[string]any{program: args[i+1:]}
+		args = args[:i]
 	}
+	return app, args
+}
+
+// program is the name of what split finds.
+const program = "program"
+
+func app() *cli.App {
 	usage := func(_ *cli.Context, err error, _ bool) error { return fmt.Errorf("%w (see aaau --help)", err) }
 	return &cli.App{
-		Name:            "aaau",
-		Usage:           "run an agent as another user, and be there",
-		ArgsUsage:       "[claude|codex]",
-		Version:         version.Version,
-		HideHelpCommand: true,
-		Flags:           flags(),
-		Action:          connect,
-		OnUsageError:    usage,
-		ExitErrHandler:  func(*cli.Context, error) {},
+		Name:                      "aaau",
+		Usage:                     "run an agent as another user, and be there",
+		UsageText:                 "aaau [options] [ALIAS [ARG...]]\naaau [options] -- CMD [ARG...]",
+		Version:                   version.Version,
+		HideHelpCommand:           true,
+		DisableSliceFlagSeparator: true,
+		Flags:                     flags(),
+		Action:                    connect,
+		OnUsageError:              usage,
+		ExitErrHandler:            func(*cli.Context, error) {},
 		Commands: []*cli.Command{
-			{Name: "connect", Usage: "start a session, or join one (the default)", ArgsUsage: "[claude|codex]",
+			{Name: "connect", Usage: "start a session, or join one (the default)", ArgsUsage: "[ALIAS [ARG...]]",
 				Flags: flags(), Action: connect, OnUsageError: usage, HideHelpCommand: true},
+			{Name: "setup", Usage: "install an alias's program in your agent's home, and sign it in", ArgsUsage: "ALIAS [--no-login]",
+				Flags: slices.Concat(flags()[:1], workspaceFlags()[3:]), Action: setup, OnUsageError: usage, HideHelpCommand: true},
 			{Name: "kill", Usage: "end a session by force, with every process in it", ArgsUsage: "ID",
 				Flags: flags()[:1], Action: kill, OnUsageError: usage, HideHelpCommand: true},
 		},
 	}
 }
 
-// request reads what is asked for off the command line.
-func request(c *cli.Context) (wire.OpenRequest, error) {
-	req := wire.OpenRequest{Attach: c.String("session"), Profile: c.Args().First(), ReadOnly: c.Bool("read-only")}
-	program := c.String("program")
-	switch {
-	case c.NArg() > 1:
-		return req, fmt.Errorf("one alias only, not also %q: use -p 'CMD ARGS' for a program of your own", c.Args().Get(1))
-	case c.IsSet("program") && req.Profile != "":
-		return req, fmt.Errorf("both -p and the alias %s name a program: leave one out", req.Profile)
-	case req.Attach != "" && (c.IsSet("program") || req.Profile != ""):
-		return req, errors.New("-n joins a session that runs its program already: leave -p or the alias out")
-	case c.IsSet("session") && req.Attach == "":
-		return req, errors.New("-n needs a session's id")
+func flags() []cli.Flag {
+	return append([]cli.Flag{
+		&cli.StringFlag{Name: "socket", Aliases: []string{"s"}, Value: wire.DefaultSocket, EnvVars: []string{"AAAU_SOCKET"}, Usage: "the bridge's `SOCKET`"},
+		&cli.StringFlag{Name: "session", Aliases: []string{"n"}, Usage: "join the session with this `ID`"},
+		&cli.BoolFlag{Name: "read-only", Aliases: []string{"r"}, Usage: "watch, without typing"},
+		&cli.StringFlag{Name: "program", Aliases: []string{"p"}, Usage: "run `'CMD ARGS'`, split as a shell splits words"},
+	}, workspaceFlags()...)
+}
+
+func workspaceFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringSliceFlag{Name: "workspace", Usage: "let the agent work in `DIR`, or read it with DIR:ro (repeatable)"},
+		&cli.StringFlag{Name: "C", Usage: "be in `DIR`, and let the agent work there"},
+		&cli.BoolFlag{Name: "no-workspace", Usage: "let the agent see no directory of yours"},
+		&cli.StringSliceFlag{Name: "env", Usage: "pass on your variable `NAME`, if the profile takes it (repeatable)"},
 	}
-	if c.IsSet("program") {
-		argv, err := shellquote.Split(program)
-		if err != nil {
-			return req, fmt.Errorf("-p: %w in %q", err, program)
-		}
-		if len(argv) == 0 {
-			return req, errors.New("-p needs a program")
-		}
-		req.Argv = argv
-	}
-	return req, nil
 }
 
 func connect(c *cli.Context) error {
-	req, err := request(c)
+	a, err := asked(c)
 	if err != nil {
 		return err
 	}
-	return attach(c.Context, c.String("socket"), req)
+	return attach(c.Context, c.String("socket"), a)
 }
 
 func kill(c *cli.Context) error {

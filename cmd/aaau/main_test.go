@@ -6,28 +6,26 @@ import (
 	"testing"
 
 	"github.com/urfave/cli/v2"
-
-	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
-// parse runs the command line as far as the request.
-func parse(args ...string) (req wire.OpenRequest, err error) {
-	a := app()
-	a.Action = func(c *cli.Context) error { req, err = request(c); return nil }
+// parse runs the command line as far as the order.
+func parse(args ...string) (o order, err error) {
+	a, args := split(append([]string{"aaau"}, args...))
+	a.Action = func(c *cli.Context) error { o, err = asked(c); return nil }
 	for _, c := range a.Commands {
 		if c.Name == "connect" {
 			c.Action = a.Action
 		}
 	}
-	if err := a.Run(append([]string{"aaau"}, args...)); err != nil {
-		return req, err
+	if err := a.Run(args); err != nil {
+		return o, err
 	}
-	return req, err
+	return o, err
 }
 
 func TestRequest(t *testing.T) {
 	for _, word := range [][]string{nil, {"connect"}} {
-		with := func(args ...string) wire.OpenRequest {
+		with := func(args ...string) order {
 			t.Helper()
 			req, err := parse(append(slices.Clone(word), args...)...)
 			if err != nil {
@@ -44,6 +42,15 @@ func TestRequest(t *testing.T) {
 		if r := with("-n", "abc", "-r"); r.Attach != "abc" || !r.ReadOnly {
 			t.Errorf("%+v", r)
 		}
+		if r := with("claude", "--resume", "-n", "x", "--", "-r"); r.Profile != "claude" || r.Attach != "" || !slices.Equal(r.Args, []string{"--resume", "-n", "x", "--", "-r"}) {
+			t.Errorf("%+v", r)
+		}
+		if r := with("--", "kill", "-n", "--", "x y"); r.Profile != "" || !slices.Equal(r.Argv, []string{"kill", "-n", "--", "x y"}) {
+			t.Errorf("%+v", r)
+		}
+		if r := with("--workspace", "a,b:ro", "--workspace", "c", "--env", "K", "claude"); !slices.Equal(r.workspaces, []string{"a,b:ro", "c"}) || !slices.Equal(r.env, []string{"K"}) {
+			t.Errorf("%+v", r)
+		}
 		// Words, and no shell.
 		if r := with("-p", `sh -c "echo $HOME; *" 'a b' c\ d`); !slices.Equal(r.Argv, []string{"sh", "-c", "echo $HOME; *", "a b", "c d"}) {
 			t.Errorf("%q", r.Argv)
@@ -53,16 +60,20 @@ func TestRequest(t *testing.T) {
 
 func TestRequestRefusals(t *testing.T) {
 	for args, want := range map[string]string{
-		"-p|id|claude":    "both -p and the alias claude",
-		"claude|codex":    "one alias only",
-		"-n|x|claude":     "leave -p or the alias out",
-		"-n|x|-p|id":      "leave -p or the alias out",
-		"-n|":             "needs a session's id",
-		"-p|":             "needs a program",
-		"-p|it's":         "-p: ",
-		"-p":              "flag needs an argument",
-		"--nosuch":        "not defined",
-		"connect|-p|id|x": "both -p and the alias x",
+		"-p|id|claude":        "both -p and the alias claude",
+		"-n|x|claude":         "leave -p, -- or the alias out",
+		"-n|x|-p|id":          "leave -p, -- or the alias out",
+		"-n|x|--|id":          "leave -p, -- or the alias out",
+		"-n|x|-C|/":           "leave --workspace, -C and --env out",
+		"-p|id|--|id":         "both -p and --",
+		"--":                  "-- needs a program",
+		"--no-workspace|-C|/": "goes with neither",
+		"-n|":                 "needs a session's id",
+		"-p|":                 "needs a program",
+		"-p|it's":             "-p: ",
+		"-p":                  "flag needs an argument",
+		"--nosuch":            "not defined",
+		"connect|-p|id|x":     "both -p and the alias x",
 	} {
 		if _, err := parse(strings.Split(args, "|")...); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v, want %q", args, err, want)

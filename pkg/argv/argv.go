@@ -1,6 +1,6 @@
-// Package argv carries a program's arguments through JSON exactly. An argument is
-// any bytes but NUL; JSON's strings are Unicode, and encoding/json would silently
-// replace what is not.
+// Package argv carries arguments, names of files and the like through JSON
+// exactly. They are any bytes but NUL; JSON's strings are Unicode, and
+// encoding/json would silently replace what is not.
 package argv
 
 import (
@@ -10,49 +10,64 @@ import (
 	"unicode/utf8"
 )
 
-// Argv is a program and its arguments. In JSON it is an array, of a string where
-// the argument needs no escape, and of {"base64": …} where it does: so the JSON
-// is never much longer than the arguments.
-type Argv []string
+// String is any bytes but NUL. In JSON it is a string where it needs no escape, and
+// {"base64": …} where it does: so the JSON is never much longer than the bytes.
+type String string
 
 type exact struct {
 	Base64 []byte `json:"base64"`
 }
 
 // MarshalJSON implements json.Marshaler.
-func (a Argv) MarshalJSON() ([]byte, error) {
-	out := make([]any, len(a))
-	for i, s := range a {
-		if quoted, err := json.Marshal(s); err == nil && utf8.ValidString(s) && len(quoted) == len(s)+2 {
-			out[i] = s
-		} else {
-			out[i] = exact{[]byte(s)}
+func (s String) MarshalJSON() ([]byte, error) {
+	quoted, err := json.Marshal(string(s))
+	if err == nil && utf8.ValidString(string(s)) && len(quoted) == len(s)+2 {
+		return quoted, nil
+	}
+	return json.Marshal(exact{[]byte(s)})
+}
+
+// UnmarshalJSON implements json.Unmarshaler. A NUL byte is an error, for no
+// program or file could have it.
+func (s *String) UnmarshalJSON(b []byte) error {
+	var text string
+	if err := json.Unmarshal(b, &text); err != nil {
+		d := json.NewDecoder(bytes.NewReader(b))
+		d.DisallowUnknownFields()
+		var e exact
+		if err := d.Decode(&e); err != nil {
+			return errors.New("neither a string nor {\"base64\": …}")
 		}
+		text = string(e.Base64)
+	}
+	if bytes.IndexByte([]byte(text), 0) >= 0 {
+		return errors.New("a NUL byte in an argument or a name")
+	}
+	*s = String(text)
+	return nil
+}
+
+// Argv is a program and its arguments, or any other list of such strings.
+type Argv []string
+
+// MarshalJSON implements json.Marshaler.
+func (a Argv) MarshalJSON() ([]byte, error) {
+	out := make([]String, len(a))
+	for i, s := range a {
+		out[i] = String(s)
 	}
 	return json.Marshal(out)
 }
 
-// UnmarshalJSON implements json.Unmarshaler. An argument with a NUL byte is an
-// error, for no program could have it.
+// UnmarshalJSON implements json.Unmarshaler.
 func (a *Argv) UnmarshalJSON(b []byte) error {
-	var in []json.RawMessage
+	var in []String
 	if err := json.Unmarshal(b, &in); err != nil {
 		return err
 	}
 	*a = make(Argv, len(in))
-	for i, raw := range in {
-		if err := json.Unmarshal(raw, &(*a)[i]); err != nil {
-			d := json.NewDecoder(bytes.NewReader(raw))
-			d.DisallowUnknownFields()
-			var e exact
-			if err := d.Decode(&e); err != nil {
-				return errors.New("an argument is neither a string nor {\"base64\": …}")
-			}
-			(*a)[i] = string(e.Base64)
-		}
-		if bytes.IndexByte([]byte((*a)[i]), 0) >= 0 {
-			return errors.New("an argument has a NUL byte")
-		}
+	for i, s := range in {
+		(*a)[i] = string(s)
 	}
 	return nil
 }

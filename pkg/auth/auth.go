@@ -62,3 +62,9 @@ func (p Policy) Role(who peer.Peer) (Role, error) {
 		return Interactive, nil
 	}
 }
+
+// MayJoin says whether somebody of this role may see, watch or join a session. A
+// private one is its owner's, and Admins'.
+func MayJoin(who peer.Peer, role Role, owner uint32, private bool) bool {
+	return role >= Admin || role >= ReadOnly && (!private || who.UID == owner)
+}

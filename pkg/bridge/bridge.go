@@ -10,7 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -28,9 +30,11 @@ const maxClients = 8192
 // Bridge serves one or more listening sockets. Set the exported fields, then
 // call Serve.
 type Bridge struct {
+	Config         config.Dirs
 	Policy         auth.Policy
 	MaxSessions    int
 	MaxPerUser     int
+	HomeMax        int64  // bytes of an agent's home; 0: no limit
 	AgentUser      string // instead of the profiles' own; empty: theirs
 	LauncherSocket string
 	Log            *log.Logger
@@ -40,7 +44,7 @@ type Bridge struct {
 	sessions map[string]*session.Session
 	perUser  map[uint32]int // sessions, those being started included
 	total    int
-	clients  map[*client]struct{}
+	clients  map[*client]*sender // nil until it is in a session
 
 	running sync.WaitGroup // clients and sessions
 }
@@ -51,7 +55,7 @@ func FromConfig(dirs config.Dirs, cfg config.Config) (*Bridge, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Bridge{Policy: policy, MaxSessions: cfg.MaxSessions, MaxPerUser: cfg.MaxSessionsPerUser}, nil
+	return &Bridge{Config: dirs, Policy: policy, HomeMax: cfg.HomeMax, MaxSessions: cfg.MaxSessions, MaxPerUser: cfg.MaxSessionsPerUser}, nil
 }
 
 // Serve accepts clients until ctx ends, and then ends every session. It closes
@@ -59,7 +63,7 @@ func FromConfig(dirs config.Dirs, cfg config.Config) (*Bridge, error) {
 func (b *Bridge) Serve(ctx context.Context, listeners ...*net.UnixListener) error {
 	b.sessions = map[string]*session.Session{}
 	b.perUser = map[uint32]int{}
-	b.clients = map[*client]struct{}{}
+	b.clients = map[*client]*sender{}
 
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -68,16 +72,18 @@ func (b *Bridge) Serve(ctx context.Context, listeners ...*net.UnixListener) erro
 		defer context.AfterFunc(ctx, func() { ln.Close() })()
 		accepting.Go(func() { stop(b.accept(ctx, ln)) })
 	}
+	b.running.Go(func() { b.watchHomes(ctx) })
 	accepting.Wait()
 
 	b.mu.Lock()
 	for c := range b.clients { // first: what ends is the bridge, not their agent
 		c.conn.Close()
 	}
-	for _, s := range b.sessions {
-		s.Abandon()
-	}
+	left := slices.Collect(maps.Values(b.sessions))
 	b.mu.Unlock()
+	for _, s := range left {
+		b.end(context.WithoutCancel(ctx), s)
+	}
 	b.running.Wait()
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		return err
@@ -106,7 +112,7 @@ func (b *Bridge) accept(ctx context.Context, ln *net.UnixListener) error {
 		b.mu.Lock()
 		full := len(b.clients) >= maxClients || ctx.Err() != nil
 		if !full {
-			b.clients[c] = struct{}{}
+			b.clients[c] = nil
 			b.running.Add(1)
 		}
 		b.mu.Unlock()
@@ -180,4 +186,16 @@ func (b *Bridge) find(id string) *session.Session {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.sessions[id]
+}
+
+// notify tells all of a session's clients something.
+func (b *Bridge) notify(s *session.Session, code, message string) {
+	frame := wire.Frame(wire.Notice, wire.ErrorNote{Code: code, Message: message})
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, out := range b.clients {
+		if out != nil && out.session == s && !out.offer(frame) {
+			b.Log.Printf("session %s: a client does not read, and did not hear: %s", s.ID, message)
+		}
+	}
 }

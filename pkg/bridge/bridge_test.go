@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	api "github.com/AgentaaU/AaaU/pkg/client"
+	"github.com/AgentaaU/AaaU/pkg/spec"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
@@ -36,7 +36,7 @@ func TestSession(t *testing.T) {
 func TestShortProgram(t *testing.T) {
 	h := start(t, nil)
 	for i := range 30 {
-		s, err := h.open(wire.OpenRequest{Argv: []string{"echo", fmt.Sprint(i)}})
+		s, err := h.open(wire.OpenRequest{Session: spec.Session{Argv: []string{"echo", fmt.Sprint(i)}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,10 +114,9 @@ func TestRefusals(t *testing.T) {
 		code string
 	}{
 		"no such session":      {wire.OpenRequest{Attach: "nosuch"}, "no-session"},
-		"no such program":      {wire.OpenRequest{Argv: []string{"/nosuch"}}, "program-not-found"},
-		"a long name":          {wire.OpenRequest{Argv: []string{strings.Repeat("x", 5000)}}, "program-not-found"},
-		"the launcher says no": {wire.OpenRequest{Profile: "refused", Argv: []string{"true"}}, "refused"},
-		"too many":             {wire.OpenRequest{Argv: slices.Repeat([]string{"\x01"}, 3400)}, "malformed"},
+		"no such program":      {wire.OpenRequest{Session: spec.Session{Argv: []string{"/nosuch"}}}, "program-not-found"},
+		"a long name":          {wire.OpenRequest{Session: spec.Session{Argv: []string{strings.Repeat("x", 5000)}}}, "program-not-found"},
+		"the launcher says no": {wire.OpenRequest{Session: spec.Session{Profile: "refused", Argv: []string{"true"}}}, "refused"},
 	} {
 		_, err := h.open(c.req)
 		var note *wire.ErrorNote
@@ -128,7 +127,7 @@ func TestRefusals(t *testing.T) {
 	h.launcher.mu.Lock()
 	h.launcher.silent = true
 	h.launcher.mu.Unlock()
-	if _, err := h.open(wire.OpenRequest{Argv: []string{"true"}}); err == nil {
+	if _, err := h.open(wire.OpenRequest{Session: spec.Session{Argv: []string{"true"}}}); err == nil {
 		t.Error("a stage that ended without a word is taken for a start")
 	}
 }
@@ -136,7 +135,7 @@ func TestRefusals(t *testing.T) {
 func TestDenied(t *testing.T) {
 	h := start(t, func(b *Bridge) { b.Policy.AgentUIDs = []uint32{uint32(os.Getuid())} })
 	var note *wire.ErrorNote
-	if _, err := h.open(wire.OpenRequest{Argv: []string{"true"}}); !errors.As(err, &note) || note.Code != "denied" {
+	if _, err := h.open(wire.OpenRequest{Session: spec.Session{Argv: []string{"true"}}}); !errors.As(err, &note) || note.Code != "denied" {
 		t.Errorf("%v", err)
 	}
 	h.stop()
@@ -150,7 +149,7 @@ func TestDenied(t *testing.T) {
 func TestLauncherDown(t *testing.T) {
 	h := start(t, func(b *Bridge) { b.LauncherSocket += ".gone" })
 	var note *wire.ErrorNote
-	if _, err := h.open(wire.OpenRequest{Argv: []string{"true"}}); !errors.As(err, &note) || note.Code != "launcher-down" {
+	if _, err := h.open(wire.OpenRequest{Session: spec.Session{Argv: []string{"true"}}}); !errors.As(err, &note) || note.Code != "launcher-down" {
 		t.Errorf("%v", err)
 	}
 }
@@ -160,7 +159,7 @@ func TestLimits(t *testing.T) {
 	first := h.sh("read x")
 	h.sh("read x")
 	var note *wire.ErrorNote
-	if _, err := h.open(wire.OpenRequest{Argv: []string{"true"}}); !errors.As(err, &note) || note.Code != "too-many-sessions" {
+	if _, err := h.open(wire.OpenRequest{Session: spec.Session{Argv: []string{"true"}}}); !errors.As(err, &note) || note.Code != "too-many-sessions" {
 		t.Errorf("the third: %v", err)
 	}
 	if _, err := first.Write([]byte("\n")); err != nil {
@@ -260,7 +259,7 @@ func digest(t *testing.T, s *api.Session, w io.Writer) [32]byte {
 func TestReadOnly(t *testing.T) {
 	h := start(t, nil)
 	s := h.sh("trap 'echo resized' WINCH; read x; echo got $x; stty size")
-	v, err := h.open(wire.OpenRequest{Attach: s.ID, ReadOnly: true, Size: wire.Size{Rows: 5, Cols: 5}})
+	v, err := h.open(wire.OpenRequest{Attach: s.ID, ReadOnly: true, Session: spec.Session{Size: wire.Size{Rows: 5, Cols: 5}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/AgentaaU/AaaU/pkg/auth"
@@ -23,16 +24,19 @@ const handshake = 10 * time.Second
 // client is one connection. serve runs on a goroutine of its own; within a
 // session a second one, the sender, writes.
 type client struct {
-	b    *Bridge
-	conn *net.UnixConn
-	who  peer.Peer
-	role auth.Role
+	b       *Bridge
+	conn    *net.UnixConn
+	who     peer.Peer
+	role    auth.Role
+	greeted bool // our hello is out
 }
 
 // serve does all for one client. The caller closes the connection.
 func (c *client) serve(ctx context.Context) {
-	in := wire.NewReader(c.conn)
-	s, cursor, err := c.open(ctx, in)
+	in := &fdReader{conn: c.conn}
+	frames := wire.NewReader(in)
+	s, cursor, err := c.open(ctx, frames, in)
+	in.close() // the session has its own
 	if err != nil {
 		c.refuse(err)
 		return
@@ -41,11 +45,15 @@ func (c *client) serve(ctx context.Context) {
 
 	out := newSender(c.conn, cursor, s)
 	out.patient = cursor.Hold() == tape.Always
-	go out.run(append(wire.Hello(), wire.Frame(wire.Opened, wire.OpenReply{
-		ID: s.ID, User: s.User, Role: c.role.String(), Offset: cursor.Pos(),
-	})...))
+	go out.run(c.greet(wire.Frame(wire.Opened, c.b.reply(s, c.role, cursor.Pos()))))
+	c.b.mu.Lock()
+	c.b.clients[c] = out
+	c.b.mu.Unlock()
 	c.b.tellAttached(s, c.who, c.role)
-	err = c.receive(ctx, in, s, out)
+	if why := s.WhyFrozen(); why != "" {
+		out.offer(wire.Frame(wire.Notice, wire.ErrorNote{Code: "frozen", Message: why}))
+	}
+	err = c.receive(ctx, frames, s, out)
 	c.conn.Close() // which ends a write under way
 	out.close()
 	if errors.Is(out.err, errOvertaken) {
@@ -58,13 +66,16 @@ func (c *client) serve(ctx context.Context) {
 	}
 	c.b.tellDetached(s, c.who, err)
 	if out.patient && err != nil { // the rest of the pipe has gone
-		s.Abandon()
+		c.b.end(context.WithoutCancel(ctx), s)
 	}
 }
 
-// open hears the client's hello and first request, and finds or starts what it
+// maxAsks is how many questions a client has before it must open something.
+const maxAsks = 8
+
+// open hears the client's hello and requests, and finds or starts what it
 // asks for. The cursor is the caller's to close.
-func (c *client) open(ctx context.Context, in *wire.Reader) (*session.Session, *tape.Cursor, error) {
+func (c *client) open(ctx context.Context, in *wire.Reader, fds *fdReader) (*session.Session, *tape.Cursor, error) {
 	c.conn.SetDeadline(time.Now().Add(handshake))
 	raw, err := c.conn.SyscallConn()
 	if err != nil {
@@ -79,22 +90,38 @@ func (c *client) open(ctx context.Context, in *wire.Reader) (*session.Session, *
 	if err := in.Hello(); err != nil {
 		return nil, nil, err
 	}
-	t, payload, err := in.Next()
-	if err != nil {
-		return nil, nil, err
-	}
 	var req wire.OpenRequest
-	if t != wire.Open {
-		return nil, nil, fmt.Errorf("%w: the first frame is of type %#x, not Open", wire.ErrProtocol, byte(t))
+	for asks := 0; ; asks++ {
+		t, payload, err := in.Next()
+		if err != nil {
+			return nil, nil, err
+		}
+		if t == wire.Ask && asks < maxAsks {
+			if err := c.answer(payload); err != nil {
+				return nil, nil, err
+			}
+			continue
+		}
+		if t != wire.Open {
+			return nil, nil, fmt.Errorf("%w: a frame of type %#x, not Open", wire.ErrProtocol, byte(t))
+		}
+		if err := wire.Decode(payload, &req); err != nil {
+			return nil, nil, err
+		}
+		break
 	}
-	if err := wire.Decode(payload, &req); err != nil {
-		return nil, nil, err
+	if err := req.Check(); err != nil {
+		return nil, nil, refusal("malformed", "%v", err)
+	}
+	if len(fds.fds) != len(req.Dirs) {
+		return nil, nil, fmt.Errorf("%w: %d directories with %d descriptors", wire.ErrProtocol, len(req.Dirs), len(fds.fds))
 	}
 	if req.Profile == "" {
 		req.Profile = config.DefaultProfile
 	}
 	c.conn.SetDeadline(time.Time{})
 
+	allowed := c.role
 	if req.ReadOnly {
 		c.role = auth.ReadOnly
 	}
@@ -108,7 +135,7 @@ func (c *client) open(ctx context.Context, in *wire.Reader) (*session.Session, *
 		if req.Piped {
 			hold = tape.Always
 		}
-		s, cursor, err := c.b.launch(ctx, c.conn, c.who, req, hold)
+		s, cursor, err := c.b.launch(ctx, c.conn, c.who, req, fds.fds, hold)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -120,7 +147,7 @@ func (c *client) open(ctx context.Context, in *wire.Reader) (*session.Session, *
 		return s, cursor, nil
 	}
 	s := c.b.find(req.Attach)
-	if s == nil {
+	if s == nil || !auth.MayJoin(c.who, allowed, s.Owner.UID, s.Private) { // who may not join may not know
 		return nil, nil, refusal("no-session", "no session %.40q", req.Attach)
 	}
 	if c.role >= auth.Interactive && req.Rows > 0 && req.Cols > 0 {
@@ -133,6 +160,40 @@ func (c *client) open(ctx context.Context, in *wire.Reader) (*session.Session, *
 		return nil, nil, refusal("no-session", "session %s has ended", s.ID)
 	}
 	return s, cursor, nil
+}
+
+// answer tells what a client has to know of a profile.
+func (c *client) answer(payload []byte) error {
+	var ask wire.AskRequest
+	if err := wire.Decode(payload, &ask); err != nil {
+		return err
+	}
+	if ask.Profile == "" {
+		ask.Profile = config.DefaultProfile
+	}
+	p, err := c.b.Config.Profile(ask.Profile)
+	if errors.Is(err, config.ErrNoProfile) {
+		names, _ := c.b.Config.Profiles() // for the message only
+		return refusal("unknown-profile", "unknown alias %.40q: there is %s; to run a program, aaau -- CMD ARGS",
+			ask.Profile, strings.Join(names, ", "))
+	}
+	if err != nil {
+		return err
+	}
+	_, err = c.conn.Write(c.greet(wire.Frame(wire.Profile, wire.ProfileReply{
+		Name: p.Name, Workspace: p.Workspace, Tools: p.Tools, Env: p.Env,
+		Watch: p.Watch, Install: p.Install != "", Login: p.Login != "",
+	})))
+	return err
+}
+
+// greet puts our hello before the first frame.
+func (c *client) greet(frame []byte) []byte {
+	if c.greeted {
+		return frame
+	}
+	c.greeted = true
+	return append(wire.Hello(), frame...)
 }
 
 // hungUp says whether the client has closed its end.
@@ -168,7 +229,7 @@ func (c *client) refuse(err error) {
 	}
 	c.b.tellRefused(c.who, "", note.Message)
 	c.conn.SetDeadline(time.Now().Add(handshake))
-	if _, err := c.conn.Write(append(wire.Hello(), wire.Frame(wire.Error, note)...)); err != nil {
+	if _, err := c.conn.Write(c.greet(wire.Frame(wire.Error, note))); err != nil {
 		return // it went: there is nobody to tell
 	}
 	// What it has sent meanwhile would make the kernel drop our answer with the

@@ -18,10 +18,15 @@ import (
 // fields.
 
 func (b *Bridge) tellStarted(s *session.Session) {
-	b.Log.Printf("session %s started: %s runs %.200q as %s in %s", s.ID, person(s.Owner.UID), s.Argv, s.User, s.Scope)
+	where := ""
+	if w := workspaces(s); len(w) > 0 {
+		where = fmt.Sprintf(", with %.400q", w)
+	}
+	b.Log.Printf("session %s started: %s runs %.200q as %s in %s%s", s.ID, person(s.Owner.UID), s.Argv, s.User, s.Scope, where)
 	b.record("system", name(s.Owner.UID), s.ID, "session_start", fmt.Sprintf("%q", s.Argv), map[string]any{
 		"argv": s.Argv, "profile": s.Profile, "agent_user": s.User, "scope": s.Scope,
 		"uid": s.Owner.UID, "pid": s.Owner.PID, "stage_pid": s.PID,
+		"workspaces": workspaces(s), "secrets": s.Secrets,
 	})
 }
 
@@ -85,3 +90,13 @@ func name(uid uint32) string {
 
 // person names a user for people.
 func person(uid uint32) string { return fmt.Sprintf("%s (uid %d)", name(uid), uid) }
+
+// tellBounded tells that a session was frozen for what its home holds, or thawed.
+func (b *Bridge) tellBounded(s *session.Session, frozen bool) {
+	what := "thaw"
+	if frozen {
+		what = "freeze"
+	}
+	b.Log.Printf("session %s: %s: the home of %s for %s, at most %d bytes", s.ID, what, s.User, person(s.Owner.UID), b.HomeMax)
+	b.record("system", "system", s.ID, "control", what, map[string]any{"reason": "home", "at_most": b.HomeMax})
+}

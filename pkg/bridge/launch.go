@@ -19,8 +19,8 @@ const launchTimeout = 30 * time.Second
 
 // launch asks the launcher for a session for the person at the other end of
 // conn, and returns when its program runs, or ran: a short one may have ended.
-// The cursor was there first; it is the caller's to close.
-func (b *Bridge) launch(ctx context.Context, conn *net.UnixConn, owner peer.Peer, req wire.OpenRequest, hold tape.Hold) (_ *session.Session, _ *tape.Cursor, err error) {
+// The cursor was there first; it is the caller's to close, as dirs stay.
+func (b *Bridge) launch(ctx context.Context, conn *net.UnixConn, owner peer.Peer, req wire.OpenRequest, dirs []int, hold tape.Hold) (_ *session.Session, _ *tape.Cursor, err error) {
 	if err := b.reserve(owner.UID); err != nil {
 		return nil, nil, err
 	}
@@ -41,10 +41,8 @@ func (b *Bridge) launch(ctx context.Context, conn *net.UnixConn, owner peer.Peer
 		return nil, nil, err
 	}
 	err2 := raw.Control(func(fd uintptr) {
-		err = privsep.Send(l, privsep.Request{Start: &privsep.Start{
-			Profile: req.Profile, User: b.AgentUser, Argv: req.Argv,
-			Rows: req.Rows, Cols: req.Cols, Term: req.Term, Lang: req.Lang,
-		}}, int(fd))
+		err = privsep.Send(l, privsep.Request{Start: &privsep.Start{Session: req.Session, User: b.AgentUser}},
+			append([]int{int(fd)}, dirs...)...)
 	})
 	if err := errors.Join(err, err2); err != nil {
 		if errors.Is(err, privsep.ErrMalformed) {
@@ -66,6 +64,7 @@ func (b *Bridge) launch(ctx context.Context, conn *net.UnixConn, owner peer.Peer
 	}
 	s, err := session.New(session.Info{
 		Session: *reply.Session, Profile: req.Profile, Owner: owner, Began: time.Now(),
+		Private: len(reply.Session.Dirs)+len(reply.Session.Secrets) > 0,
 	}, fds)
 	if err != nil {
 		return nil, nil, err
@@ -94,24 +93,40 @@ func (b *Bridge) launch(ctx context.Context, conn *net.UnixConn, owner peer.Peer
 	return s, cursor, nil
 }
 
+// end ends a session that nobody wants any more. A frozen one cannot end itself.
+func (b *Bridge) end(ctx context.Context, s *session.Session) {
+	if s.Frozen() {
+		if err := b.kill(ctx, s); err != nil {
+			b.Log.Printf("session %s: %v", s.ID, err)
+		}
+	}
+	s.Abandon()
+}
+
 // kill asks the launcher to end everything in a session's scope.
 func (b *Bridge) kill(ctx context.Context, s *session.Session) error {
+	_, err := b.ask(ctx, privsep.Request{Kill: &privsep.Scope{Name: s.Scope}})
+	return err
+}
+
+// ask asks the launcher for something that is not a session.
+func (b *Bridge) ask(ctx context.Context, req privsep.Request) (privsep.Reply, error) {
+	var reply privsep.Reply
 	l, err := b.dialLauncher(ctx)
 	if err != nil {
-		return err
+		return reply, err
 	}
 	defer l.Close()
-	if err := privsep.Send(l, privsep.Request{Kill: &privsep.Kill{Scope: s.Scope}}); err != nil {
-		return fmt.Errorf("asking the launcher: %w", err)
+	if err := privsep.Send(l, req); err != nil {
+		return reply, fmt.Errorf("asking the launcher: %w", err)
 	}
-	var reply privsep.Reply
 	if _, err := privsep.Receive(l, &reply, 0); err != nil {
-		return fmt.Errorf("hearing the launcher: %w", err)
+		return reply, fmt.Errorf("hearing the launcher: %w", err)
 	}
 	if reply.Error != nil {
-		return reply.Error
+		return reply, reply.Error
 	}
-	return nil
+	return reply, nil
 }
 
 func (b *Bridge) dialLauncher(ctx context.Context) (*net.UnixConn, error) {

@@ -25,6 +25,7 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	api "github.com/AgentaaU/AaaU/pkg/client"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
+	"github.com/AgentaaU/AaaU/pkg/spec"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
@@ -225,7 +226,7 @@ func (h *harness) open(req wire.OpenRequest) (*api.Session, error) {
 
 func (h *harness) sh(script string) *api.Session {
 	h.t.Helper()
-	s, err := h.open(wire.OpenRequest{Argv: []string{"sh", "-c", script}})
+	s, err := h.open(wire.OpenRequest{Session: spec.Session{Argv: []string{"sh", "-c", script}}})
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -41,7 +41,7 @@ type sender struct {
 }
 
 func newSender(conn *net.UnixConn, cursor *tape.Cursor, s *session.Session) *sender {
-	o := &sender{conn: conn, cursor: cursor, session: s, frames: make(chan []byte, 1), gone: make(chan struct{}), done: make(chan struct{})}
+	o := &sender{conn: conn, cursor: cursor, session: s, frames: make(chan []byte, 8), gone: make(chan struct{}), done: make(chan struct{})}
 	o.try = o.attempt
 	return o
 }
@@ -100,6 +100,16 @@ func (o *sender) send(frame []byte) {
 	select {
 	case o.frames <- frame:
 	case <-o.done:
+	}
+}
+
+// offer is send without waiting; it says whether there was room.
+func (o *sender) offer(frame []byte) bool {
+	select {
+	case o.frames <- frame:
+		return true
+	default:
+		return false
 	}
 }
 

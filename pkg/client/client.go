@@ -22,51 +22,99 @@ import (
 // ErrLost is returned when the connection ended before the session did.
 var ErrLost = errors.New("lost the bridge: the session's end is unknown (see journalctl -u aaau)")
 
+// Conn is a connection that is in no session yet.
+type Conn struct {
+	conn    *net.UnixConn
+	in      *wire.Reader
+	greeted bool // both hellos were said
+}
+
 // Session is a session that this client is in.
 type Session struct {
 	wire.OpenReply
-	conn net.Conn
+	conn *net.UnixConn
 	in   *wire.Reader
 	mu   sync.Mutex // guards writing whole frames to conn
 }
 
-// Open starts the session that req asks for, or joins it. Errors are one line
-// that says what to do; a refusal is a *wire.ErrorNote. Close ends the
-// connection, and leaves the session as it is.
-func Open(ctx context.Context, socket string, req wire.OpenRequest) (*Session, error) {
+// Dial connects to a bridge; Close or Open end the Conn. When ctx ends, so does the
+// connection, unless it is in a session by then.
+func Dial(ctx context.Context, socket string) (*Conn, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", socket)
 	if err != nil {
 		return nil, explain(socket, err)
 	}
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	s := &Session{conn: conn, in: wire.NewReader(conn)}
-	if err := s.open(req); err != nil {
-		conn.Close()
-		if ctx.Err() != nil {
-			err = ctx.Err()
-		}
+	return &Conn{conn: conn.(*net.UnixConn), in: wire.NewReader(conn)}, nil
+}
+
+// Close ends the connection.
+func (c *Conn) Close() error { return c.conn.Close() }
+
+// Profile asks what there is to know of a profile; an empty name is the default's.
+func (c *Conn) Profile(ctx context.Context, name string) (wire.ProfileReply, error) {
+	var reply wire.ProfileReply
+	err := c.ask(ctx, wire.Frame(wire.Ask, wire.AskRequest{Profile: name}), nil, wire.Profile, &reply)
+	return reply, err
+}
+
+// Open starts the session that req asks for, with the directories that it names, or
+// joins it. Errors are one line that says what to do; a refusal is a
+// *wire.ErrorNote, after which the connection is over. The directories stay the
+// caller's. The session has the connection from here on.
+func (c *Conn) Open(ctx context.Context, req wire.OpenRequest, dirs ...*os.File) (*Session, error) {
+	if err := req.Check(); err != nil {
+		return nil, err
+	}
+	if payload, err := json.Marshal(req); err != nil || len(payload) > wire.MaxPayload {
+		return nil, errors.Join(errors.New("the arguments, the environment and the paths to protect are too long together"), err)
+	}
+	s := &Session{conn: c.conn, in: c.in}
+	if err := c.ask(ctx, wire.Frame(wire.Open, req), dirs, wire.Opened, &s.OpenReply); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *Session) open(req wire.OpenRequest) error {
-	if !fits(req) {
-		return fmt.Errorf("the program and its arguments are too long (longer than %d bytes)", wire.MaxArgv)
+// Open is Dial and Conn's Open.
+func Open(ctx context.Context, socket string, req wire.OpenRequest) (*Session, error) {
+	c, err := Dial(ctx, socket)
+	if err != nil {
+		return nil, err
 	}
-	// Together, to save a round trip. A refusal may overtake them.
-	_, writeErr := s.conn.Write(append(wire.Hello(), wire.Frame(wire.Open, req)...))
-	if err := s.in.Hello(); err != nil {
-		return errors.Join(err, writeErr)
+	s, err := c.Open(ctx, req)
+	if err != nil {
+		c.Close()
+		return nil, err
 	}
-	t, payload, err := s.in.Next()
+	return s, nil
+}
+
+// ask sends one request and reads the answer, which must be of the wanted type.
+func (c *Conn) ask(ctx context.Context, frame []byte, dirs []*os.File, want wire.Type, into any) (err error) {
+	stop := context.AfterFunc(ctx, func() { c.conn.Close() })
+	defer func() {
+		if !stop() {
+			err = ctx.Err()
+		}
+	}()
+	if !c.greeted { // together, to save a round trip
+		frame = append(wire.Hello(), frame...)
+	}
+	writeErr := c.send(frame, dirs) // a refusal may have overtaken it
+	if !c.greeted {
+		if err := c.in.Hello(); err != nil {
+			return errors.Join(err, writeErr)
+		}
+		c.greeted = true
+	}
+	t, payload, err := c.in.Next()
 	if err != nil {
 		return fmt.Errorf("the bridge ended the connection: %w", errors.Join(err, writeErr))
 	}
 	switch t {
-	case wire.Opened:
-		return wire.Decode(payload, &s.OpenReply)
+	case want:
+		return wire.Decode(payload, into)
 	case wire.Error:
 		return errorNote(payload)
 	default:
@@ -74,14 +122,21 @@ func (s *Session) open(req wire.OpenRequest) error {
 	}
 }
 
-// fits says whether a request is within the limits, plain and as a frame.
-func fits(req wire.OpenRequest) bool {
-	n := 0
-	for _, a := range req.Argv {
-		n += len(a)
+// send writes b, with descriptors beside its first byte.
+func (c *Conn) send(b []byte, files []*os.File) error {
+	if len(files) > 0 {
+		fds := make([]int, len(files))
+		for i, f := range files {
+			fds[i] = int(f.Fd())
+		}
+		n, _, err := c.conn.WriteMsgUnix(b, syscall.UnixRights(fds...), nil)
+		if err != nil {
+			return err
+		}
+		b = b[n:]
 	}
-	payload, err := json.Marshal(req)
-	return err == nil && n <= wire.MaxArgv && len(payload) <= wire.MaxPayload
+	_, err := c.conn.Write(b)
+	return err
 }
 
 func errorNote(payload []byte) error {
@@ -117,7 +172,7 @@ func (s *Session) Copy(w io.Writer, notice func(string)) (wire.EndedNote, error)
 			return ended, wire.Decode(payload, &ended)
 		case wire.Error:
 			return ended, errorNote(payload)
-		case wire.Refused:
+		case wire.Refused, wire.Notice:
 			notice(errorNote(payload).Error())
 		case wire.Lost:
 			var lost wire.LostNote

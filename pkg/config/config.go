@@ -48,6 +48,8 @@ type Config struct {
 	BridgeUser         string   // bridge-user=: whom the launcher obeys
 	AgentUsers         []string // agent-users=: whom sessions may run as; the first by default
 	Shell              string   // shell=: an agent's SHELL and default program
+	Hidden             []string // hidden=: directories of people's, which sessions see empty
+	HomeMax            int64    // home-max=: bytes of each of an agent user's homes; 0: no limit
 	MaxSessions        int      // max-sessions=: in total
 	MaxSessionsPerUser int      // max-sessions-per-user=
 }
@@ -59,7 +61,19 @@ type Profile struct {
 	Program     []string // program=: split as a shell splits; empty: the shell
 	User        string   // user=: an agent user; empty: the first one
 	AnyProgram  bool     // any-program=: whether the client may name another
+
+	Workspace   bool         // workspace=: the client's current directory is its workspace
+	Tools       bool         // tools=: it sees the person's tools
+	Env         []string     // env=: variables that the client may pass on by name
+	Credentials []Credential // credential=NAME VARIABLE, repeatable
+	Watch       []string     // watch=: names of files whose change the person is told
+	Install     string       // install=: a shell command that puts the program into the home
+	Login       string       // login=: one that signs it in
 }
+
+// Credential is one of the launcher's (systemd.exec(5), LoadCredential=), which
+// sessions get as a variable.
+type Credential struct{ Name, Variable string }
 
 // DefaultProfile is the profile of a session that names none.
 const DefaultProfile = "shell"
@@ -83,6 +97,8 @@ func Defaults() Config {
 		BridgeUser:         "aaau-bridge",
 		AgentUsers:         []string{"agent"},
 		Shell:              "/bin/bash",
+		Hidden:             []string{"/home", "/root", "/run/user"},
+		HomeMax:            20 << 30,
 		MaxSessions:        1000,
 		MaxSessionsPerUser: 100,
 	}
@@ -111,6 +127,10 @@ func (d Dirs) Load() (Config, error) {
 				if c.Shell = value; !filepath.IsAbs(value) {
 					err = errors.New("not an absolute path")
 				}
+			case "hidden":
+				c.Hidden, err = absolute(strings.Fields(value))
+			case "home-max":
+				c.HomeMax, err = bytes(value)
 			case "max-sessions":
 				c.MaxSessions, err = count(value)
 			case "max-sessions-per-user":
@@ -144,6 +164,22 @@ func (d Dirs) Profile(name string) (Profile, error) {
 				p.User, err = word(value)
 			case "any-program":
 				p.AnyProgram, err = yesNo(value)
+			case "workspace":
+				p.Workspace, err = yesNo(value)
+			case "tools":
+				p.Tools, err = yesNo(value)
+			case "env":
+				p.Env = append(p.Env, strings.Fields(value)...)
+			case "credential":
+				var c Credential
+				c, err = credential(value)
+				p.Credentials = append(p.Credentials, c)
+			case "watch":
+				p.Watch = append(p.Watch, strings.Fields(value)...)
+			case "install":
+				p.Install = value
+			case "login":
+				p.Login = value
 			default:
 				err = errors.New("unknown key")
 			}
@@ -268,4 +304,36 @@ func yesNo(s string) (bool, error) {
 		return false, nil
 	}
 	return false, fmt.Errorf("%q is neither yes nor no", s)
+}
+
+func absolute(dirs []string) ([]string, error) {
+	for _, d := range dirs {
+		if !filepath.IsAbs(d) || filepath.Clean(d) == "/" {
+			return nil, fmt.Errorf("%q is not an absolute path below /", d)
+		}
+	}
+	return dirs, nil
+}
+
+// bytes reads a size as systemd writes it: 20G, or infinity.
+func bytes(s string) (int64, error) {
+	if s == "infinity" {
+		return 0, nil
+	}
+	digits := strings.TrimRight(s, "KMGT")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	shift := map[string]uint{"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+	by, ok := shift[s[len(digits):]]
+	if err != nil || !ok || n < 1 || n > 1<<62>>by {
+		return 0, fmt.Errorf("%q is no size: 500M, 20G or infinity", s)
+	}
+	return n << by, nil
+}
+
+func credential(s string) (Credential, error) {
+	f := strings.Fields(s)
+	if len(f) != 2 || strings.ContainsAny(f[0], "/=") || strings.HasPrefix(f[0], ".") || strings.ContainsAny(f[1], "/=") {
+		return Credential{}, errors.New("must be a credential's name and a variable's")
+	}
+	return Credential{Name: f[0], Variable: f[1]}, nil
 }

@@ -30,6 +30,7 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/peer"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
 	"github.com/AgentaaU/AaaU/pkg/scope"
+	"github.com/AgentaaU/AaaU/pkg/spec"
 )
 
 const (
@@ -99,21 +100,30 @@ func (l *Launcher) serve(ctx context.Context, c *net.UnixConn) {
 		return
 	}
 	var req privsep.Request
-	fds, err := privsep.Receive(c, &req, 1)
+	fds, err := privsep.Receive(c, &req, 1+spec.MaxDirs)
 	if err != nil {
 		l.refuse(c, asker, nil, privsep.Errorf("malformed", "%v", err))
 		return
 	}
 	defer privsep.Close(fds...)
 
-	// The dispatch: what is asked, with how many descriptors.
+	// The dispatch: what is asked, with how many descriptors. The bridge may always
+	// stop agents, which is the safe direction, and let them go on again.
 	switch {
-	case req.Start != nil && req.Kill == nil && len(fds) == 1:
-		err = l.start(ctx, c, *req.Start, fds[0])
-	case req.Kill != nil && req.Start == nil && len(fds) == 0:
-		err = l.kill(ctx, c, *req.Kill)
+	case !req.OneThing():
+		err = privsep.Errorf("malformed", "a request must be for one thing")
+	case req.Start != nil && len(fds) == 1+len(req.Start.Dirs):
+		err = l.start(ctx, c, *req.Start, fds[0], fds[1:])
+	case req.Kill != nil && len(fds) == 0:
+		err = l.control(ctx, c, "killed", req.Kill.Name, (*scope.Systemd).Kill)
+	case req.Freeze != nil && len(fds) == 0:
+		err = l.control(ctx, c, "froze", req.Freeze.Name, (*scope.Systemd).Freeze)
+	case req.Thaw != nil && len(fds) == 0:
+		err = l.control(ctx, c, "thawed", req.Thaw.Name, (*scope.Systemd).Thaw)
+	case req.Measure != nil && len(fds) == 0:
+		err = l.measure(ctx, c, *req.Measure)
 	default:
-		err = privsep.Errorf("malformed", "a request must be one thing, with the descriptors that belong to it")
+		err = privsep.Errorf("malformed", "a request must come with the descriptors that belong to it")
 	}
 	if err != nil {
 		l.refuse(c, asker, &req, err)
@@ -151,12 +161,8 @@ func (l *Launcher) admit(c *net.UnixConn) (peer.Peer, error) {
 // person who asked goes to the journal alone.
 func (l *Launcher) refuse(c *net.UnixConn, asker peer.Peer, req *privsep.Request, err error) {
 	what := "a request"
-	switch {
-	case req == nil:
-	case req.Start != nil:
-		what = fmt.Sprintf("a session of profile %.40q", req.Start.Profile)
-	case req.Kill != nil:
-		what = fmt.Sprintf("to kill %.80q", req.Kill.Scope)
+	if req != nil {
+		what = req.String()
 	}
 	l.Log.Printf("refused %s, asked by uid %d, pid %d: %v", what, asker.UID, asker.PID, err)
 	var shown *privsep.Error
@@ -168,10 +174,9 @@ func (l *Launcher) refuse(c *net.UnixConn, asker peer.Peer, req *privsep.Request
 	}
 }
 
-// kill ends everything in a session's scope. The bridge may always do that:
-// stopping agents is the safe direction.
-func (l *Launcher) kill(ctx context.Context, c *net.UnixConn, k privsep.Kill) error {
-	if !scope.IsName(k.Scope) {
+// control does something to a session's scope.
+func (l *Launcher) control(ctx context.Context, c *net.UnixConn, done, unit string, do func(*scope.Systemd, string) error) error {
+	if !scope.IsName(unit) {
 		return privsep.Errorf("malformed", "not the scope of a session")
 	}
 	systemd, err := scope.Connect(ctx)
@@ -179,10 +184,10 @@ func (l *Launcher) kill(ctx context.Context, c *net.UnixConn, k privsep.Kill) er
 		return err
 	}
 	defer systemd.Close()
-	if err := systemd.Kill(k.Scope); err != nil {
+	if err := do(systemd, unit); err != nil {
 		return err
 	}
-	l.Log.Printf("killed %s", k.Scope)
+	l.Log.Printf("%s %s", done, unit)
 	return privsep.Send(c, privsep.Reply{})
 }
 

@@ -17,19 +17,26 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/config"
 	"github.com/AgentaaU/AaaU/pkg/peer"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
+	"github.com/AgentaaU/AaaU/pkg/spec"
 )
 
 // plan is a session that may be started: all that was decided about it.
 type plan struct {
 	human   peer.Peer
-	profile string
+	profile config.Profile
 	user    string // the agent's
 	orders  privsep.Orders
+	secrets []string // the variables that make the session private
+	dirs    []dir
 }
 
 // plan decides: who asks, for what, and whether they may. If they may, it uses the
-// client's connection up, which is good for one session.
-func (l *Launcher) plan(req privsep.Start, client int) (plan, error) {
+// client's connection up, which is good for one session. The descriptors of the
+// request's directories stay the caller's.
+func (l *Launcher) plan(req privsep.Start, client int, dirs []int) (plan, error) {
+	if err := req.Check(); err != nil {
+		return plan{}, privsep.Errorf("malformed", "%v", err)
+	}
 	cfg, err := l.Dirs.Load()
 	if err != nil {
 		return plan{}, err
@@ -52,7 +59,7 @@ func (l *Launcher) plan(req privsep.Start, client int) (plan, error) {
 	profile, err := l.Dirs.Profile(req.Profile)
 	if errors.Is(err, config.ErrNoProfile) {
 		names, _ := l.Dirs.Profiles() // for the message only
-		return plan{}, privsep.Errorf("unknown-profile", "unknown alias %.40q: there is %s; to run a program, -p 'CMD ARGS'",
+		return plan{}, privsep.Errorf("unknown-profile", "unknown alias %.40q: there is %s; to run a program, aaau -- CMD ARGS",
 			req.Profile, strings.Join(names, ", "))
 	}
 	if err != nil {
@@ -62,11 +69,19 @@ func (l *Launcher) plan(req privsep.Start, client int) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
-	argv, err := program(cfg, profile, req.Argv)
+	argv, err := program(cfg, profile, req.Session)
+	if err != nil {
+		return plan{}, err
+	}
+	checked, err := checkDirs(req.Dirs, dirs, human, profile)
 	if err != nil {
 		return plan{}, err
 	}
 	id, err := l.sessionID(client)
+	if err != nil {
+		return plan{}, err
+	}
+	env, secrets, err := l.environment(cfg, profile, agent, req.Session, checked)
 	if err != nil {
 		return plan{}, err
 	}
@@ -77,11 +92,19 @@ func (l *Launcher) plan(req privsep.Start, client int) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
-	return plan{human: human, profile: profile.Name, user: agent.name, orders: privsep.Orders{
+	p := plan{human: human, profile: profile, user: agent.name, secrets: secrets, dirs: checked, orders: privsep.Orders{
 		ID: id, LoginUID: human.UID,
 		UID: agent.uid, GID: agent.gid, Groups: agent.groups, Home: agent.home,
-		Argv: argv, Env: environment(cfg, agent, req, id),
-	}}, nil
+		Hidden: hidden(cfg, human, checked), Cwd: req.Cwd, Umask: 0o022,
+		Argv: argv, Env: append(env, "AAAU_SESSION="+id, "SESSION_ID="+id),
+	}}
+	if req.Umask != nil {
+		p.orders.Umask = *req.Umask
+	}
+	if profile.Install != "" && req.Step == "" {
+		p.orders.Advice = "to install it: aaau setup " + profile.Name
+	}
+	return p, nil
 }
 
 // checkClient makes sure that fd is a living connection which somebody made to a
@@ -162,23 +185,27 @@ func findAgent(cfg config.Config, policy auth.Policy, profile config.Profile, as
 	return a, nil
 }
 
-// program is what the session runs: the client's choice where the profile
-// leaves it, else the profile's, else the shell.
-func program(cfg config.Config, profile config.Profile, asked []string) ([]string, error) {
-	argv := profile.Program
-	if len(asked) > 0 {
-		if !profile.AnyProgram {
-			return nil, privsep.Errorf("refused", "profile %s runs its own program only", profile.Name)
-		}
-		argv = asked
-	}
-	if len(argv) == 0 {
-		argv = []string{cfg.Shell}
-	}
-	if argv[0] == "" {
+// program is what the session runs: a step of the profile's setup, or the client's
+// choice where the profile leaves it, else the profile's own with the client's
+// arguments, else the shell.
+func program(cfg config.Config, profile config.Profile, asked spec.Session) ([]string, error) {
+	steps := map[spec.Step]string{spec.Install: profile.Install, spec.Login: profile.Login}
+	switch {
+	case asked.Step != "" && steps[asked.Step] == "":
+		return nil, privsep.Errorf("no-setup", "profile %s has no %s=: its program is the administrator's to install", profile.Name, asked.Step)
+	case asked.Step != "":
+		return []string{"/bin/sh", "-c", steps[asked.Step]}, nil
+	case len(asked.Argv) > 0 && !profile.AnyProgram:
+		return nil, privsep.Errorf("refused", "profile %s runs its own program only", profile.Name)
+	case len(asked.Argv) > 0 && asked.Argv[0] == "":
 		return nil, privsep.Errorf("program-not-found", "program not found: its name is empty")
+	case len(asked.Argv) > 0:
+		return asked.Argv, nil
+	case len(profile.Program) > 0:
+		return slices.Concat(profile.Program, asked.Args), nil
+	default:
+		return append([]string{cfg.Shell}, asked.Args...), nil
 	}
-	return argv, nil
 }
 
 // sessionID names the session after the client's connection, which can have one:
@@ -190,35 +217,6 @@ func (l *Launcher) sessionID(client int) (string, error) {
 	}
 	sum := sha256.Sum256(binary.BigEndian.AppendUint64([]byte(l.BootID), cookie))
 	return base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").EncodeToString(sum[:10])[:10], nil
-}
-
-// isName says whether a string is what a terminal or a locale may be called;
-// anything else is as if the client had said nothing.
-func isName(s string) bool {
-	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-	return len(s) > 0 && len(s) <= 64 && strings.IndexByte(letters, s[0]) >= 0 && strings.Trim(s, letters+"._+@-") == ""
-}
-
-// environment is the program's, whole: nothing of the launcher's is inherited.
-func environment(cfg config.Config, agent account, req privsep.Start, id string) []string {
-	term, lang := "dumb", "C.UTF-8"
-	if isName(req.Term) {
-		term = req.Term
-	}
-	if isName(req.Lang) {
-		lang = req.Lang
-	}
-	return []string{
-		"HOME=" + agent.home,
-		"USER=" + agent.name,
-		"LOGNAME=" + agent.name,
-		"SHELL=" + cfg.Shell,
-		"PATH=" + agent.home + "/.local/bin:" + agent.home + "/bin:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
-		"TERM=" + term,
-		"LANG=" + lang,
-		"AAAU_SESSION=" + id,
-		"SESSION_ID=" + id,
-	}
 }
 
 func number(id string) (uint32, error) {

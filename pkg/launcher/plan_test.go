@@ -13,22 +13,26 @@ import (
 
 	"github.com/AgentaaU/AaaU/pkg/config"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
+	"github.com/AgentaaU/AaaU/pkg/spec"
 )
 
 func TestProgram(t *testing.T) {
 	cfg := config.Defaults()
-	free, fixed := config.Profile{Name: "shell", AnyProgram: true}, config.Profile{Name: "claude", Program: []string{"claude", "-x"}}
+	free, fixed := config.Profile{Name: "shell", AnyProgram: true}, config.Profile{Name: "claude", Program: []string{"claude", "-x"}, Install: "npm i x"}
 	for name, c := range map[string]struct {
 		profile config.Profile
-		asked   []string
+		asked   spec.Session
 		want    []string
 		code    string
 	}{
-		"the shell":        {free, nil, []string{"/bin/bash"}, ""},
-		"the client's":     {free, []string{"id", "-u"}, []string{"id", "-u"}, ""},
-		"the profile's":    {fixed, nil, []string{"claude", "-x"}, ""},
-		"not the client's": {fixed, []string{"id"}, nil, "refused"},
-		"no name":          {free, []string{""}, nil, "program-not-found"},
+		"the shell":        {free, spec.Session{}, []string{"/bin/bash"}, ""},
+		"the client's":     {free, spec.Session{Argv: []string{"id", "-u"}}, []string{"id", "-u"}, ""},
+		"the profile's":    {fixed, spec.Session{}, []string{"claude", "-x"}, ""},
+		"with arguments":   {fixed, spec.Session{Args: []string{"--resume", "a b"}}, []string{"claude", "-x", "--resume", "a b"}, ""},
+		"not the client's": {fixed, spec.Session{Argv: []string{"id"}}, nil, "refused"},
+		"no name":          {free, spec.Session{Argv: []string{""}}, nil, "program-not-found"},
+		"a step":           {fixed, spec.Session{Step: spec.Install}, []string{"/bin/sh", "-c", "npm i x"}, ""},
+		"no such step":     {fixed, spec.Session{Step: spec.Login}, nil, "no-setup"},
 	} {
 		got, err := program(cfg, c.profile, c.asked)
 		var e *privsep.Error
@@ -39,19 +43,39 @@ func TestProgram(t *testing.T) {
 }
 
 func TestEnvironment(t *testing.T) {
-	a := account{name: "agent", home: "/h"}
-	env := environment(config.Defaults(), a, privsep.Start{Term: "xterm-256color", Lang: "de_DE.UTF-8"}, "id1")
-	for _, want := range []string{"HOME=/h", "USER=agent", "LOGNAME=agent", "SHELL=/bin/bash", "TERM=xterm-256color",
-		"LANG=de_DE.UTF-8", "AAAU_SESSION=id1", "SESSION_ID=id1"} {
+	l, a := &Launcher{}, account{name: "agent", home: "/h"}
+	profile := config.Profile{Name: "claude", Tools: true, Env: []string{"API_KEY"}}
+	dirs := []dir{{spec.Dir{Tool: true}, -1, "/home/op/.nvm"}, {spec.Dir{}, -1, "/home/op/proj"}}
+	env, secrets, err := l.environment(config.Defaults(), profile, a, spec.Session{Env: []string{
+		"TERM=xterm", "LANG=de_DE.UTF-8", "LC_TIME=C", "TZ=UTC", "API_KEY=x=y", "NVM_DIR=/home/op/.nvm",
+		"PATH=/home/op/.nvm/bin:/home/op/proj:relative:/opt:/home/op/.nvmx:/home/op/.nvm/bin",
+	}}, dirs)
+	if err != nil || !slices.Equal(secrets, []string{"API_KEY"}) {
+		t.Fatalf("%q %v", secrets, err)
+	}
+	for _, want := range []string{"HOME=/h", "USER=agent", "LOGNAME=agent", "SHELL=/bin/bash", "TERM=xterm",
+		"LANG=de_DE.UTF-8", "LC_TIME=C", "TZ=UTC", "API_KEY=x=y", "NVM_DIR=/home/op/.nvm",
+		"PATH=/h/.local/bin:/h/bin:/h/.cargo/bin:/h/go/bin:/home/op/.nvm/bin:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"} {
 		if !slices.Contains(env, want) {
 			t.Errorf("no %s in %q", want, env)
 		}
 	}
 	for _, bad := range []string{"", "../../x", "x\ny", "a=b c", strings.Repeat("x", 100), "-x"} {
-		env := environment(config.Defaults(), a, privsep.Start{Term: bad, Lang: bad}, "id1")
-		if !slices.Contains(env, "TERM=dumb") || !slices.Contains(env, "LANG=C.UTF-8") {
-			t.Errorf("%q came through: %q", bad, env)
+		env, _, err := l.environment(config.Defaults(), profile, a, spec.Session{Env: []string{"TERM=" + bad, "LANG=" + bad, "LC_ALL=" + bad}}, nil)
+		if err != nil || !slices.Contains(env, "TERM=dumb") || !slices.Contains(env, "LANG=C.UTF-8") || slices.Contains(env, "LC_ALL="+bad) {
+			t.Errorf("%q came through: %q %v", bad, env, err)
 		}
+	}
+	if env, _, _ := l.environment(config.Defaults(), profile, a, spec.Session{Env: []string{"TERM=no-such-terminal"}}, nil); !slices.Contains(env, "TERM=xterm-256color") {
+		t.Errorf("%q", env)
+	}
+	for _, no := range []string{"SSH_AUTH_SOCK", "LD_PRELOAD", "GITHUB_TOKEN"} {
+		if _, _, err := l.environment(config.Defaults(), profile, a, spec.Session{Env: []string{no + "=x"}}, nil); err == nil {
+			t.Errorf("%s came through", no)
+		}
+	}
+	if _, _, err := l.environment(config.Defaults(), config.Profile{}, a, spec.Session{Env: []string{"NVM_DIR=/x"}}, nil); err == nil {
+		t.Error("a tool's variable without tools")
 	}
 }
 

@@ -2,7 +2,6 @@ package launcher
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -14,15 +13,17 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/AgentaaU/AaaU/pkg/argv"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
 	"github.com/AgentaaU/AaaU/pkg/scope"
+	"github.com/AgentaaU/AaaU/pkg/spec"
 	"github.com/AgentaaU/AaaU/pkg/stage"
 )
 
 // start makes a session for whoever is at the other end of client, hands it to
 // the bridge, and releases it when the bridge says that it holds it. Until then
-// every way out closes the orders pipe, upon which the stage ends.
-func (l *Launcher) start(ctx context.Context, c *net.UnixConn, req privsep.Start, client int) error {
+// every way out closes the orders' socket, upon which the stage ends.
+func (l *Launcher) start(ctx context.Context, c *net.UnixConn, req privsep.Start, client int, dirs []int) error {
 	took := laps{last: time.Now()}
 	// On its way while we plan and fork: systemd takes its time to greet.
 	connect := sync.OnceValues(func() (*scope.Systemd, error) { return scope.Connect(ctx) })
@@ -33,7 +34,7 @@ func (l *Launcher) start(ctx context.Context, c *net.UnixConn, req privsep.Start
 		}
 	}()
 
-	plan, err := l.plan(req, client)
+	plan, err := l.plan(req, client, dirs)
 	if err != nil {
 		return err
 	}
@@ -50,6 +51,8 @@ func (l *Launcher) start(ctx context.Context, c *net.UnixConn, req privsep.Start
 	}
 	defer st.close()
 	took.lap("stage")
+	mounts := prepareMounts(plan)
+	defer mounts.close()
 
 	description := fmt.Sprintf("AaaU session %s of uid %d", plan.orders.ID, plan.human.UID)
 	systemd, err := connect()
@@ -57,22 +60,28 @@ func (l *Launcher) start(ctx context.Context, c *net.UnixConn, req privsep.Start
 		return err
 	}
 	took.lap("systemd")
-	err = systemd.StartScope(plan.profile, plan.orders.ID, description, st.pid)
+	err = systemd.StartScope(plan.profile.Name, plan.orders.ID, description, st.pid)
 	if errors.Is(err, scope.ErrExists) {
 		return privsep.Errorf("replayed", "this connection has a session already")
 	}
 	if err != nil {
 		return privsep.Errorf("scope-refused", "systemd refused the session's scope: %v", err)
 	}
-
 	took.lap("scope")
+	if plan.orders.Mounts, err = mounts.wait(); err != nil {
+		return err
+	}
+	took.lap("mounts")
 
 	err = privsep.Send(c, privsep.Reply{Session: &privsep.Session{
-		ID:    plan.orders.ID,
-		Scope: scope.Name(plan.profile, plan.orders.ID),
-		User:  plan.user,
-		Argv:  plan.orders.Argv,
-		PID:   st.pid,
+		ID:      plan.orders.ID,
+		Scope:   scope.Name(plan.profile.Name, plan.orders.ID),
+		User:    plan.user,
+		Argv:    plan.orders.Argv,
+		PID:     st.pid,
+		Dirs:    plan.shown(),
+		Secrets: plan.secrets,
+		Watch:   plan.profile.Watch,
 	}}, term.master, st.pidfd, st.status)
 	if err != nil {
 		return fmt.Errorf("handing over the session: %w", err)
@@ -82,11 +91,7 @@ func (l *Launcher) start(ctx context.Context, c *net.UnixConn, req privsep.Start
 	if _, err := privsep.Receive(c, &released, 0); err != nil || !released.Go {
 		return fmt.Errorf("the bridge did not release session %s: %v", plan.orders.ID, err)
 	}
-	orders, err := json.Marshal(plan.orders)
-	if err != nil {
-		return err
-	}
-	if _, err := unix.Write(st.orders, orders); err != nil {
+	if err := privsep.SendFD(st.orders, plan.orders, mounts.fds...); err != nil {
 		return fmt.Errorf("releasing session %s: %w", plan.orders.ID, err)
 	}
 	took.lap("handover")
@@ -95,12 +100,55 @@ func (l *Launcher) start(ctx context.Context, c *net.UnixConn, req privsep.Start
 	return nil
 }
 
+// preparation is the mounts of a session, made while systemd makes its scope.
+type preparation struct {
+	done   chan struct{} // closed when what follows is set
+	mounts []privsep.Mount
+	fds    []int // of detached mounts
+	err    error
+}
+
+func prepareMounts(p plan) *preparation {
+	m := &preparation{done: make(chan struct{})}
+	go func() {
+		defer close(m.done)
+		home, err := openHome(p.user, p.orders.UID, p.orders.GID, p.human.UID)
+		if err != nil {
+			m.err = err
+			return
+		}
+		mounts, fds, err := mountDirs(p)
+		m.mounts = append([]privsep.Mount{{Path: argv.String(p.orders.Home)}}, mounts...)
+		m.fds = append([]int{home}, fds...)
+		m.err = err
+	}()
+	return m
+}
+
+func (m *preparation) wait() ([]privsep.Mount, error) {
+	<-m.done
+	return m.mounts, m.err
+}
+
+func (m *preparation) close() {
+	<-m.done
+	privsep.Close(m.fds...)
+}
+
+// shown is what the session sees of the person's.
+func (p plan) shown() (list []spec.Shown) {
+	for _, d := range p.dirs {
+		list = append(list, spec.Shown{Path: argv.String(d.path), ReadOnly: d.ReadOnly, Tool: d.Tool})
+	}
+	return list
+}
+
 // child is a stage that waits for orders: descriptors, all the launcher's to
 // close.
 type child struct {
 	pid    int
 	pidfd  int
-	orders int // write end
+	orders int // a socket
 	status int // read end
 }
 
@@ -108,9 +156,10 @@ func (c child) close() { privsep.Close(c.pidfd, c.orders, c.status) }
 
 // forkStage starts this very program again, as PID 1 of new namespaces.
 func forkStage(t terminal) (child, error) {
-	var orders, status [2]int
-	if err := unix.Pipe2(orders[:], unix.O_CLOEXEC); err != nil {
-		return child{}, fmt.Errorf("pipe: %w", err)
+	var status [2]int
+	orders, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return child{}, fmt.Errorf("socketpair: %w", err)
 	}
 	defer unix.Close(orders[0])
 	if err := unix.Pipe2(status[:], unix.O_CLOEXEC); err != nil {

@@ -30,45 +30,83 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/AgentaaU/AaaU/pkg/argv"
+	"github.com/AgentaaU/AaaU/pkg/spec"
 )
 
 // LauncherSocket is where aaau-launcher.socket listens.
 const LauncherSocket = "/run/aaau/launcher.sock"
 
-// MaxMessage bounds a packet, either way, in bytes. Orders hold a Request's argv
-// and a little more, and must fit into a pipe (pipe(7): 64 KiB).
-const MaxMessage = 56 << 10
+// MaxMessage bounds a packet, either way, in bytes. Orders hold most of a Start
+// and a little more; a Start comes from a wire.Open.
+const MaxMessage = 96 << 10
 
 // Request asks the launcher for one thing: exactly one field is set. With Start
-// goes one descriptor, the client's own connection.
+// go descriptors, the client's own connection first.
 type Request struct {
-	Start *Start `json:"start,omitempty"`
-	Kill  *Kill  `json:"kill,omitempty"`
+	Start   *Start   `json:"start,omitempty"`
+	Kill    *Scope   `json:"kill,omitempty"`   // SIGKILL to everything in it
+	Freeze  *Scope   `json:"freeze,omitempty"` // nothing in it runs
+	Thaw    *Scope   `json:"thaw,omitempty"`   // it goes on
+	Measure *Measure `json:"measure,omitempty"`
+}
+
+// OneThing says whether a request is for exactly that.
+func (r Request) OneThing() bool {
+	n := 0
+	for _, is := range []bool{r.Start != nil, r.Kill != nil, r.Freeze != nil, r.Thaw != nil, r.Measure != nil} {
+		if is {
+			n++
+		}
+	}
+	return n == 1
+}
+
+// String is for the journal.
+func (r Request) String() string {
+	switch {
+	case !r.OneThing():
+		return "several things"
+	case r.Start != nil:
+		return fmt.Sprintf("a session of profile %.40q", r.Start.Profile)
+	case r.Kill != nil:
+		return fmt.Sprintf("to kill %.80q", r.Kill.Name)
+	case r.Freeze != nil:
+		return fmt.Sprintf("to freeze %.80q", r.Freeze.Name)
+	case r.Thaw != nil:
+		return fmt.Sprintf("to thaw %.80q", r.Thaw.Name)
+	default:
+		return fmt.Sprintf("to measure the home of %.40q for uid %d", r.Measure.User, r.Measure.UID)
+	}
 }
 
 // Start asks for a session for the person at the other end of the connection
-// that goes with it. Who that is the launcher asks the kernel, not the bridge.
+// that goes with it, and after it a descriptor for each of Dirs. Who that is the
+// launcher asks the kernel, not the bridge.
 type Start struct {
-	Profile string    `json:"profile"`
-	User    string    `json:"user,omitempty"` // an agent user, instead of the profile's
-	Argv    argv.Argv `json:"argv,omitempty"` // instead of the profile's program
-	Rows    uint16    `json:"rows"`
-	Cols    uint16    `json:"cols"`
-	Term    string    `json:"term,omitempty"`
-	Lang    string    `json:"lang,omitempty"`
+	spec.Session
+	User string `json:"user,omitempty"` // an agent user, instead of the profile's
 }
 
-// Kill asks for SIGKILL to everything in a session's scope.
-type Kill struct {
-	Scope string `json:"scope"`
+// Scope is a session's.
+type Scope struct {
+	Name string `json:"name"`
+}
+
+// Measure asks how much is in the home that an agent user has for a person. It is
+// enough to know that it is more than AtMost, in bytes.
+type Measure struct {
+	User   string `json:"user"`
+	UID    uint32 `json:"uid"`
+	AtMost int64  `json:"at_most"`
 }
 
 // Reply answers a Request: Error, or Session with three descriptors in this
 // order (PTY master, pidfd of the stage, read end of the status pipe), or
-// neither for a Kill that was done.
+// neither for what was done.
 type Reply struct {
 	Error   *Error   `json:"error,omitempty"`
 	Session *Session `json:"session,omitempty"`
+	Bytes   int64    `json:"bytes,omitempty"` // for a Measure
 }
 
 // Session is what the launcher made.
@@ -78,6 +116,10 @@ type Session struct {
 	User  string    `json:"user"`
 	Argv  argv.Argv `json:"argv"`
 	PID   int       `json:"pid"` // of the stage
+
+	Dirs    []spec.Shown `json:"dirs,omitempty"`    // what it sees of people's files
+	Secrets []string     `json:"secrets,omitempty"` // variables that were named, and credentials
+	Watch   []string     `json:"watch,omitempty"`
 }
 
 // SessionFDs is how many descriptors go with a Session.
@@ -101,22 +143,33 @@ func Errorf(code, format string, args ...any) *Error {
 	return &Error{code, fmt.Sprintf(format, args...)}
 }
 
-// Orders is what a stage is told when it is released. Its descriptors are fixed
-// (OrdersFD and on).
+// Orders is what a stage is told when it is released, with the descriptor of a
+// detached mount for each of Mounts.
 type Orders struct {
-	ID       string    `json:"id"`
-	LoginUID uint32    `json:"login_uid"` // the human's
-	UID      uint32    `json:"uid"`
-	GID      uint32    `json:"gid"`
-	Groups   []uint32  `json:"groups"`
-	Home     string    `json:"home"`
-	Argv     argv.Argv `json:"argv"`
-	Env      []string  `json:"env"`
+	ID       string        `json:"id"`
+	LoginUID uint32        `json:"login_uid"` // the human's
+	UID      uint32        `json:"uid"`
+	GID      uint32        `json:"gid"`
+	Groups   []uint32      `json:"groups"`
+	Home     string        `json:"home"`
+	Hidden   []argv.String `json:"hidden"` // directories that are empty but for Mounts
+	Mounts   []Mount       `json:"mounts"` // those above before those below
+	Cwd      argv.String   `json:"cwd"`
+	Umask    uint32        `json:"umask"`
+	Argv     argv.Argv     `json:"argv"`
+	Env      argv.Argv     `json:"env"`
+	Advice   string        `json:"advice,omitempty"` // for when there is no such program
+}
+
+// Mount is where a mount belongs.
+type Mount struct {
+	Path argv.String `json:"path"`
+	Lock argv.Argv   `json:"lock,omitempty"` // see spec.Dir
 }
 
 // The stage's descriptors.
 const (
-	OrdersFD = 3 + iota // read end: Orders, then end of file
+	OrdersFD = 3 + iota // a SOCK_SEQPACKET socket: Orders, or its end
 	StatusFD            // write end: Status
 	SlaveFD             // the terminal
 	DevptsFD            // a detached mount of the terminal's file system
@@ -139,19 +192,34 @@ var ErrMalformed = errors.New("malformed message")
 
 // Send writes v as one packet, with fds beside it; they stay the caller's.
 func Send(c *net.UnixConn, v any, fds ...int) error {
-	b, err := json.Marshal(v)
+	b, oob, err := encode(v, fds)
 	if err != nil {
-		return fmt.Errorf("encoding %T: %w", v, err)
-	}
-	if len(b) > MaxMessage {
-		return fmt.Errorf("%w: %T of %d bytes, at most %d", ErrMalformed, v, len(b), MaxMessage)
-	}
-	var oob []byte
-	if len(fds) > 0 {
-		oob = unix.UnixRights(fds...)
+		return err
 	}
 	_, _, err = c.WriteMsgUnix(b, oob, nil)
 	return err
+}
+
+// SendFD is Send on a socket's descriptor.
+func SendFD(socket int, v any, fds ...int) error {
+	b, oob, err := encode(v, fds)
+	if err != nil {
+		return err
+	}
+	return unix.Sendmsg(socket, b, oob, nil, unix.MSG_NOSIGNAL)
+}
+
+func encode(v any, fds []int) (b, oob []byte, err error) {
+	if b, err = json.Marshal(v); err != nil {
+		return nil, nil, fmt.Errorf("encoding %T: %w", v, err)
+	}
+	if len(b) > MaxMessage {
+		return nil, nil, fmt.Errorf("%w: %T of %d bytes, at most %d", ErrMalformed, v, len(b), MaxMessage)
+	}
+	if len(fds) > 0 {
+		oob = unix.UnixRights(fds...)
+	}
+	return b, oob, nil
 }
 
 // Receive reads one packet into v, strictly: unknown fields, more than one

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/AgentaaU/AaaU/pkg/spec"
 )
 
 // pair is a real pair of packet sockets.
@@ -49,7 +51,7 @@ func TestRequestWithDescriptor(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if err := Send(a, Request{Start: &Start{Profile: "shell", Rows: 24}}, int(w.Fd())); err != nil {
+	if err := Send(a, Request{Start: &Start{Session: spec.Session{Profile: "shell", Size: spec.Size{Rows: 24}}}}, int(w.Fd())); err != nil {
 		t.Fatal(err)
 	}
 	w.Close()
@@ -118,7 +120,7 @@ func TestEndOfStream(t *testing.T) {
 
 func TestSendTooMuch(t *testing.T) {
 	a, _ := pair(t)
-	if err := Send(a, Request{Start: &Start{Argv: []string{strings.Repeat("x", MaxMessage)}}}); !errors.Is(err, ErrMalformed) {
+	if err := Send(a, Request{Start: &Start{Session: spec.Session{Argv: []string{strings.Repeat("x", MaxMessage)}}}}); !errors.Is(err, ErrMalformed) {
 		t.Errorf("%v", err)
 	}
 }

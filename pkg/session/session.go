@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -36,6 +37,7 @@ type Info struct {
 	Profile string
 	Owner   peer.Peer
 	Began   time.Time
+	Private bool // it sees files or secrets of its owner's
 }
 
 // Exit is how a session ended: its program's wait status, if it ran.
@@ -67,6 +69,7 @@ type Session struct {
 	drained chan struct{} // closed when the last byte of output is on the tape
 	ended   chan struct{} // closed when exit is set and all is over
 	exit    Exit
+	frozen  atomic.Pointer[string] // why, nil while it is not
 }
 
 // New takes a session over from the launcher, with its descriptors in the order
@@ -126,6 +129,27 @@ func (s *Session) Bytes() int64 { return s.tape.Head() }
 // Abandon lets go of the session, upon which its stage ends it. The end is still
 // to be waited for.
 func (s *Session) Abandon() { s.status.Close() }
+
+// SetFrozen notes that the session's processes are stopped, and why; an empty
+// reason that they go on.
+func (s *Session) SetFrozen(why string) {
+	if why == "" {
+		s.frozen.Store(nil)
+	} else {
+		s.frozen.Store(&why)
+	}
+}
+
+// Frozen says whether the session's processes are stopped.
+func (s *Session) Frozen() bool { return s.frozen.Load() != nil }
+
+// WhyFrozen is the reason, empty if it is not.
+func (s *Session) WhyFrozen() string {
+	if why := s.frozen.Load(); why != nil {
+		return *why
+	}
+	return ""
+}
 
 // Resize sets the terminal's size. The kernel tells the program (SIGWINCH) if it
 // is another one.

@@ -15,7 +15,6 @@ func drop(uid, gid uint32, groups []uint32) error {
 	if uid == 0 || gid == 0 {
 		return fmt.Errorf("uid %d and gid %d: an agent is never root", uid, gid)
 	}
-	unix.Umask(0o022)
 	for c := 0; ; c++ {
 		has, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(c), 0, 0, 0)
 		if err != nil {

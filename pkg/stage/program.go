@@ -15,9 +15,12 @@ import (
 // startProgram starts argv as a session leader with the session's terminal as
 // its controlling one and itself in the foreground. The program is looked for on
 // the agent's own PATH, with the agent's own rights.
-func startProgram(argv, env []string) (pid int, refused *privsep.Error) {
+func startProgram(argv, env []string, advice string) (pid int, refused *privsep.Error) {
 	path, refused := find(argv[0], pathOf(env))
 	if refused != nil {
+		if refused.Code == notFound && advice != "" {
+			refused = privsep.Errorf(notFound, "program not found: %.200s; %s", argv[0], advice)
+		}
 		return 0, refused
 	}
 	tty := uintptr(privsep.SlaveFD)
@@ -36,6 +39,8 @@ func startProgram(argv, env []string) (pid int, refused *privsep.Error) {
 	}
 	return pid, nil
 }
+
+const notFound = "program-not-found"
 
 // find looks a program up as execvp(3) does: a name with a slash is a path,
 // anything else is looked for in path.
@@ -66,9 +71,9 @@ func find(name, path string) (string, *privsep.Error) {
 		return "", privsep.Errorf("program-not-executable", "program not executable: %.200s (the agent's user may not run it)", unfit)
 	}
 	if strings.Contains(name, "/") {
-		return "", privsep.Errorf("program-not-found", "program not found: %.200s (the agent's user sees no such file)", name)
+		return "", privsep.Errorf(notFound, "program not found: %.200s (the agent's user sees no such file)", name)
 	}
-	return "", privsep.Errorf("program-not-found", "program not found: %.200s is not on the agent's PATH (its home's bin, /usr/local/bin, /usr/bin and so on)", name)
+	return "", privsep.Errorf(notFound, "program not found: %.200s is not on the agent's PATH (its home's bin, /usr/local/bin, /usr/bin and so on)", name)
 }
 
 func pathOf(env []string) string {

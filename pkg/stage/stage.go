@@ -6,9 +6,10 @@
 //  1. mounts what is the session's own (mounts.go), and waits for its orders,
 //     which come when it sits in its scope and the bridge holds the session's
 //     descriptors; if they never come it ends, having started nothing,
-//  2. becomes the agent's user for good, and proves it (drop.go),
-//  3. starts the program on the session's terminal (program.go),
-//  4. reaps, until the program ends; reports its wait status; and ends itself,
+//  2. mounts what the session may see of people's files (view.go),
+//  3. becomes the agent's user for good, and proves it (drop.go),
+//  4. starts the program on the session's terminal (program.go),
+//  5. reaps, until the program ends; reports its wait status; and ends itself,
 //     upon which the kernel kills whatever is left of the session.
 //
 // It never reads the terminal. It holds one descriptor of it open until it ends,
@@ -18,8 +19,9 @@ package stage
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
+	"net"
 	"os"
 	"os/signal"
 	"runtime"
@@ -29,6 +31,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/AgentaaU/AaaU/pkg/privsep"
+	"github.com/AgentaaU/AaaU/pkg/spec"
 )
 
 // Name is a stage's argv[0]: the launcher's program, started under this name, is
@@ -68,8 +71,8 @@ func run() error {
 	// While systemd makes the scope: this starts nothing.
 	mountErr := mounts()
 
-	var orders privsep.Orders
-	if err := readOrders(&orders); err != nil {
+	orders, view, err := readOrders()
+	if err != nil {
 		return fmt.Errorf("no orders: %w", err)
 	}
 	if err := unix.SetNonblock(privsep.StatusFD, true); err != nil {
@@ -82,7 +85,7 @@ func run() error {
 		os.Exit(1)
 	}()
 
-	pid, refused := begin(orders, mountErr)
+	pid, refused := begin(orders, view, mountErr)
 	if refused != nil {
 		return report(status, privsep.Status{Error: refused})
 	}
@@ -134,22 +137,34 @@ func defaultSignals() error {
 	return nil
 }
 
-func readOrders(o *privsep.Orders) error {
+// readOrders waits for the orders, and the descriptors of the view's mounts.
+func readOrders() (o privsep.Orders, mounts []int, err error) {
 	f := os.NewFile(privsep.OrdersFD, "orders")
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, 2*privsep.MaxMessage))
+	c, err := net.FileConn(f)
+	f.Close()
 	if err != nil {
-		return err
+		return o, nil, err
 	}
-	if len(b) == 0 {
-		return io.ErrUnexpectedEOF // nobody holds the session: never run
+	defer c.Close()
+	socket, ok := c.(*net.UnixConn)
+	if !ok {
+		return o, nil, errors.New("not a local socket")
 	}
-	return json.Unmarshal(b, o)
+	// An end of file: nobody holds the session, and nothing may run.
+	mounts, err = privsep.Receive(socket, &o, 1+spec.MaxDirs)
+	return o, mounts, err
 }
 
-func begin(o privsep.Orders, mountErr error) (pid int, refused *privsep.Error) {
+func begin(o privsep.Orders, mounts []int, mountErr error) (pid int, refused *privsep.Error) {
 	if mountErr != nil {
 		return 0, privsep.Errorf("session-failed", "preparing the session: %v", mountErr)
+	}
+	env, err := view(o, mounts)
+	if errors.As(err, &refused) {
+		return 0, refused
+	}
+	if err != nil {
+		return 0, privsep.Errorf("session-failed", "preparing the session: %v", err)
 	}
 	if err := setLoginUID(o.LoginUID); err != nil {
 		return 0, privsep.Errorf("session-failed", "preparing the session: %v", err)
@@ -157,10 +172,15 @@ func begin(o privsep.Orders, mountErr error) (pid int, refused *privsep.Error) {
 	if err := drop(o.UID, o.GID, o.Groups); err != nil {
 		return 0, privsep.Errorf("session-failed", "becoming the agent's user: %v", err)
 	}
-	if err := os.Chdir(o.Home); err != nil {
-		return 0, privsep.Errorf("home-missing", "the agent's home %s is missing or not its own: sudo systemd-tmpfiles --create", o.Home)
+	unix.Umask(int(o.Umask))
+	dir := string(o.Cwd)
+	if dir == "" {
+		dir = o.Home
 	}
-	return startProgram(o.Argv, o.Env)
+	if err := os.Chdir(dir); err != nil {
+		return 0, privsep.Errorf("directory-missing", "the agent cannot go to %.200q: %v", dir, errors.Unwrap(err))
+	}
+	return startProgram(o.Argv, append(append(o.Env, "PWD="+dir), env...), o.Advice)
 }
 
 // report writes one line, which a pipe takes whole (pipe(7), PIPE_BUF).

@@ -3,8 +3,10 @@
 //
 //	client                                bridge
 //	  │── "AaaU 2\n" ───────────────────────▶│
-//	  │── Open{new | attach} ───────────────▶│
+//	  │── Ask{profile} ─────────────────────▶│   if it wants to know
 //	  │◀──────────────────────── "AaaU 2\n" ─│
+//	  │◀──────────────────── Profile{what} ──│
+//	  │── Open{new | attach}, directories ──▶│
 //	  │◀───────── Opened{id, role, offset} ──│   or Error{code, message}, and close
 //	  │── Input, Resize, Kill, Detach ──────▶│
 //	  │◀────────────── Output{offset, bytes} │
@@ -15,7 +17,8 @@
 // offset of its first byte as a big-endian uint64, then bytes; every other
 // payload is a JSON object. So nothing that a person types or an agent prints
 // can be taken for control. An unknown type with the Optional bit set is
-// skipped; any other is an error.
+// skipped; any other is an error. Descriptors (SCM_RIGHTS, unix(7)) go with an
+// Open only, one for each of its directories.
 //
 // The package holds the codec and its limits; it opens and closes nothing.
 package wire
@@ -30,6 +33,7 @@ import (
 	"io"
 
 	"github.com/AgentaaU/AaaU/pkg/argv"
+	"github.com/AgentaaU/AaaU/pkg/spec"
 )
 
 const (
@@ -43,8 +47,6 @@ const (
 	HeaderLen = 5
 	// OutputHeadLen is the length of all that stands before an Output's bytes.
 	OutputHeadLen = HeaderLen + 8
-	// MaxArgv bounds a program and its arguments, in bytes.
-	MaxArgv = 32 << 10
 	// maxHello bounds the first line.
 	maxHello = 64
 )
@@ -59,6 +61,7 @@ const (
 	Resize Type = 0x03 // Size
 	Kill   Type = 0x04 // {}: force kill, an Admin's or the owner's
 	Detach Type = 0x05 // {}: the client leaves, the session stays
+	Ask    Type = 0x06 // AskRequest, before Open
 )
 
 // Frames from the bridge.
@@ -69,37 +72,68 @@ const (
 	Error   Type = 0x44 // ErrorNote; the bridge closes after it
 	Lost    Type = 0x45 // LostNote: output that this client was too slow for
 	Refused Type = 0x46 // ErrorNote: one request was not done; all else goes on
+	Profile Type = 0x47 // ProfileReply
+	Notice  Type = 0xC8 // ErrorNote: something happened to the session
 )
 
 // Optional marks a type that a peer which does not know it may skip.
 const Optional Type = 0x80
 
-// Size is a terminal's, in character cells.
-type Size struct {
-	Rows uint16 `json:"rows"`
-	Cols uint16 `json:"cols"`
+// Size is a terminal's.
+type Size = spec.Size
+
+// AskRequest asks about a profile, empty for the default one.
+type AskRequest struct {
+	Profile string `json:"profile,omitempty"`
+}
+
+// ProfileReply is what a client has to know of a profile to ask for a session of
+// it. That it asks for no more is not relied upon.
+type ProfileReply struct {
+	Name      string   `json:"name"`
+	Workspace bool     `json:"workspace,omitempty"` // it works in the current directory
+	Tools     bool     `json:"tools,omitempty"`     // it wants the person's tools
+	Env       []string `json:"env,omitempty"`       // variables it may be given by name
+	Watch     []string `json:"watch,omitempty"`     // names of files whose change the person is told
+	Install   bool     `json:"install,omitempty"`   // it has that step of a setup
+	Login     bool     `json:"login,omitempty"`
 }
 
 // OpenRequest asks for a new session, or with Attach for an existing one.
 type OpenRequest struct {
-	Attach   string    `json:"attach,omitempty"`  // a session's id
-	Profile  string    `json:"profile,omitempty"` // of a new session; empty: the default
-	Argv     argv.Argv `json:"argv,omitempty"`    // instead of the profile's program
-	ReadOnly bool      `json:"read_only,omitempty"`
+	Attach string `json:"attach,omitempty"` // a session's id
+	spec.Session
+	ReadOnly bool `json:"read_only,omitempty"`
 	// Piped says that a new session is a part of a pipe: its program waits for
 	// this client however slow it is, and ends when the client goes away.
 	Piped bool `json:"piped,omitempty"`
-	Size
-	Term string `json:"term,omitempty"`
-	Lang string `json:"lang,omitempty"`
 }
 
 // OpenReply is a session that the client is now in.
 type OpenReply struct {
-	ID     string `json:"id"`
-	User   string `json:"user"` // the agent's
-	Role   string `json:"role"`
-	Offset int64  `json:"offset"` // of the first byte that will come
+	ID      string    `json:"id"`
+	Name    string    `json:"name,omitempty"` // its directory's
+	Profile string    `json:"profile"`
+	Argv    argv.Argv `json:"argv"`
+	User    string    `json:"user"` // the agent's
+	Owner   uint32    `json:"owner"`
+	Role    string    `json:"role"`
+	Began   float64   `json:"began"`  // in seconds since 1970
+	Offset  int64     `json:"offset"` // of the first byte that will come
+
+	Dirs    []spec.Shown `json:"dirs,omitempty"`    // what it sees of people's files
+	Secrets []string     `json:"secrets,omitempty"` // variables that it was given
+	Watch   []string     `json:"watch,omitempty"`
+	Private bool         `json:"private,omitempty"` // only its owner and Admins may join it
+	Limits  Limits       `json:"limits"`
+	Record  string       `json:"record"` // what is recorded: events
+}
+
+// Limits are a session's, 0 where there is none.
+type Limits struct {
+	Memory int64 `json:"memory,omitempty"` // bytes
+	Tasks  int64 `json:"tasks,omitempty"`
+	Home   int64 `json:"home,omitempty"` // bytes
 }
 
 // EndedNote is how the agent ended: a wait status taken apart.

@@ -7,11 +7,13 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/AgentaaU/AaaU/pkg/spec"
 )
 
 func TestFrameRoundTrip(t *testing.T) {
 	in := append(Hello(), Frame(Input, []byte("a\x01\x00\xff"))...)
-	in = append(in, Frame(Open, OpenRequest{Argv: []string{"sh", "-c", "exit 7"}, Size: Size{Rows: 24, Cols: 80}})...)
+	in = append(in, Frame(Open, OpenRequest{Session: spec.Session{Argv: []string{"sh", "-c", "exit 7"}, Size: Size{Rows: 24, Cols: 80}}})...)
 	in = append(in, Frame(Detach, nil)...)
 	for name, r := range map[string]io.Reader{"at once": bytes.NewReader(in), "byte by byte": iotest.OneByteReader(bytes.NewReader(in))} {
 		t.Run(name, func(t *testing.T) {

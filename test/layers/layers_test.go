@@ -19,16 +19,18 @@ var layers = [][]string{
 	{"cmd/aaau", "cmd/aaau-server", "cmd/aaau-launcher"},
 	{"pkg/bridge", "pkg/launcher", "pkg/client"},
 	{"pkg/session", "pkg/stage"},
-	{"pkg/tape", "pkg/scope", "pkg/audit", "pkg/config"},
+	{"pkg/tape", "pkg/scope", "pkg/audit", "pkg/config", "pkg/project", "pkg/workspace"},
 	{"pkg/wire", "pkg/privsep", "pkg/auth"},
-	{"pkg/peer", "pkg/version", "pkg/argv"},
+	{"pkg/peer", "pkg/version", "pkg/spec"},
+	{"pkg/argv"},
 }
 
 // forbidden lists what a package must never reach, directly or through others.
 var forbidden = map[string][]string{
 	"cmd/aaau-launcher": {module + "pkg/wire", module + "pkg/session", module + "pkg/bridge", module + "pkg/client", module + "pkg/tape", "github.com/urfave/cli/v2"},
 	"pkg/stage":         {module + "pkg/config", module + "pkg/scope", "github.com/godbus/dbus/v5"},
-	"cmd/aaau":          {module + "pkg/bridge", module + "pkg/launcher", module + "pkg/session", module + "pkg/config", module + "pkg/privsep", module + "pkg/tape", module + "pkg/peer", module + "pkg/scope"},
+	"pkg/project":       {module + "pkg/privsep", module + "pkg/config"},
+	"cmd/aaau":          {module + "pkg/workspace", module + "pkg/bridge", module + "pkg/launcher", module + "pkg/session", module + "pkg/config", module + "pkg/privsep", module + "pkg/tape", module + "pkg/peer", module + "pkg/scope"},
 }
 
 // keepers are the only packages that may import a library themselves.

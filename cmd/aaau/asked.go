@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/kballard/go-shellquote"
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
+
+	"github.com/AgentaaU/AaaU/pkg/argv"
+	"github.com/AgentaaU/AaaU/pkg/client"
+	"github.com/AgentaaU/AaaU/pkg/project"
+	"github.com/AgentaaU/AaaU/pkg/spec"
+	"github.com/AgentaaU/AaaU/pkg/wire"
+)
+
+// order is what the command line asks for.
+type order struct {
+	wire.OpenRequest
+	workspaces  []string // DIR or DIR:ro, named with --workspace
+	dir         string   // -C
+	noWorkspace bool
+	env         []string // names
+	noTerminal  bool     // neither the input nor the output is one
+}
+
+// asked reads the command line.
+func asked(c *cli.Context) (order, error) {
+	o := order{
+		OpenRequest: wire.OpenRequest{Attach: c.String("session"), ReadOnly: c.Bool("read-only")},
+		workspaces:  c.StringSlice("workspace"), dir: c.String("C"), noWorkspace: c.Bool("no-workspace"),
+		env: c.StringSlice("env"),
+	}
+	o.Profile = c.Args().First()
+	o.Args = c.Args().Tail()
+	rest, hasRest := c.App.Metadata[program].([]string)
+	if hasRest && o.Profile != "" { // then it is the program's
+		o.Args = append(append(o.Args, "--"), rest...)
+		hasRest = false
+	}
+	switch {
+	case c.IsSet("program") && hasRest:
+		return o, errors.New("both -p and -- name a program: leave one out")
+	case c.IsSet("program") && o.Profile != "":
+		return o, fmt.Errorf("both -p and the alias %s name a program: leave one out", o.Profile)
+	case c.IsSet("session") && o.Attach == "":
+		return o, errors.New("-n needs a session's id")
+	case o.Attach != "" && (c.IsSet("program") || hasRest || o.Profile != ""):
+		return o, errors.New("-n joins a session that runs its program already: leave -p, -- or the alias out")
+	case o.Attach != "" && (len(o.workspaces) > 0 || o.dir != "" || o.noWorkspace || len(o.env) > 0):
+		return o, errors.New("-n joins a session that has its workspace already: leave --workspace, -C and --env out")
+	case o.noWorkspace && (len(o.workspaces) > 0 || o.dir != ""):
+		return o, errors.New("--no-workspace goes with neither --workspace nor -C")
+	case hasRest && len(rest) == 0:
+		return o, errors.New("-- needs a program")
+	}
+	if hasRest {
+		o.Argv = rest
+	}
+	if c.IsSet("program") {
+		argv, err := shellquote.Split(c.String("program"))
+		if err != nil {
+			return o, fmt.Errorf("-p: %w in %q", err, c.String("program"))
+		}
+		if len(argv) == 0 {
+			return o, errors.New("-p needs a program")
+		}
+		o.Argv = argv
+	}
+	return o, nil
+}
+
+// luggage is what a new session takes along.
+type luggage struct {
+	dirs  []project.Dir
+	notes []string // for the person
+}
+
+func (l luggage) files() (files []*os.File) {
+	for _, d := range l.dirs {
+		files = append(files, d.File)
+	}
+	return files
+}
+
+func (l luggage) close() {
+	for _, d := range l.dirs {
+		d.File.Close()
+	}
+}
+
+// pack completes the request for a new session: directories, environment, umask.
+// The luggage is the caller's to close, also beside an error.
+func (o *order) pack(ctx context.Context, conn *client.Conn) (l luggage, err error) {
+	profile, err := conn.Profile(ctx, o.Profile)
+	if err != nil {
+		return l, err
+	}
+	o.Env = project.Environment(os.Environ())
+	if o.noTerminal {
+		o.Env = slices.DeleteFunc(o.Env, func(e string) bool { return strings.HasPrefix(e, "TERM=") })
+	}
+	for _, name := range o.env {
+		value, ok := os.LookupEnv(name)
+		if !ok {
+			return l, fmt.Errorf("--env %s: there is no such variable in your environment", name)
+		}
+		o.Env = append(o.Env, name+"="+value)
+	}
+	umask := umask()
+	o.Umask = &umask
+	if err := o.packWorkspaces(&l, profile); err != nil {
+		return l, err
+	}
+	if len(l.dirs) > 0 {
+		git, err := project.Git(ctx, l.dirs)
+		l.dirs = append(l.dirs, git.Dirs...)
+		l.notes = append(l.notes, git.Notes...)
+		if err != nil {
+			return l, err
+		}
+		o.Env = append(o.Env, git.Env...)
+	}
+	if profile.Tools {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return l, err
+		}
+		tools, env := project.Tools(home, os.Environ())
+		for _, t := range tools {
+			if l.has(t.Path) { // it is a workspace itself
+				t.File.Close()
+				continue
+			}
+			l.dirs = append(l.dirs, t)
+		}
+		o.Env = append(o.Env, env...)
+	}
+	for _, d := range l.dirs {
+		o.Dirs = append(o.Dirs, spec.Dir{ReadOnly: d.ReadOnly, Tool: d.Tool, Lock: d.Lock})
+	}
+	return l, nil
+}
+
+func (l luggage) has(path string) bool {
+	for _, d := range l.dirs {
+		if d.Path == path {
+			return true
+		}
+	}
+	return false
+}
+
+// umask is ours, which umask(2) tells only by changing it.
+func umask() uint32 {
+	mask := unix.Umask(0o077)
+	unix.Umask(mask)
+	return uint32(mask)
+}
+
+// packWorkspaces opens those that were named, or else the current directory if the
+// profile works in it, and says where the program starts.
+func (o *order) packWorkspaces(l *luggage, profile wire.ProfileReply) error {
+	named := o.workspaces
+	if o.dir != "" {
+		if err := os.Chdir(o.dir); err != nil {
+			return fmt.Errorf("-C: %w", err)
+		}
+		if len(named) == 0 {
+			named = []string{"."}
+		}
+	}
+	implied := len(named) == 0
+	if implied && profile.Workspace && !o.noWorkspace && o.Step == "" {
+		named = []string{"."}
+	}
+	for _, name := range named {
+		path, readOnly := strings.CutSuffix(name, ":ro")
+		d, err := project.Open(path)
+		if err != nil {
+			if implied {
+				err = fmt.Errorf("%w; without a workspace: --no-workspace", err)
+			}
+			return err
+		}
+		if l.has(d.Path) {
+			d.File.Close()
+			continue
+		}
+		d.ReadOnly = readOnly
+		l.dirs = append(l.dirs, d)
+		if what := tooMuch(d.Path); implied && what != "" {
+			return fmt.Errorf("the current directory is %s: go into a project, or say so: --workspace %s, or --no-workspace", what, d.Path)
+		}
+	}
+	if len(l.dirs) == 0 {
+		return nil
+	}
+	cwd, err := filepath.Abs(".")
+	if err == nil {
+		cwd, err = filepath.EvalSymlinks(cwd)
+	}
+	if err != nil {
+		return fmt.Errorf("the current directory: %w", err)
+	}
+	o.Cwd = argv.String(l.dirs[0].Path)
+	for _, d := range l.dirs {
+		if cwd == d.Path || strings.HasPrefix(cwd, d.Path+"/") {
+			o.Cwd = argv.String(cwd)
+		}
+	}
+	return nil
+}
+
+// tooMuch says what a directory is that nobody means to share in passing.
+func tooMuch(path string) string {
+	if path == "/" {
+		return "the whole machine"
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return ""
+	}
+	if real, err := filepath.EvalSymlinks(home); err == nil {
+		home = real
+	}
+	switch {
+	case path == home:
+		return "your home"
+	case strings.HasPrefix(home, path+"/"):
+		return "above your home"
+	}
+	return ""
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/AgentaaU/AaaU/pkg/project"
+	"github.com/AgentaaU/AaaU/pkg/wire"
+)
+
+const (
+	// shownChanges is how many changes are listed.
+	shownChanges = 20
+	// lookTime is how long is looked for them.
+	lookTime = 20 * time.Second
+)
+
+// tellChanges lists what changed in the owner's workspaces since the session began
+// that their own tools would run: an editor, git, a shell that enters the directory.
+func tellChanges(s wire.OpenReply) {
+	if s.Owner != uint32(os.Getuid()) || s.Owner == 0 {
+		return
+	}
+	var dirs []string
+	for _, d := range s.Dirs {
+		if !d.ReadOnly {
+			dirs = append(dirs, string(d.Path))
+		}
+	}
+	if len(dirs) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lookTime)
+	defer cancel()
+	late := time.AfterFunc(time.Second, func() { say("looking for changed files that your tools run …") })
+	defer late.Stop()
+	began := time.UnixMicro(int64(s.Began * 1e6))
+	changes, total, err := project.Changes(ctx, dirs, began, s.Watch, nil)
+	if err != nil {
+		say(fmt.Sprintf("looking for changed files that your tools run: %v: look for yourself before you use them", err))
+	}
+	if len(changes) == 0 {
+		return
+	}
+	say("changed in this session, and run by tools of yours; have a look before you use them:")
+	for _, c := range changes[:min(len(changes), shownChanges)] {
+		fmt.Fprintf(os.Stderr, "  %v\n", c)
+	}
+	if total > shownChanges {
+		fmt.Fprintf(os.Stderr, "  and %d more\n", total-shownChanges)
+	}
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/AgentaaU/AaaU/pkg/wire"
+)
+
+// firstLine tells a person where they are: what runs, as whom, what it sees, what it
+// may use, what is recorded, and how to leave.
+func firstLine(s wire.OpenReply) string {
+	name := s.ID
+	if s.Name != "" {
+		name += fmt.Sprintf(" (%q)", s.Name)
+		name = strings.ReplaceAll(name, `"`, "")
+	}
+	parts := []string{fmt.Sprintf("session %s, %s as %s", name, printable(filepath.Base(s.Argv[0])), s.User), sees(s)}
+	if len(s.Secrets) > 0 {
+		parts = append(parts, "has "+strings.Join(s.Secrets, ", "))
+	}
+	parts = append(parts, limits(s.Limits), "recorded: "+s.Record, "press ^] three times to detach")
+	return strings.Join(parts, "; ")
+}
+
+// sees lists the person's directories, the tools in a word.
+func sees(s wire.OpenReply) string {
+	var dirs []string
+	tools := false
+	for _, d := range s.Dirs {
+		switch {
+		case d.Tool:
+			tools = true
+		case d.ReadOnly:
+			dirs = append(dirs, short(string(d.Path))+" (read-only)")
+		default:
+			dirs = append(dirs, short(string(d.Path)))
+		}
+	}
+	if tools {
+		dirs = append(dirs, "your tools")
+	}
+	if len(dirs) == 0 {
+		return "sees no files of yours"
+	}
+	return "sees " + strings.Join(dirs, ", ")
+}
+
+func limits(l wire.Limits) string {
+	var parts []string
+	if l.Memory > 0 {
+		parts = append(parts, size10(l.Memory)+" memory")
+	}
+	if l.Tasks > 0 {
+		parts = append(parts, fmt.Sprintf("%d tasks", l.Tasks))
+	}
+	if l.Home > 0 {
+		parts = append(parts, size10(l.Home)+" home")
+	}
+	if len(parts) == 0 {
+		return "no limits"
+	}
+	return "at most " + strings.Join(parts, ", ")
+}
+
+// size10 is a number of bytes in two or three digits.
+func size10(n int64) string {
+	const units = "KMGTPE"
+	value, unit := float64(n), -1
+	for value >= 1024 && unit < len(units)-1 {
+		value, unit = value/1024, unit+1
+	}
+	if unit < 0 {
+		return fmt.Sprintf("%d bytes", n)
+	}
+	if value < 9.95 {
+		return fmt.Sprintf("%.1f %ciB", value, units[unit])
+	}
+	return fmt.Sprintf("%.0f %ciB", value, units[unit])
+}
+
+// short is a path as a person writes it.
+func short(path string) string {
+	if home, err := os.UserHomeDir(); err == nil {
+		if real, err := filepath.EvalSymlinks(home); err == nil {
+			home = real
+		}
+		if below, ok := strings.CutPrefix(path, home+"/"); ok {
+			path = "~/" + below
+		} else if path == home {
+			path = "~"
+		}
+	}
+	return printable(path)
+}
+
+// printable quotes what could move a cursor.
+func printable(s string) string {
+	if q := fmt.Sprintf("%q", s); q != `"`+s+`"` {
+		return q
+	}
+	return s
+}

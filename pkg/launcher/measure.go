@@ -1,0 +1,98 @@
+package launcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/AgentaaU/AaaU/pkg/privsep"
+)
+
+const (
+	// measureTime bounds one measurement.
+	measureTime = 20 * time.Second
+	// entryCost is what each file counts for at least, in bytes: they use up inodes.
+	entryCost = 4096
+)
+
+// measure answers how much is in a home.
+func (l *Launcher) measure(ctx context.Context, c *net.UnixConn, m privsep.Measure) error {
+	if m.User == "" || strings.ContainsAny(m.User, "/\x00") || m.User[0] == '.' || m.AtMost < 0 {
+		return privsep.Errorf("malformed", "not the home of an agent")
+	}
+	ctx, cancel := context.WithTimeout(ctx, measureTime)
+	defer cancel()
+	n, err := usage(ctx, homeDir(m.User, m.UID), m.AtMost)
+	if err != nil {
+		return err
+	}
+	c.SetDeadline(time.Now().Add(patience))
+	return privsep.Send(c, privsep.Reply{Bytes: n})
+}
+
+// usage adds up what the files beneath root take on its file system, and stops when
+// that is more than atMost. What is there is the agent's, who may change it
+// meanwhile: no link is followed, nothing but directories is opened.
+func usage(ctx context.Context, root string, atMost int64) (total int64, err error) {
+	base, err := unix.Open(root, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return 0, fmt.Errorf("opening %s: %w", root, err)
+	}
+	defer unix.Close(base)
+	linked := map[uint64]bool{} // inodes with more than one name, counted once
+	dirs := []string{"."}
+	for len(dirs) > 0 && total <= atMost {
+		if err := ctx.Err(); err != nil {
+			return 0, fmt.Errorf("measuring %s: %w", root, err)
+		}
+		dir := dirs[len(dirs)-1]
+		dirs = dirs[:len(dirs)-1]
+		fd, err := unix.Openat2(base, dir, &unix.OpenHow{
+			Flags:   unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC,
+			Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_XDEV,
+		})
+		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EXDEV) {
+			continue // it went, or is another thing now
+		}
+		if err != nil {
+			return 0, fmt.Errorf("measuring %s: %.200q: %w", root, dir, err)
+		}
+		f := os.NewFile(uintptr(fd), dir)
+		for {
+			names, err := f.Readdirnames(1024)
+			for _, name := range names {
+				var st unix.Stat_t
+				if unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
+					continue // it went
+				}
+				if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+					dirs = append(dirs, filepath.Join(dir, name))
+				} else if st.Nlink > 1 {
+					if linked[st.Ino] {
+						continue
+					}
+					linked[st.Ino] = true
+				}
+				total += max(st.Blocks*512, entryCost)
+			}
+			if err != nil || total > atMost {
+				break // the end, or as good as
+			}
+		}
+		f.Close()
+	}
+	return total, nil
+}
+
+// homeDir is where the home is that an agent has for a person.
+func homeDir(agent string, human uint32) string {
+	return filepath.Join(stateDir, "homes", agent, strconv.FormatUint(uint64(human), 10))
+}

@@ -1,0 +1,220 @@
+package project
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// Found is what the git repositories in the directories of a session ask for.
+type Found struct {
+	Dirs         []Dir    // further directories, of git's own; the caller closes their files
+	Env          []string // the person's identity, and settings that keep the agent's git from doing harm
+	Notes        []string // a line each, for the person
+	Repositories []string // every directory of git's that there is, sorted; for Changes
+}
+
+// Git looks for the repositories in the writable directories, by looking and not
+// by asking git, and fills in their locks: what git, run by the person in one of
+// these repositories, would take for configuration or run. Where such a thing does
+// not exist but the agent could make it, it is made, empty. What cannot be
+// protected so is an error, that says what to do.
+//
+// What it cannot protect: repositories that the agent makes anew, which Changes
+// tells of; and what hooks and build tools of the person's run in turn.
+func Git(ctx context.Context, dirs []Dir) (found Found, err error) {
+	n := &notes{}
+	l := &locks{held: map[*Dir]map[string]bool{}, notes: n}
+	var first *Dir
+	for i := range dirs {
+		l.dirs = append(l.dirs, &dirs[i])
+		if first == nil && !dirs[i].ReadOnly && !dirs[i].Tool {
+			first = &dirs[i]
+		}
+	}
+	if first == nil {
+		return Found{}, nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // also ends the git below, if we leave early
+	asked := make(chan answer, 1)
+	go func() {
+		settings, err := effective(ctx, first.Path)
+		asked <- answer{settings, err}
+	}()
+
+	r := &repos{notes: n, locks: l, dirs: map[string]*gitDir{}}
+	further := r.further(ctx)
+	l.dirs = append(l.dirs, further...)
+	defer func() {
+		if err != nil {
+			for _, d := range further {
+				d.File.Close()
+			}
+		}
+	}()
+	for _, d := range l.dirs {
+		if d.ReadOnly || d.Tool {
+			continue
+		}
+		if err := r.scan(ctx, d); err != nil {
+			return Found{}, err
+		}
+	}
+	r.surroundings(len(dirs))
+	if err := r.link(); err != nil {
+		return Found{}, err
+	}
+	if err := r.protect(); err != nil {
+		return Found{}, err
+	}
+	answered := <-asked
+	if err := r.configured(ctx, answered); err != nil {
+		return Found{}, err
+	}
+	if err := l.settle(len(r.dirs)); err != nil {
+		return Found{}, err
+	}
+	for _, d := range further {
+		found.Dirs = append(found.Dirs, *d)
+	}
+	found.Env = append(identity(os.Environ(), answered.settings),
+		// Worktrees that the session does not see look gone to the agent's git, and
+		// would be forgotten by the next gc.
+		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=gc.worktreePruneExpire", "GIT_CONFIG_VALUE_0=never")
+	for _, g := range r.all() {
+		found.Repositories = append(found.Repositories, g.path)
+	}
+	found.Notes = n.lines
+	return found, nil
+}
+
+type answer struct {
+	settings []setting
+	err      error
+}
+
+// identity is who commits, as git has it from the environment or configuration.
+func identity(environ []string, settings []setting) []string {
+	get := func(name string) string {
+		for _, kv := range environ {
+			if v, ok := cutVariable(kv, name); ok {
+				return v
+			}
+		}
+		return ""
+	}
+	config := map[string]string{}
+	for _, s := range settings {
+		config[s.key] = s.value // the last one counts
+	}
+	var env []string
+	for _, who := range []string{"AUTHOR", "COMMITTER"} {
+		section := map[string]string{"AUTHOR": "author", "COMMITTER": "committer"}[who]
+		for _, v := range []struct{ variable, value string }{
+			{"GIT_" + who + "_NAME", firstOf(get("GIT_"+who+"_NAME"), config[section+".name"], config["user.name"])},
+			{"GIT_" + who + "_EMAIL", firstOf(get("GIT_"+who+"_EMAIL"), config[section+".email"], config["user.email"], get("EMAIL"))},
+		} {
+			if v.value != "" {
+				env = append(env, v.variable+"="+v.value)
+			}
+		}
+	}
+	return env
+}
+
+func cutVariable(kv, name string) (string, bool) {
+	if len(kv) > len(name) && kv[:len(name)] == name && kv[len(name)] == '=' {
+		return kv[len(name)+1:], true
+	}
+	return "", false
+}
+
+func firstOf(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// surroundings looks at what the given directories lie in.
+func (r *repos) surroundings(given int) {
+	for _, d := range r.locks.dirs[:given] {
+		if d.ReadOnly || d.Tool {
+			continue
+		}
+		top := r.enclosing(d.Path)
+		_, err := os.Lstat(filepath.Join(d.Path, ".git"))
+		if top == "" || !errors.Is(err, fs.ErrNotExist) || isGitDir(d.Path) || r.shared(top) {
+			continue
+		}
+		r.notes.add("%s is part of the repository %s, which the agent does not see; to share it all: -C %s",
+			shown(d.Path), shown(top), shown(top))
+	}
+}
+
+// shared says whether a path is in any of the session's directories.
+func (r *repos) shared(name string) bool {
+	return slices.ContainsFunc(r.locks.dirs, func(d *Dir) bool { _, ok := under(d.Path, name); return ok })
+}
+
+// protect locks the files of git's own in each repository.
+func (r *repos) protect() error {
+	l := r.locks
+	for _, file := range r.files {
+		if err := l.hold(file); err != nil {
+			return err
+		}
+		g, err := readGitFile(file)
+		if d := filepath.Dir(file); err == nil && !r.shared(g.path) && !r.top(d) {
+			r.notes.add("git does not work in %s: its directory %s is not shared", shown(d), shown(g.path))
+		}
+	}
+	for _, g := range r.all() {
+		for _, name := range []string{"config.worktree", "commondir", "gitdir"} {
+			if err := l.holdIf(filepath.Join(g.path, name)); err != nil {
+				return err
+			}
+		}
+		if g.common != g.path {
+			continue // a linked worktree's: the rest is in the common directory
+		}
+		_, err1 := l.file(filepath.Join(g.path, "config"), "")
+		// Without it, the agent could say that all configuration is elsewhere. The
+		// directory itself is what git takes it to be without the file.
+		made, err2 := l.file(filepath.Join(g.path, "commondir"), ".\n")
+		hooks := filepath.Join(g.path, "hooks")
+		_, err3 := l.directory(hooks)
+		if err := errors.Join(err1, err2, err3); err != nil {
+			return fmt.Errorf("protecting the repository %s: %w", shown(g.path), firstError(err1, err2, err3))
+		}
+		if made && g.bare {
+			r.notes.add("made %s, so that the agent cannot", shown(filepath.Join(g.path, "commondir")))
+		}
+		if at, err := resolve(hooks); err == nil {
+			if err := errors.Join(l.steady(at, hooks), l.scripts(at.path)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *repos) top(dir string) bool {
+	return slices.ContainsFunc(r.locks.dirs, func(d *Dir) bool { return d.Path == dir })
+}

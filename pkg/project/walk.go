@@ -1,0 +1,183 @@
+package project
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"runtime"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxDirectories is where a walk gives up: an agent can make more of them than
+// anybody wants to wait for.
+const maxDirectories = 1 << 20
+
+// An entry is one name in a directory, with its d_type.
+type entry struct {
+	name string
+	kind uint8
+}
+
+// A place is a directory of a walk, relative to its top ("." is the top).
+type place struct {
+	rel  string
+	mark bool // the visitor's own: what it asked for in the directory above
+}
+
+func (p place) child(name string, mark bool) place {
+	return place{path.Join(p.rel, name), mark}
+}
+
+// A walker looks at every directory beneath top, several at a time. It opens each
+// from the top and not through symbolic links or onto other mounts, so that it
+// stays in the tree whoever changes it meanwhile.
+type walker struct {
+	top *os.File
+	// keep says which names that are no directories visit gets to see, by the name
+	// alone, since most are of no interest. The name is valid during the call.
+	keep func(name []byte) bool
+	// visit says which directories below to go on with; fd is open during the call.
+	// It is called by several goroutines at a time, and so is failed.
+	visit  func(p place, fd int, entries []entry) []place
+	failed func(p place, err error)
+
+	mu    sync.Mutex // guards what follows
+	cond  *sync.Cond
+	todo  []place
+	busy  int // goroutines that may still find more to do
+	count int
+	err   error
+}
+
+func (w *walker) walk(ctx context.Context, from ...place) error {
+	w.cond = sync.NewCond(&w.mu)
+	w.todo = append(w.todo, from...)
+	var all sync.WaitGroup
+	for range max(2, min(8, runtime.GOMAXPROCS(0))) {
+		all.Go(func() { w.work(ctx) })
+	}
+	all.Wait()
+	runtime.KeepAlive(w.top)
+	return w.err
+}
+
+func (w *walker) work(ctx context.Context) {
+	buf := make([]byte, 32<<10)
+	for {
+		p, ok := w.next(ctx)
+		if !ok {
+			return
+		}
+		below, err := w.look(p, buf)
+		if err != nil {
+			w.failed(p, err)
+		}
+		w.mu.Lock()
+		w.todo = append(w.todo, below...)
+		w.busy--
+		w.mu.Unlock()
+		w.cond.Broadcast()
+	}
+}
+
+// next waits for a directory to look at; there is none when nobody is busy.
+func (w *walker) next(ctx context.Context) (place, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for {
+		if w.err == nil {
+			w.err = ctx.Err()
+		}
+		if w.err == nil && w.count > maxDirectories {
+			w.err = fmt.Errorf("more than %d directories: too many to look through", maxDirectories)
+		}
+		if w.err != nil {
+			return place{}, false
+		}
+		if n := len(w.todo); n > 0 {
+			p := w.todo[n-1]
+			w.todo = w.todo[:n-1]
+			w.busy++
+			w.count++
+			return p, true
+		}
+		if w.busy == 0 {
+			return place{}, false
+		}
+		w.cond.Wait()
+	}
+}
+
+func (w *walker) look(p place, buf []byte) ([]place, error) {
+	fd, err := openBeneath(int(w.top.Fd()), p.rel, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	entries, err := w.read(fd, buf)
+	if err != nil {
+		return nil, err
+	}
+	return w.visit(p, fd, entries), nil
+}
+
+// openBeneath opens a path beneath a directory, through no symbolic link and on
+// no other mount.
+func openBeneath(dir int, rel string, flags uint64) (int, error) {
+	how := unix.OpenHow{
+		Flags:   flags | unix.O_CLOEXEC | unix.O_NOFOLLOW | unix.O_NONBLOCK,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_XDEV,
+	}
+	for {
+		fd, err := unix.Openat2(dir, rel, &how)
+		if !errors.Is(err, unix.EINTR) && !errors.Is(err, unix.EAGAIN) {
+			return fd, err
+		}
+	}
+}
+
+// read is readdir(3), without a stat for each entry.
+func (w *walker) read(fd int, buf []byte) ([]entry, error) {
+	var entries []entry
+	for {
+		n, err := unix.Getdents(fd, buf)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil || n == 0 {
+			return entries, err
+		}
+		for b := buf[:n]; len(b) > 0; {
+			// struct linux_dirent64: d_ino, d_off, d_reclen, d_type, d_name
+			length := binary.NativeEndian.Uint16(b[16:])
+			kind, name := b[18], b[19:length]
+			b = b[length:]
+			if i := bytes.IndexByte(name, 0); i >= 0 {
+				name = name[:i]
+			}
+			if string(name) == "." || string(name) == ".." {
+				continue
+			}
+			if kind == unix.DT_UNKNOWN { // a file system that does not tell
+				kind = kindOf(fd, string(name))
+			}
+			if kind == unix.DT_DIR || w.keep(name) {
+				entries = append(entries, entry{string(name), kind})
+			}
+		}
+	}
+}
+
+func kindOf(dir int, name string) uint8 {
+	var st unix.Stat_t
+	if err := unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return unix.DT_UNKNOWN
+	}
+	return uint8((st.Mode & unix.S_IFMT) >> 12) // IFTODT in dirent.h
+}

@@ -1,0 +1,148 @@
+package stage
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// In a person's directory what the agent creates is the person's on disk: a
+// setuid or setgid file there would hand the person's rights to everybody.
+const setID = unix.S_ISUID | unix.S_ISGID
+
+// What makes open(2) create a file. Not O_TMPFILE, which has O_DIRECTORY in it.
+const creates = unix.O_CREAT | unix.O_TMPFILE&^unix.O_DIRECTORY
+
+const fsSetXattr = 0x401c5820 // FS_IOC_FSSETXATTR, which x/sys/unix does not have
+
+// A rule denies a system call with errno, if all of its conditions hold.
+type rule struct {
+	call  uint32
+	errno syscall.Errno
+	when  []condition
+}
+
+// A condition looks at the lower half of an argument only, for that is all the
+// kernel looks at in a mode_t, an int or an ioctl's request: in the upper half a
+// program may pass what it likes.
+type condition struct {
+	arg    uint32
+	jump   uint16   // how to compare
+	values []uint32 // with one of which
+}
+
+func bits(arg, mask uint32) condition           { return condition{arg, unix.BPF_JSET, []uint32{mask}} }
+func equals(arg uint32, of ...uint32) condition { return condition{arg, unix.BPF_JEQ, of} }
+
+// rules begins with what programs do most. A call that is not in it costs no run
+// of the filter: the kernel remembers that it is allowed whatever its arguments
+// (from 5.11 on).
+func rules() []rule {
+	const amd64Open, amd64Creat, amd64Chmod, amd64Mknod = 2, 85, 90, 133 // arm64 has only the …at ones
+	r := []rule{
+		{unix.SYS_OPENAT, unix.EPERM, []condition{bits(2, creates), bits(3, setID)}},
+		{unix.SYS_IOCTL, unix.EPERM, []condition{equals(1,
+			unix.TIOCSTI, unix.TIOCLINUX, // typing into a terminal
+			fsSetXattr, // another project quota
+		)}},
+	}
+	if runtime.GOARCH == "amd64" {
+		r = append(r,
+			rule{amd64Open, unix.EPERM, []condition{bits(1, creates), bits(2, setID)}},
+			rule{amd64Creat, unix.EPERM, []condition{bits(1, setID)}},
+			rule{amd64Chmod, unix.EPERM, []condition{bits(1, setID)}},
+			rule{amd64Mknod, unix.EPERM, []condition{bits(1, setID)}})
+	}
+	return append(r,
+		// These keep behind a pointer, or in a ring, what has to be looked at.
+		// Programs do without, as on an older kernel.
+		rule{unix.SYS_OPENAT2, unix.ENOSYS, nil},
+		rule{unix.SYS_IO_URING_ENTER, unix.ENOSYS, nil},
+		rule{unix.SYS_IO_URING_SETUP, unix.ENOSYS, nil},
+		rule{unix.SYS_IO_URING_REGISTER, unix.ENOSYS, nil},
+		rule{unix.SYS_FILE_SETATTR, unix.ENOSYS, nil}, // as fsSetXattr
+		rule{unix.SYS_FCHMOD, unix.EPERM, []condition{bits(1, setID)}},
+		rule{unix.SYS_FCHMODAT, unix.EPERM, []condition{bits(2, setID)}},
+		rule{unix.SYS_FCHMODAT2, unix.EPERM, []condition{bits(2, setID)}},
+		rule{unix.SYS_MKNODAT, unix.EPERM, []condition{bits(2, setID)}},
+		// A message queue is a file, which overlayfs copies with its mode.
+		rule{unix.SYS_MQ_OPEN, unix.EPERM, []condition{bits(1, creates), bits(2, setID)}})
+	// Not mkdir and mkdirat: they ignore these bits (and inherit setgid).
+}
+
+// Where struct seccomp_data has what (seccomp(2)), on little-endian machines.
+const atCall, atArch, atArgs = 0, 4, 16
+
+func load(at uint32) unix.SockFilter {
+	return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: at}
+}
+
+// jump skips then or otherwise instructions.
+func jump(how uint16, k uint32, then, otherwise int) unix.SockFilter {
+	return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_K | how, K: k, Jt: uint8(then), Jf: uint8(otherwise)}
+}
+
+func deny(errno syscall.Errno) unix.SockFilter {
+	return unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(errno)}
+}
+
+var allow = unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW}
+
+// assemble makes, of one rule, what runs with the call's number loaded, decides
+// if it is this call, and goes on behind itself if not.
+func (r rule) assemble() []unix.SockFilter {
+	code := []unix.SockFilter{deny(r.errno), allow}
+	for _, c := range slices.Backward(r.when) {
+		test := []unix.SockFilter{load(atArgs + 8*c.arg)}
+		for i, v := range c.values {
+			left := len(c.values) - 1 - i
+			no := 0 // the next value
+			if left == 0 {
+				no = len(code) - 1 // allow
+			}
+			test = append(test, jump(c.jump, v, left, no))
+		}
+		code = append(test, code...)
+	}
+	return append([]unix.SockFilter{jump(unix.BPF_JEQ, r.call, 0, len(code))}, code...)
+}
+
+// program is the whole filter. System calls of another architecture (32-bit ones;
+// x32 has the same architecture, and a bit in its numbers) do not exist for an
+// agent: the same numbers mean other calls there.
+func program() ([]unix.SockFilter, error) {
+	arch, ok := map[string]uint32{"amd64": unix.AUDIT_ARCH_X86_64, "arm64": unix.AUDIT_ARCH_AARCH64}[runtime.GOARCH]
+	if !ok {
+		return nil, fmt.Errorf("no filter for %s", runtime.GOARCH)
+	}
+	const x32, skipped = 0x40000000, 0xffffffff // the latter is a debugger's, not a call
+	code := []unix.SockFilter{
+		load(atArch), jump(unix.BPF_JEQ, arch, 1, 0), deny(unix.ENOSYS),
+		load(atCall), jump(unix.BPF_JGE, x32, 0, 3), jump(unix.BPF_JEQ, skipped, 0, 1), allow, deny(unix.ENOSYS),
+	}
+	for _, r := range rules() {
+		code = append(code, r.assemble()...)
+	}
+	return append(code, allow), nil
+}
+
+// filter denies to the calling thread, and to all that it starts, what would
+// leave setuid or setgid files behind. It needs no_new_privs.
+func filter() error {
+	code, err := program()
+	if err != nil {
+		return err
+	}
+	prog := unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}
+	// Without SPEC_ALLOW kernels before 5.16 slow down all that runs under a filter,
+	// as if it were there against Spectre.
+	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW, uintptr(unsafe.Pointer(&prog)))
+	if errno != 0 {
+		return fmt.Errorf("installing the seccomp filter: %w", errno)
+	}
+	return nil
+}
