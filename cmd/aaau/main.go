@@ -60,7 +60,7 @@ func app() *cli.App {
 	return &cli.App{
 		Name:                      "aaau",
 		Usage:                     "run an agent as another user, and be there",
-		UsageText:                 "aaau [options] [ALIAS [ARG...]]\naaau [options] -- CMD [ARG...]",
+		UsageText:                 "aaau [options] [claude|codex|ALIAS [ARG...]]\naaau [options] -- CMD [ARG...]",
 		Version:                   version.Version,
 		HideHelpCommand:           true,
 		DisableSliceFlagSeparator: true,

@@ -37,7 +37,7 @@ func (r *fdReader) Read(p []byte) (int, error) {
 	if flags&unix.MSG_CTRUNC != 0 || len(r.fds) > spec.MaxDirs {
 		return 0, fmt.Errorf("%w: more than %d descriptors", wire.ErrProtocol, spec.MaxDirs)
 	}
-	return n, err
+	return max(n, 0), err // it is -1 beside an error, which no io.Reader says
 }
 
 func (r *fdReader) keep(oob []byte) error {

@@ -23,7 +23,7 @@ func openHome(agent string, uid, gid, human uint32) (mount int, err error) {
 	dir := homeDir(agent, human)
 	for _, d := range []string{filepath.Dir(filepath.Dir(dir)), filepath.Dir(dir), dir} {
 		if err := os.Mkdir(d, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-			return -1, privsep.Errorf("home-missing", "making the agent's home: %v", err)
+			return -1, privsep.Errorf("home-missing", "making the agent's home: %v: sudo systemd-tmpfiles --create", err)
 		}
 	}
 	fi, err := os.Lstat(dir)

@@ -1,19 +1,285 @@
 package project
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// Change is something in a directory that the person's tools would run.
+// MaxChanges is how many changes are told of one by one.
+const MaxChanges = 1000
+
+// A Change is something that the person's tools would run, or be told what to run
+// by.
 type Change struct {
 	Path string
-	What string
+	What string // in a few words
 }
 
-func (c Change) String() string { return shown(c.Path) }
+// String is fit for a terminal, whatever the agent named its files.
+func (c Change) String() string { return shown(c.Path) + ": " + c.What }
 
-// Changes says what is new.
+// executed are the names of what editors, shells and git run or obey when a
+// person merely opens or enters a directory. Of directories, all in them counts.
+var executed = []string{
+	".vscode", ".idea", ".cursor", ".zed", ".devcontainer", ".claude", ".mcp.json",
+	".envrc", ".direnv", ".tool-versions", "mise.toml", ".mise.toml",
+	".githooks", ".husky", ".gitmodules", ".gitattributes", ".pre-commit-config.yaml",
+}
+
+// granularity is how far behind the clock the kernel's time stamps may be: a tick.
+const granularity = 10 * time.Millisecond
+
+// Changes looks, in directories that an agent had, for what the person's tools
+// would run and what has changed since. watch are further names to look for,
+// patterns as path.Match has them. known are the repositories that there were
+// (Found.Repositories); with it a repository is new whatever its times, without it
+// (nil) if its configuration is.
+//
+// It goes by ctime, which no program can set. Agents may still be at work in the
+// directories, and have prepared them for this: no symbolic link is followed out
+// of them, and nothing is opened but directories and regular files. The changes
+// are sorted; the total may be more than MaxChanges, which are returned at most.
 func Changes(ctx context.Context, dirs []string, since time.Time, watch, known []string) (changes []Change, total int, err error) {
-	return nil, 0, nil
+	c := &changed{since: since.Add(-granularity), names: map[string]bool{}, followed: map[string]bool{}, ctx: ctx}
+	for _, name := range slices.Concat(executed, watch) {
+		if strings.ContainsAny(name, `*?[\`) {
+			if _, err := path.Match(name, ""); err != nil {
+				return nil, 0, fmt.Errorf("looking for changes of %q: %w", name, err)
+			}
+			c.patterns = append(c.patterns, name)
+		} else {
+			c.names[name] = true
+		}
+	}
+	if known != nil {
+		c.known = map[string]bool{}
+		for _, name := range known {
+			c.known[name] = true
+		}
+	}
+	for _, dir := range dirs {
+		if err := c.look(ctx, dir); err != nil {
+			return nil, 0, fmt.Errorf("looking for changes in %s: %w", shown(dir), reason(err))
+		}
+	}
+	c.cut()
+	return c.found, c.total, nil
+}
+
+// changed is one look for changes.
+type changed struct {
+	ctx      context.Context
+	since    time.Time
+	names    map[string]bool
+	patterns []string
+	known    map[string]bool // nil: not known
+
+	mu       sync.Mutex // guards what follows
+	found    []Change
+	total    int
+	parsed   int             // configurations that git was asked about
+	followed map[string]bool // where symbolic links led to
+}
+
+// A tree is a directory that changes are looked for in.
+type tree struct {
+	*changed
+	name string
+	top  *os.File
+}
+
+func (c *changed) look(ctx context.Context, dir string) error {
+	// A name without symbolic links; one that has one now is not what was shared.
+	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS}
+	fd, err := unix.Openat2(unix.AT_FDCWD, dir, &how)
+	if err != nil {
+		return err
+	}
+	top := os.NewFile(uintptr(fd), dir)
+	defer top.Close()
+	t := &tree{c, dir, top}
+	w := walker{top: top, keep: t.keep, visit: t.visit, failed: t.failed}
+	return w.walk(ctx, place{rel: "."})
+}
+
+// What is known of a directory from the one above.
+const (
+	inside   mark = 1 << iota // of a directory of such a name
+	venvBin                   // the programs of a Python environment
+	hooksOld                  // git's hooks
+	hooksNew                  // likewise, all of them new
+)
+
+func (c *changed) keep(p place, name []byte) bool {
+	if p.mark != 0 {
+		return true
+	}
+	switch string(name) {
+	case ".git", "HEAD", "objects", "refs", "commondir", "gitdir", "config", "config.worktree", "hooks", "pyvenv.cfg", "bin":
+		return true
+	}
+	return c.watches(name)
+}
+
+func (c *changed) watches(name []byte) bool {
+	return c.names[string(name)] || slices.ContainsFunc(c.patterns, func(pattern string) bool {
+		ok, _ := path.Match(pattern, string(name)) // Changes has tried it
+		return ok
+	})
+}
+
+func (t *tree) visit(p place, fd int, entries []entry) []place {
+	name := filepath.Join(t.name, p.rel)
+	git, _ := looksLikeGit(name, entries)
+	venv := slices.ContainsFunc(entries, func(e entry) bool { return e.name == "pyvenv.cfg" })
+	var below []place
+	if git {
+		below = t.repository(p, fd, entries)
+	}
+	for _, e := range entries {
+		of := p.mark & inside
+		switch dir := e.kind == unix.DT_DIR; {
+		case p.mark&(hooksOld|hooksNew) != 0 && !dir:
+			if !strings.HasSuffix(e.name, ".sample") && (p.mark&hooksNew != 0 || t.newer(fd, e.name)) {
+				t.add(p, e, "a hook, which git runs")
+			}
+		case p.mark&venvBin != 0 && !dir:
+			if shadows(e.name) && t.newer(fd, e.name) {
+				t.add(p, e, "a program of a Python environment")
+			}
+		case venv && (e.name == "pyvenv.cfg" || e.name == "bin" && e.kind == unix.DT_LNK):
+			if t.newer(fd, e.name) {
+				t.add(p, e, "of a Python environment")
+			}
+		case e.name == ".git" && !dir:
+			if t.newer(fd, e.name) {
+				t.add(p, e, "says where git finds its configuration")
+			}
+		case t.watches([]byte(e.name)):
+			of |= inside
+			fallthrough
+		case of != 0:
+			below = append(below, t.watched(p, fd, e)...)
+		}
+		if e.kind != unix.DT_DIR || git && (e.name == "hooks" || gitsOwn[e.name] && inDotGit(name)) {
+			continue
+		}
+		if venv && e.name == "bin" {
+			of |= venvBin
+		}
+		below = append(below, p.child(e.name, of))
+	}
+	return below
+}
+
+// watched tells of something with such a name, or in a directory of such a name.
+// A symbolic link has changed when what it leads to has: it may be in the agent's
+// hands, and have any name.
+func (t *tree) watched(p place, fd int, e entry) []place {
+	if t.newer(fd, e.name) {
+		if e.kind == unix.DT_DIR {
+			t.add(p, e, "new, or what is in it")
+		} else {
+			t.add(p, e, "new or changed")
+		}
+	}
+	if e.kind != unix.DT_LNK {
+		return nil
+	}
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_XDEV}
+	target, err := unix.Openat2(int(t.top.Fd()), path.Join(p.rel, e.name), &how)
+	if err != nil {
+		return nil // it leads nowhere, or out of what the agent had
+	}
+	defer unix.Close(target)
+	var st unix.Stat_t
+	if unix.Fstat(target, &st) != nil {
+		return nil
+	}
+	if t.after(st) {
+		t.add(p, e, "leads to what is new or changed")
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return nil
+	}
+	real, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", target))
+	if err != nil {
+		return nil
+	}
+	rel, ok := under(t.name, real)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !ok || t.followed[real] {
+		return nil
+	}
+	t.followed[real] = true
+	return []place{{rel, inside}}
+}
+
+// shadows says whether a program in a Python environment is run by who did not
+// mean anything of Python's: activated, it comes before the system's.
+func shadows(name string) bool {
+	lower := strings.ToLower(name)
+	return strings.HasPrefix(lower, "python") || strings.HasPrefix(lower, "activate") ||
+		exists("/usr/bin/"+name) || exists("/bin/"+name)
+}
+
+// newer says whether something has changed in the time.
+func (t *tree) newer(dir int, name string) bool {
+	var st unix.Stat_t
+	return unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && t.after(st)
+}
+
+func (c *changed) after(st unix.Stat_t) bool { return !time.Unix(st.Ctim.Unix()).Before(c.since) }
+
+// failed tells of what could not be looked into, if it is like that since.
+func (t *tree) failed(p place, err error) {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		if t.newer(int(t.top.Fd()), p.rel) {
+			t.add(p, entry{}, "cannot be looked into: you may not read it")
+		}
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ELOOP), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.EXDEV):
+		// Gone since or replaced; or a mount, which the agent did not see.
+	default:
+		t.add(p, entry{}, "cannot be looked into: "+reason(err).Error())
+	}
+}
+
+func (t *tree) add(p place, e entry, what string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.total++
+	name := filepath.Join(t.name, p.rel, e.name)
+	if e.kind == unix.DT_DIR {
+		name += "/"
+	}
+	t.found = append(t.found, Change{name, what})
+	if len(t.found) >= 2*MaxChanges {
+		t.cut()
+	}
+}
+
+// cut sorts the changes and keeps the first.
+func (c *changed) cut() {
+	slices.SortFunc(c.found, func(a, b Change) int {
+		return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.What, b.What))
+	})
+	n := len(c.found)
+	c.found = slices.Compact(c.found)
+	c.total -= n - len(c.found) // by two ways, through a symbolic link
+	c.found = c.found[:min(len(c.found), MaxChanges)]
 }

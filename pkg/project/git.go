@@ -3,7 +3,6 @@ package project
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -185,34 +184,41 @@ func (r *repos) protect() error {
 		if g.common != g.path {
 			continue // a linked worktree's: the rest is in the common directory
 		}
-		_, err1 := l.file(filepath.Join(g.path, "config"), "")
-		// Without it, the agent could say that all configuration is elsewhere. The
-		// directory itself is what git takes it to be without the file.
-		made, err2 := l.file(filepath.Join(g.path, "commondir"), ".\n")
-		hooks := filepath.Join(g.path, "hooks")
-		_, err3 := l.directory(hooks)
-		if err := errors.Join(err1, err2, err3); err != nil {
-			return fmt.Errorf("protecting the repository %s: %w", shown(g.path), firstError(err1, err2, err3))
-		}
-		if made && g.bare {
-			r.notes.add("made %s, so that the agent cannot", shown(filepath.Join(g.path, "commondir")))
-		}
-		if at, err := resolve(hooks); err == nil {
-			if err := errors.Join(l.steady(at, hooks), l.scripts(at.path)); err != nil {
-				return err
-			}
+		if err := r.repository(g); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
+// repository locks what git reads and runs of a repository, whatever is configured.
+func (r *repos) repository(g *gitDir) error {
+	l := r.locks
+	if _, err := l.file(filepath.Join(g.path, "config"), ""); err != nil {
+		return err
 	}
-	return nil
+	// Without it, the agent could say that all configuration is elsewhere. The
+	// directory itself is what git takes for the common one without the file.
+	common := filepath.Join(g.path, "commondir")
+	made, err := l.file(common, ".\n")
+	if err != nil {
+		return err
+	}
+	if made && g.bare {
+		r.notes.add("made %s, so that the agent cannot", shown(common))
+	}
+	hooks := filepath.Join(g.path, "hooks")
+	if _, err := l.directory(hooks); err != nil {
+		return err
+	}
+	at, err := resolve(hooks)
+	if err != nil {
+		return nil // not for this person to read, so not to run
+	}
+	if err := l.steady(at, hooks); err != nil {
+		return err
+	}
+	return l.scripts(at.path)
 }
 
 func (r *repos) top(dir string) bool {

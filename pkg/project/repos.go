@@ -38,7 +38,7 @@ type repos struct {
 func (r *repos) scan(ctx context.Context, d *Dir) error {
 	w := walker{
 		top: d.File,
-		keep: func(name []byte) bool {
+		keep: func(_ place, name []byte) bool {
 			switch string(name) {
 			case ".git", "HEAD", "objects", "refs", "commondir", "gitdir":
 				return true
@@ -61,7 +61,7 @@ func (r *repos) visit(d *Dir, p place, entries []entry) []place {
 		r.mu.Lock()
 		switch {
 		case git:
-			r.dirs[name] = &gitDir{path: name, bare: path.Base(name) != ".git"}
+			r.dirs[name] = &gitDir{path: name, bare: !inDotGit(name)}
 		case kind == unix.DT_REG:
 			r.files = append(r.files, filepath.Join(name, ".git"))
 		case kind == unix.DT_LNK:
@@ -71,15 +71,19 @@ func (r *repos) visit(d *Dir, p place, entries []entry) []place {
 	}
 	below := make([]place, 0, len(entries))
 	for _, e := range entries {
-		if e.kind == unix.DT_DIR && !(git && gitsOwn[e.name]) {
-			below = append(below, p.child(e.name, false))
+		if e.kind == unix.DT_DIR && !(git && gitsOwn[e.name] && inDotGit(name)) {
+			below = append(below, p.child(e.name, 0))
 		}
 	}
 	return below
 }
 
-// gitsOwn are the directories in a repository's that hold no other repository, and
-// may be large.
+// inDotGit says whether a directory is named .git, or beneath one that is: others
+// only look like git's, perhaps because an agent wants them to.
+func inDotGit(name string) bool { return strings.Contains(name+"/", "/.git/") }
+
+// gitsOwn are the directories in a .git that hold no other repository, and may be
+// large.
 var gitsOwn = map[string]bool{
 	"objects": true, "refs": true, "logs": true, "info": true, "hooks": true, "lfs": true, "annex": true,
 	"rebase-apply": true, "rebase-merge": true, "sequencer": true, "reftable": true,

@@ -27,10 +27,13 @@ type entry struct {
 // A place is a directory of a walk, relative to its top ("." is the top).
 type place struct {
 	rel  string
-	mark bool // the visitor's own: what it asked for in the directory above
+	mark mark
 }
 
-func (p place) child(name string, mark bool) place {
+// A mark is what a visitor knows of a directory from the one above.
+type mark uint8
+
+func (p place) child(name string, mark mark) place {
 	return place{path.Join(p.rel, name), mark}
 }
 
@@ -41,7 +44,7 @@ type walker struct {
 	top *os.File
 	// keep says which names that are no directories visit gets to see, by the name
 	// alone, since most are of no interest. The name is valid during the call.
-	keep func(name []byte) bool
+	keep func(p place, name []byte) bool
 	// visit says which directories below to go on with; fd is open during the call.
 	// It is called by several goroutines at a time, and so is failed.
 	visit  func(p place, fd int, entries []entry) []place
@@ -120,7 +123,7 @@ func (w *walker) look(p place, buf []byte) ([]place, error) {
 		return nil, err
 	}
 	defer unix.Close(fd)
-	entries, err := w.read(fd, buf)
+	entries, err := w.read(p, fd, buf)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +146,7 @@ func openBeneath(dir int, rel string, flags uint64) (int, error) {
 }
 
 // read is readdir(3), without a stat for each entry.
-func (w *walker) read(fd int, buf []byte) ([]entry, error) {
+func (w *walker) read(p place, fd int, buf []byte) ([]entry, error) {
 	var entries []entry
 	for {
 		n, err := unix.Getdents(fd, buf)
@@ -167,7 +170,7 @@ func (w *walker) read(fd int, buf []byte) ([]entry, error) {
 			if kind == unix.DT_UNKNOWN { // a file system that does not tell
 				kind = kindOf(fd, string(name))
 			}
-			if kind == unix.DT_DIR || w.keep(name) {
+			if kind == unix.DT_DIR || w.keep(p, name) {
 				entries = append(entries, entry{string(name), kind})
 			}
 		}

@@ -86,11 +86,15 @@ func jump(how uint16, k uint32, then, otherwise int) unix.SockFilter {
 	return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_K | how, K: k, Jt: uint8(then), Jf: uint8(otherwise)}
 }
 
-func deny(errno syscall.Errno) unix.SockFilter {
-	return unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(errno)}
+func result(action uint32) unix.SockFilter {
+	return unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: action}
 }
 
-var allow = unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW}
+func deny(errno syscall.Errno) unix.SockFilter {
+	return result(unix.SECCOMP_RET_ERRNO | uint32(errno))
+}
+
+var allow = result(unix.SECCOMP_RET_ALLOW)
 
 // assemble makes, of one rule, what runs with the call's number loaded, decides
 // if it is this call, and goes on behind itself if not.
@@ -111,17 +115,19 @@ func (r rule) assemble() []unix.SockFilter {
 	return append([]unix.SockFilter{jump(unix.BPF_JEQ, r.call, 0, len(code))}, code...)
 }
 
-// program is the whole filter. System calls of another architecture (32-bit ones;
-// x32 has the same architecture, and a bit in its numbers) do not exist for an
-// agent: the same numbers mean other calls there.
+// program is the whole filter. System calls of other architectures are none of an
+// agent's: the same numbers mean others there. A 32-bit program is killed, with
+// "Bad system call"; it would not live with ENOSYS either (glibc crashes then, and
+// musl tries for ever to exit). x32 is amd64 with a bit in the numbers, and
+// answers as kernels without it.
 func program() ([]unix.SockFilter, error) {
 	arch, ok := map[string]uint32{"amd64": unix.AUDIT_ARCH_X86_64, "arm64": unix.AUDIT_ARCH_AARCH64}[runtime.GOARCH]
 	if !ok {
-		return nil, fmt.Errorf("no filter for %s", runtime.GOARCH)
+		return nil, fmt.Errorf("no seccomp filter for %s", runtime.GOARCH)
 	}
-	const x32, skipped = 0x40000000, 0xffffffff // the latter is a debugger's, not a call
+	const x32, skipped = 0x40000000, 0xffffffff // the latter is how a debugger skips a call
 	code := []unix.SockFilter{
-		load(atArch), jump(unix.BPF_JEQ, arch, 1, 0), deny(unix.ENOSYS),
+		load(atArch), jump(unix.BPF_JEQ, arch, 1, 0), result(unix.SECCOMP_RET_KILL_PROCESS),
 		load(atCall), jump(unix.BPF_JGE, x32, 0, 3), jump(unix.BPF_JEQ, skipped, 0, 1), allow, deny(unix.ENOSYS),
 	}
 	for _, r := range rules() {

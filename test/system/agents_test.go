@@ -1,6 +1,7 @@
 package system
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -24,7 +25,7 @@ func TestRealAgents(t *testing.T) {
 	begin(t)
 	installAgents(t)
 	t.Run("codex", func(t *testing.T) {
-		c := sitAt(t, as(t, "operator"), 40, 120, answers, "aaau", "codex")
+		c := sitAt(t, as(t, "operator"), 40, 120, answers, "aaau", "--no-workspace", "codex")
 		id := c.session()
 		c.match(`Welcome to \S*Codex`)
 		c.match(`> \S*1\. \S*Sign in`)
@@ -32,7 +33,7 @@ func TestRealAgents(t *testing.T) {
 		c.ends(137)
 	})
 	t.Run("claude", func(t *testing.T) {
-		c := sitAt(t, as(t, "operator"), 40, 120, answers, "aaau", "claude")
+		c := sitAt(t, as(t, "operator"), 40, 120, answers, "aaau", "--no-workspace", "claude")
 		c.match(`Welcome\S* ?to\S* ?Claude\S* ?Code`)
 		c.match(`Unable\S* ?to\S* ?connect`)
 		c.ends(1)
@@ -60,7 +61,7 @@ func installAgents(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	newHome(t)
+	newHome(t, "operator")
 	for _, name := range []string{"codex", "claude"} {
 		link := "/usr/local/bin/" + name
 		os.Remove(link) // the machine's own, if it has one: this root is a copy
@@ -72,18 +73,23 @@ func installAgents(t *testing.T) {
 	}
 }
 
-// newHome gives the agent an empty home for the length of a test: agents greet
-// only who is new.
-func newHome(t *testing.T) {
+// homeFor is where the agent's home for a person is, which is made if there is none
+// yet.
+func homeFor(t *testing.T, person string) string {
 	t.Helper()
-	const home = "/var/lib/aaau/agent"
+	home := fmt.Sprintf("/var/lib/aaau/homes/agent/%d", as(t, person).uid)
+	if _, err := os.Stat(home); err != nil {
+		output(t, as(t, person), "aaau", "-p", "true")
+	}
+	return home
+}
+
+// newHome gives the agent an empty home for a person for the length of a test:
+// agents greet only who is new.
+func newHome(t *testing.T, person string) {
+	t.Helper()
+	home := homeFor(t, person)
 	moveAway(t, home)
 	t.Cleanup(func() { os.RemoveAll(home) })
-	agent := as(t, "agent")
-	if err := os.Mkdir(home, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chown(home, int(agent.uid), int(agent.gid)); err != nil {
-		t.Fatal(err)
-	}
+	homeFor(t, person)
 }

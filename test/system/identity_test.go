@@ -96,7 +96,7 @@ func TestEnvironmentIsExact(t *testing.T) {
 	want := map[string]string{
 		"HOME": home, "USER": "agent", "LOGNAME": "agent", "SHELL": "/bin/bash",
 		"TERM": "screen-256color", "LANG": "de_DE.UTF-8", "AAAU_SESSION": id, "SESSION_ID": id,
-		"PATH": got["PATH"],
+		"PATH": got["PATH"], "PWD": home, "XDG_RUNTIME_DIR": fmt.Sprintf("/run/user/%d", as(t, "agent").uid),
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) { // maps are printed in order
 		t.Errorf("the environment is %v,\ninstead of %v", got, want)
@@ -169,7 +169,7 @@ func sumArgument(args []string) int {
 func TestProgramIsLookedUpInsideTheSession(t *testing.T) {
 	begin(t)
 	t.Run("the agent's own wins", func(t *testing.T) {
-		script(t, "/var/lib/aaau/agent/bin/id", "#!/bin/sh\necho the agent\\'s own\n", 0o755)
+		script(t, homeFor(t, "operator")+"/bin/id", "#!/bin/sh\necho the agent\\'s own\n", 0o755)
 		if got := output(t, as(t, "operator"), "aaau", "-p", "id -un"); got != "the agent's own" {
 			t.Errorf("it printed %q", got)
 		}

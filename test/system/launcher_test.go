@@ -241,9 +241,9 @@ func TestSessionThatTheBridgeDropsNeverRuns(t *testing.T) {
 	await(t, "the session's end", func() bool {
 		return len(scopes(t)) == 0 && strings.Contains(messages(t, since, "aaau-launcher.service"), "did not release")
 	})
-	if _, err := os.Stat("/var/lib/aaau/agent/ran"); err == nil {
+	if _, err := os.Stat(homeFor(t, "operator") + "/ran"); err == nil {
 		t.Error("the program ran")
-		os.Remove("/var/lib/aaau/agent/ran")
+		os.Remove(homeFor(t, "operator") + "/ran")
 	}
 }
 

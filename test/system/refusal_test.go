@@ -47,10 +47,9 @@ func TestCommandLinesThatMakeNoSense(t *testing.T) {
 	}{
 		{"program and alias", []string{"aaau", "-p", "id", "claude"}, []string{"-p", "claude"}},
 		{"program and alias, connect", []string{"aaau", "connect", "-p", "id", "codex"}, []string{"-p", "codex"}},
-		{"alias and program", []string{"aaau", "claude", "-p", "id"}, []string{"-p"}},
-		{"unknown alias", []string{"aaau", "gemini"}, []string{"unknown alias", "gemini", "claude", "codex", "-p"}},
+		{"unknown alias", []string{"aaau", "gemini"}, []string{"unknown alias", "gemini", "claude", "codex", "--"}},
 		{"an alias with a path in it", []string{"aaau", "../shell"}, []string{"unknown alias", "claude"}},
-		{"two aliases", []string{"aaau", "claude", "codex"}, []string{"codex"}},
+		{"nothing after --", []string{"aaau", "--"}, []string{"--"}},
 		{"unknown option", []string{"aaau", "--nonsense"}, []string{"nonsense", "--help"}},
 		{"empty program", []string{"aaau", "-p", ""}, []string{"-p"}},
 		{"empty name", []string{"aaau", "-p", "''"}, []string{"not found"}},
@@ -97,12 +96,13 @@ func listenAt(t *testing.T, name string, mode os.FileMode) *net.UnixListener {
 
 func TestProgramsThatCannotRun(t *testing.T) {
 	begin(t)
-	const bin = "/var/lib/aaau/agent/bin/"
-	script(t, bin+"plain", "no program\n", 0o644)
-	script(t, bin+"nobodys", "#!/bin/sh\n", 0o000)
-	script(t, bin+"headless", "echo there is no first line\n", 0o755)
-	script(t, bin+"orphan", "#!/no/such/interpreter\n", 0o755)
-	script(t, bin+"foreign", "\x7fELF\x02\x01\x01 and of no machine at all", 0o755)
+	const bin = "/var/lib/aaau/agent/bin/" // as the session sees it
+	own := homeFor(t, "operator") + "/bin/"
+	script(t, own+"plain", "no program\n", 0o644)
+	script(t, own+"nobodys", "#!/bin/sh\n", 0o000)
+	script(t, own+"headless", "echo there is no first line\n", 0o755)
+	script(t, own+"orphan", "#!/no/such/interpreter\n", 0o755)
+	script(t, own+"foreign", "\x7fELF\x02\x01\x01 and of no machine at all", 0o755)
 	const not, found = "not executable", "not found"
 	for _, test := range []struct {
 		program string
@@ -157,12 +157,19 @@ func TestMachinesThatAreNotReady(t *testing.T) {
 			moveAway(t, "/var/lib/aaau/agent")
 		}, []string{"/var/lib/aaau/agent", "systemd-tmpfiles --create"}},
 		{"home not the agent's", func(t *testing.T) {
-			moveAway(t, "/var/lib/aaau/agent")
-			if err := os.Mkdir("/var/lib/aaau/agent", 0o700); err != nil {
+			home := homeFor(t, "operator")
+			if err := os.Chown(home, 4321, 4321); err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(func() { os.Remove("/var/lib/aaau/agent") })
-		}, []string{"/var/lib/aaau/agent", "systemd-tmpfiles --create"}},
+			t.Cleanup(func() {
+				if err := os.Chown(home, int(as(t, "agent").uid), int(as(t, "agent").gid)); err != nil {
+					t.Error(err)
+				}
+			})
+		}, []string{"/var/lib/aaau/homes/agent/", "chown"}},
+		{"homes missing", func(t *testing.T) {
+			moveAway(t, "/var/lib/aaau")
+		}, []string{"/var/lib/aaau", "systemd-tmpfiles --create"}},
 		{"configuration that cannot be read", func(t *testing.T) {
 			if err := os.WriteFile("/etc/aaau/aaau.conf", []byte("max-session=3\n"), 0o644); err != nil {
 				t.Fatal(err)
