@@ -71,13 +71,14 @@ nfpm        := build/tools/nfpm-v2.45.0
 staticcheck := build/tools/staticcheck-v0.8.2
 
 .PHONY: help build install uninstall deb dist try fmt bench clean FORCE \
-	deps deps-try have-go check check-fmt check-vet check-lint check-unit check-system
+	deps deps-check deps-try deps-trixie have-go \
+	check check-fmt check-vet check-lint check-unit check-system check-trixie
 
 help: ## list these targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' Makefile | while IFS='	' read -r t d; do printf '  %-14s%s\n' "$$t" "$$d"; done
 
 # Before anything else that they need.
-bench fmt check check-fmt check-vet check-lint check-unit check-system: have-go
+bench fmt check check-fmt check-vet check-lint check-unit check-system check-trixie: have-go
 have-go:
 	@$(need-go)
 
@@ -179,14 +180,19 @@ fmt: $(staticcheck) ## format, then vet and staticcheck
 	go vet $(packages)
 	$(staticcheck) $(packages)
 
-check: deps check-fmt check-vet check-lint check-unit check-system ## everything below: what CI runs
+check: deps-check check-fmt check-vet check-lint check-unit check-system check-trixie ## everything below: what CI runs
 
-deps: ## install what the checks need and the machine lacks
+deps: deps-check deps-trixie ## install what the checks need and the machine lacks
+
+deps-check:
 	@test/deps check
 	@test/deps agents
 
 deps-try:
 	@test/deps try
+
+deps-trixie:
+	@test/deps trixie
 
 check-fmt: ## formatting of the sources and go.mod
 	@echo 'gofmt -l $(godirs)'
@@ -204,6 +210,9 @@ check-unit: ## unit tests, with the race detector
 
 check-system: deb ## tests on a real systemd
 	go test -count=1 -timeout 20m ./test/...
+
+check-trixie: deb deps-trixie ## the same on Debian 13
+	AAAU_SANDBOX_ROOT=build/roots/trixie go test -count=1 -timeout 20m ./test/system
 
 clean: ## remove build/ and dist/
 	rm -rf build dist

@@ -167,7 +167,7 @@ func (b *Bridge) enter(s *session.Session) {
 	b.sessions[s.ID] = s
 	b.running.Add(1)
 	b.mu.Unlock()
-	s.Start(b.leave)
+	s.Start(b.leave, b.relock)
 }
 
 // leave takes a session that has ended out of the table, and records it: both are

@@ -50,8 +50,8 @@ func (c *client) serve(ctx context.Context) {
 	c.b.clients[c] = out
 	c.b.mu.Unlock()
 	c.b.tellAttached(s, c.who, c.role)
-	if why := s.WhyFrozen(); why != "" {
-		out.offer(wire.Frame(wire.Notice, wire.ErrorNote{Code: "frozen", Message: why}))
+	for reason, why := range s.Frozen() {
+		out.offer(wire.Frame(wire.Notice, wire.ErrorNote{Code: reason, Message: why}))
 	}
 	err = c.receive(ctx, frames, s, out)
 	c.conn.Close() // which ends a write under way

@@ -100,3 +100,13 @@ func (b *Bridge) tellBounded(s *session.Session, frozen bool) {
 	b.Log.Printf("session %s: %s: the home of %s for %s, at most %d bytes", s.ID, what, s.User, person(s.Owner.UID), b.HomeMax)
 	b.record("system", "system", s.ID, "control", what, map[string]any{"reason": "home", "at_most": b.HomeMax})
 }
+
+// tellRelocked tells that locked files were replaced from outside.
+func (b *Bridge) tellRelocked(s *session.Session, failed error) {
+	what := "locked what was replaced from outside"
+	if failed != nil {
+		what = "froze, as something was replaced from outside and cannot be locked: " + failed.Error()
+	}
+	b.Log.Printf("session %s: %s", s.ID, what)
+	b.record("system", "system", s.ID, "control", "relock", map[string]any{"error": fmt.Sprint(failed)})
+}

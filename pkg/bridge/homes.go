@@ -110,21 +110,20 @@ func (b *Bridge) measure(ctx context.Context, h home, known map[home]use) bool {
 // room again. One that found it full may go on, to empty it, but not add to it.
 func (b *Bridge) bound(ctx context.Context, s *session.Session, bytes, atBegin int64) {
 	full := bytes > min(max(b.HomeMax, atBegin+b.HomeMax/16), b.HomeMax/10*19)
-	if full == s.Frozen() {
+	const reason = "home-full"
+	_, frozen := s.Frozen()[reason]
+	if full == frozen {
 		return
 	}
-	req := privsep.Request{Thaw: &privsep.Scope{Name: s.Scope}}
-	why, say := "", "the agent's home has room again: the session goes on"
+	var err error
 	if full {
-		req = privsep.Request{Freeze: &privsep.Scope{Name: s.Scope}}
-		why = fmt.Sprintf("the agent's home has more than the %d MiB that it may have: the session is frozen until there is room, which you can make from another one: aaau", b.HomeMax>>20)
-		say = why
+		err = b.freeze(ctx, s, reason, fmt.Sprintf("the agent's home has more than the %d MiB that it may have: the session is frozen until there is room, which you can make from another one: aaau", b.HomeMax>>20))
+	} else {
+		err = b.thaw(ctx, s, reason, "the agent's home has room again: the session goes on")
 	}
-	if _, err := b.ask(ctx, req); err != nil {
+	if err != nil {
 		b.Log.Printf("session %s: %v", s.ID, err)
 		return
 	}
-	s.SetFrozen(why)
 	b.tellBounded(s, full)
-	b.notify(s, "home-full", say)
 }

@@ -51,14 +51,14 @@ func (b *Bridge) launch(ctx context.Context, conn *net.UnixConn, owner peer.Peer
 		return nil, nil, fmt.Errorf("asking the launcher: %w", err)
 	}
 	var reply privsep.Reply
-	fds, err := privsep.Receive(l, &reply, privsep.SessionFDs)
+	fds, err := privsep.Receive(l, &reply, privsep.MaxFDs)
 	switch {
 	case err != nil:
 		return nil, nil, fmt.Errorf("hearing the launcher: %w", err)
 	case reply.Error != nil:
 		privsep.Close(fds...)
 		return nil, nil, reply.Error
-	case reply.Session == nil || len(fds) != privsep.SessionFDs:
+	case reply.Session == nil || len(fds) != reply.Session.FDs():
 		privsep.Close(fds...)
 		return nil, nil, errors.New("hearing the launcher: not a session")
 	}
@@ -95,7 +95,7 @@ func (b *Bridge) launch(ctx context.Context, conn *net.UnixConn, owner peer.Peer
 
 // end ends a session that nobody wants any more. A frozen one cannot end itself.
 func (b *Bridge) end(ctx context.Context, s *session.Session) {
-	if s.Frozen() {
+	if len(s.Frozen()) > 0 {
 		if err := b.kill(ctx, s); err != nil {
 			b.Log.Printf("session %s: %v", s.ID, err)
 		}
@@ -109,15 +109,57 @@ func (b *Bridge) kill(ctx context.Context, s *session.Session) error {
 	return err
 }
 
+// relock has a session's locks made again. A session whose locks cannot be is frozen:
+// its agent could change what the person's tools run.
+func (b *Bridge) relock(s *session.Session) {
+	ctx := context.Background()
+	var failed error
+	for _, r := range s.Locks {
+		if _, err := b.ask(ctx, privsep.Request{Relock: &r}, int(s.Mounts.Fd())); err != nil && failed == nil {
+			failed = err
+		}
+	}
+	b.tellRelocked(s, failed)
+	if failed == nil {
+		return
+	}
+	why := fmt.Sprintf("something that git runs was removed or replaced from outside, and cannot be kept from the agent (%v): the session is frozen; end it: aaau kill %s", failed, s.ID)
+	if err := b.freeze(ctx, s, "exposed", why); err != nil {
+		b.Log.Printf("session %s: %v", s.ID, err)
+		b.end(ctx, s)
+	}
+}
+
+// freeze stops a session's processes for a reason, and tells its clients why.
+func (b *Bridge) freeze(ctx context.Context, s *session.Session, reason, why string) error {
+	if _, err := b.ask(ctx, privsep.Request{Freeze: &privsep.Scope{Name: s.Scope}}); err != nil {
+		return err
+	}
+	s.Freeze(reason, why)
+	b.notify(s, reason, why)
+	return nil
+}
+
+// thaw takes one reason away, and lets the processes go on if it was the last.
+func (b *Bridge) thaw(ctx context.Context, s *session.Session, reason, say string) error {
+	if s.Thaw(reason) {
+		if _, err := b.ask(ctx, privsep.Request{Thaw: &privsep.Scope{Name: s.Scope}}); err != nil {
+			return err
+		}
+	}
+	b.notify(s, reason, say)
+	return nil
+}
+
 // ask asks the launcher for something that is not a session.
-func (b *Bridge) ask(ctx context.Context, req privsep.Request) (privsep.Reply, error) {
+func (b *Bridge) ask(ctx context.Context, req privsep.Request, fds ...int) (privsep.Reply, error) {
 	var reply privsep.Reply
 	l, err := b.dialLauncher(ctx)
 	if err != nil {
 		return reply, err
 	}
 	defer l.Close()
-	if err := privsep.Send(l, req); err != nil {
+	if err := privsep.Send(l, req, fds...); err != nil {
 		return reply, fmt.Errorf("asking the launcher: %w", err)
 	}
 	if _, err := privsep.Receive(l, &reply, 0); err != nil {

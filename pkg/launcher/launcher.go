@@ -122,6 +122,8 @@ func (l *Launcher) serve(ctx context.Context, c *net.UnixConn) {
 		err = l.control(ctx, c, "thawed", req.Thaw.Name, (*scope.Systemd).Thaw)
 	case req.Measure != nil && len(fds) == 0:
 		err = l.measure(ctx, c, *req.Measure)
+	case req.Relock != nil && len(fds) == 1:
+		err = l.relock(c, *req.Relock, fds[0])
 	default:
 		err = privsep.Errorf("malformed", "a request must come with the descriptors that belong to it")
 	}

@@ -73,7 +73,7 @@ func (l *Launcher) start(ctx context.Context, c *net.UnixConn, req privsep.Start
 	}
 	took.lap("mounts")
 
-	err = privsep.Send(c, privsep.Reply{Session: &privsep.Session{
+	made := privsep.Session{
 		ID:      plan.orders.ID,
 		Scope:   scope.Name(plan.profile.Name, plan.orders.ID),
 		User:    plan.user,
@@ -82,8 +82,10 @@ func (l *Launcher) start(ctx context.Context, c *net.UnixConn, req privsep.Start
 		Dirs:    plan.shown(),
 		Secrets: plan.secrets,
 		Watch:   plan.profile.Watch,
-	}}, term.master, st.pidfd, st.status)
-	if err != nil {
+		Locks:   plan.locks(),
+	}
+	fds := []int{term.master, st.pidfd, st.status, st.mounts}[:made.FDs()]
+	if err := privsep.Send(c, privsep.Reply{Session: &made}, fds...); err != nil {
 		return fmt.Errorf("handing over the session: %w", err)
 	}
 	var released privsep.Go
@@ -143,6 +145,16 @@ func (p plan) shown() (list []spec.Shown) {
 	return list
 }
 
+// locks are those of the session's mounts.
+func (p plan) locks() (list []privsep.Relock) {
+	for _, m := range p.orders.Mounts {
+		if len(m.Lock) > 0 {
+			list = append(list, privsep.Relock{Mount: m, UID: p.orders.UID, GID: p.orders.GID})
+		}
+	}
+	return list
+}
+
 // child is a stage that waits for orders: descriptors, all the launcher's to
 // close.
 type child struct {
@@ -150,9 +162,10 @@ type child struct {
 	pidfd  int
 	orders int // a socket
 	status int // read end
+	mounts int // its mount namespace
 }
 
-func (c child) close() { privsep.Close(c.pidfd, c.orders, c.status) }
+func (c child) close() { privsep.Close(c.pidfd, c.orders, c.status, c.mounts) }
 
 // forkStage starts this very program again, as PID 1 of new namespaces.
 func forkStage(t terminal) (child, error) {
@@ -188,6 +201,12 @@ func forkStage(t terminal) (child, error) {
 	if err != nil {
 		privsep.Close(c.orders, c.status)
 		return child{}, fmt.Errorf("starting the stage: %w", err)
+	}
+	// Now, while it is like us; later it cannot be looked into.
+	c.mounts, err = unix.Open(fmt.Sprintf("/proc/%d/ns/mnt", c.pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		privsep.Close(c.orders, c.status, c.pidfd)
+		return child{}, fmt.Errorf("opening the session's mount namespace: %w", err)
 	}
 	return c, nil
 }

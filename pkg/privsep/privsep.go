@@ -48,12 +48,13 @@ type Request struct {
 	Freeze  *Scope   `json:"freeze,omitempty"` // nothing in it runs
 	Thaw    *Scope   `json:"thaw,omitempty"`   // it goes on
 	Measure *Measure `json:"measure,omitempty"`
+	Relock  *Relock  `json:"relock,omitempty"` // with the session's mount namespace
 }
 
 // OneThing says whether a request is for exactly that.
 func (r Request) OneThing() bool {
 	n := 0
-	for _, is := range []bool{r.Start != nil, r.Kill != nil, r.Freeze != nil, r.Thaw != nil, r.Measure != nil} {
+	for _, is := range []bool{r.Start != nil, r.Kill != nil, r.Freeze != nil, r.Thaw != nil, r.Measure != nil, r.Relock != nil} {
 		if is {
 			n++
 		}
@@ -74,6 +75,8 @@ func (r Request) String() string {
 		return fmt.Sprintf("to freeze %.80q", r.Freeze.Name)
 	case r.Thaw != nil:
 		return fmt.Sprintf("to thaw %.80q", r.Thaw.Name)
+	case r.Relock != nil:
+		return fmt.Sprintf("to lock paths beneath %.200q", string(r.Relock.Path))
 	default:
 		return fmt.Sprintf("to measure the home of %.40q for uid %d", r.Measure.User, r.Measure.UID)
 	}
@@ -100,9 +103,17 @@ type Measure struct {
 	AtMost int64  `json:"at_most"`
 }
 
+// Relock asks for a mount's locks to be made again, for they go with the files that
+// they are on (see spec.Dir).
+type Relock struct {
+	Mount
+	UID uint32 `json:"uid"` // the agent's
+	GID uint32 `json:"gid"`
+}
+
 // Reply answers a Request: Error, or Session with three descriptors in this
-// order (PTY master, pidfd of the stage, read end of the status pipe), or
-// neither for what was done.
+// order (PTY master, pidfd of the stage, read end of the status pipe, and the mount
+// namespace if there are Locks), or neither for what was done.
 type Reply struct {
 	Error   *Error   `json:"error,omitempty"`
 	Session *Session `json:"session,omitempty"`
@@ -120,10 +131,20 @@ type Session struct {
 	Dirs    []spec.Shown `json:"dirs,omitempty"`    // what it sees of people's files
 	Secrets []string     `json:"secrets,omitempty"` // variables that were named, and credentials
 	Watch   []string     `json:"watch,omitempty"`
+
+	Locks []Relock `json:"locks,omitempty"` // to be asked for when the stage says Exposed
 }
 
-// SessionFDs is how many descriptors go with a Session.
-const SessionFDs = 3
+// FDs is how many descriptors go with a Session, at most MaxFDs.
+func (s Session) FDs() int {
+	if len(s.Locks) > 0 {
+		return MaxFDs
+	}
+	return MaxFDs - 1
+}
+
+// MaxFDs is the most that FDs can be.
+const MaxFDs = 4
 
 // Go releases the stage: whoever sends it has the session's descriptors safe.
 type Go struct {
@@ -179,6 +200,7 @@ const (
 type Status struct {
 	Started bool   `json:"started,omitempty"` // the program runs
 	Error   *Error `json:"error,omitempty"`   // it never will
+	Exposed bool   `json:"exposed,omitempty"` // a lock is gone: its file was replaced from outside
 	Ended   *Ended `json:"ended,omitempty"`
 }
 

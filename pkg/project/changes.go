@@ -27,8 +27,15 @@ type Change struct {
 	What string // in a few words
 }
 
-// String is fit for a terminal, whatever the agent named its files.
-func (c Change) String() string { return shown(c.Path) + ": " + c.What }
+// String is fit for a line of a terminal, whatever the agent named its files.
+func (c Change) String() string {
+	const enough = 300
+	name := c.Path
+	if len(name) > enough {
+		name = name[:enough/2] + "…" + name[len(name)-enough/2:]
+	}
+	return shown(strings.ToValidUTF8(name, "\uFFFD")) + ": " + c.What
+}
 
 // executed are the names of what editors, shells and git run or obey when a
 // person merely opens or enters a directory. Of directories, all in them counts.

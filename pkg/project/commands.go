@@ -114,7 +114,14 @@ func words(value string) []string {
 	value = strings.TrimPrefix(strings.TrimPrefix(value, "ext::"), "!")
 	value = strings.NewReplacer("${HOME}", home, "$HOME", home).Replace(value)
 	cut := func(r rune) bool { return strings.ContainsRune(" \t\r\n\"'`;&|()<>=,\\", r) }
-	return append([]string{strings.TrimSpace(value)}, strings.FieldsFunc(value, cut)...)
+	bare := strings.NewReplacer(`"`, "", "'", "", `\`, "").Replace(value)
+	all := append([]string{strings.TrimSpace(value)}, strings.FieldsFunc(bare, cut)...)
+	for _, word := range strings.FieldsFunc(value, cut) {
+		if !slices.Contains(all, word) {
+			all = append(all, word)
+		}
+	}
+	return all
 }
 
 func lookUp(word, top string) (r resolved, ok bool, err error) {

@@ -280,7 +280,8 @@ func TestRefusals(t *testing.T) {
 		},
 		"a .git file leads through a link": {
 			func(t *testing.T, ws string) {
-				gitIn(t, mkdir(t, ws), "init", "-q", "--separate-git-dir", ws+"/store/x", "work")
+				mkdir(t, ws+"/store")
+				gitIn(t, ws, "init", "-q", "--separate-git-dir", ws+"/store/x", "work")
 				symlink(t, "store", ws+"/s")
 				write(t, ws+"/work/.git", "gitdir: ../s/x\n")
 			},

@@ -86,13 +86,20 @@ func gitEnviron(environ []string) []string {
 	return append(env, "LC_ALL=C", "GIT_OPTIONAL_LOCKS=0")
 }
 
-// effective is the configuration as git has it in a directory.
-func effective(ctx context.Context, dir string) ([]setting, error) {
-	out, err := git(ctx, "", "-C", dir, "config", "--list", "--null", "--show-scope", "--show-origin", "--includes")
-	if err != nil {
-		return nil, err
+// effective is the configuration as git has it in a directory; if that is in a
+// repository that git cannot make sense of, then outside of any.
+func effective(ctx context.Context, dir string) (settings []setting, err error) {
+	for _, d := range []string{dir, "/"} {
+		var out []byte
+		out, err = git(ctx, "", "-C", d, "config", "--list", "--null", "--show-scope", "--show-origin", "--includes")
+		if err == nil {
+			return parse(out, true), nil
+		}
+		if errors.Is(err, errNoGit) || ctx.Err() != nil {
+			break
+		}
 	}
-	return parse(out, true), nil
+	return nil, err
 }
 
 // read reads files of configuration, each with what it includes: one git for all

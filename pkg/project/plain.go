@@ -21,10 +21,13 @@ var harmless = map[string][]string{
 // withoutGit goes on if no configuration has to be understood. It need not be
 // clever: where git is used, there is git.
 func (c *reader) withoutGit() error {
-	for _, file := range globalFiles() {
+	files := globalFiles()
+	if no := os.Getenv("GIT_CONFIG_NOSYSTEM"); no == "" || no == "0" || no == "false" {
+		files = append(files, firstOf(os.Getenv("GIT_CONFIG_SYSTEM"), "/etc/gitconfig"))
+	}
+	for _, file := range files {
 		c.want("", file)
 	}
-	c.want("", "/etc/gitconfig")
 	for _, s := range c.todo {
 		if line, ok := plain(s.file); !ok {
 			return fmt.Errorf("%s cannot be understood without git (%s): install git", shown(s.file), shown(line))

@@ -115,7 +115,7 @@ func same(t *testing.T, what string, got []string, want ...string) {
 	t.Helper()
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
-		t.Errorf("%s:\n got %q\nwant %q", what, got, want)
+		t.Errorf("%s:\n got %.3000q\nwant %q", what, got, want)
 	}
 }
 
@@ -126,7 +126,7 @@ func hasLine(t *testing.T, lines []string, parts ...string) {
 			return
 		}
 	}
-	t.Errorf("no line with %q in %q", parts, lines)
+	t.Errorf("no line with %q in %.3000q", parts, lines)
 }
 
 // refused wants an error of one line with these parts.
@@ -181,5 +181,11 @@ func TestEnvironment(t *testing.T) {
 		"TERM_PROGRAM=x", "GIT_SSL_CAINFO=/ca"}
 	if !slices.Equal(got, want) {
 		t.Errorf("\n got %q\nwant %q", got, want)
+	}
+}
+
+func sortAll(lists ...[]string) {
+	for _, list := range lists {
+		slices.Sort(list)
 	}
 }

@@ -11,9 +11,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"os"
-	"sync/atomic"
+	"sync"
 	"syscall"
 	"time"
 
@@ -60,6 +60,7 @@ func (e Exit) String() string {
 // Session is one session.
 type Session struct {
 	Info
+	Mounts *os.File // its mount namespace, nil if it has no locks; open until exposed can be called no more
 	tape   *tape.Tape
 	master *os.File
 	pidfd  *os.File
@@ -69,14 +70,18 @@ type Session struct {
 	drained chan struct{} // closed when the last byte of output is on the tape
 	ended   chan struct{} // closed when exit is set and all is over
 	exit    Exit
-	frozen  atomic.Pointer[string] // why, nil while it is not
+
+	mu     sync.Mutex        // guards what follows
+	frozen map[string]string // why its processes are stopped, by reason
+
+	onExposed func(*Session)
 }
 
 // New takes a session over from the launcher, with its descriptors in the order
-// of privsep.SessionFDs, which are the session's to close from here on, also
+// of privsep.Reply, which are the session's to close from here on, also
 // when New fails.
 func New(info Info, fds []int) (*Session, error) {
-	for _, fd := range fds {
+	for _, fd := range fds[:3] {
 		// Before NewFile, which otherwise makes a file whose reads no Close ends.
 		if err := unix.SetNonblock(fd, true); err != nil {
 			privsep.Close(fds...)
@@ -88,7 +93,7 @@ func New(info Info, fds []int) (*Session, error) {
 		privsep.Close(fds...)
 		return nil, err
 	}
-	return &Session{
+	s := &Session{
 		Info:    info,
 		tape:    t,
 		master:  os.NewFile(uintptr(fds[0]), "terminal"),
@@ -97,12 +102,18 @@ func New(info Info, fds []int) (*Session, error) {
 		started: make(chan error, 1),
 		drained: make(chan struct{}),
 		ended:   make(chan struct{}),
-	}, nil
+	}
+	if len(fds) > 3 {
+		s.Mounts = os.NewFile(uintptr(fds[3]), "mounts")
+	}
+	return s, nil
 }
 
 // Start lets the session live. When it has ended, and before anybody is told,
-// atEnd is called, for whatever must be true by then.
-func (s *Session) Start(atEnd func(*Session)) {
+// atEnd is called, for whatever must be true by then. When a lock of its view is
+// gone, exposed is called, and waited for.
+func (s *Session) Start(atEnd, exposed func(*Session)) {
+	s.onExposed = exposed
 	go s.readTerminal()
 	go s.follow(atEnd)
 }
@@ -130,25 +141,32 @@ func (s *Session) Bytes() int64 { return s.tape.Head() }
 // to be waited for.
 func (s *Session) Abandon() { s.status.Close() }
 
-// SetFrozen notes that the session's processes are stopped, and why; an empty
-// reason that they go on.
-func (s *Session) SetFrozen(why string) {
-	if why == "" {
-		s.frozen.Store(nil)
-	} else {
-		s.frozen.Store(&why)
+// Freeze notes that the session's processes are stopped for a reason, and what to
+// tell people of it; Thaw takes a reason away, and says whether it was the last. It
+// is the caller who stops them.
+func (s *Session) Freeze(reason, why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.frozen == nil {
+		s.frozen = map[string]string{}
 	}
+	s.frozen[reason] = why
 }
 
-// Frozen says whether the session's processes are stopped.
-func (s *Session) Frozen() bool { return s.frozen.Load() != nil }
+// Thaw undoes Freeze for one reason; see there.
+func (s *Session) Thaw(reason string) (last bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.frozen, reason)
+	return len(s.frozen) == 0
+}
 
-// WhyFrozen is the reason, empty if it is not.
-func (s *Session) WhyFrozen() string {
-	if why := s.frozen.Load(); why != nil {
-		return *why
-	}
-	return ""
+// Frozen tells why the session's processes are stopped, by reason; none while they
+// are not.
+func (s *Session) Frozen() map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.frozen)
 }
 
 // Resize sets the terminal's size. The kernel tells the program (SIGWINCH) if it
@@ -212,7 +230,7 @@ func (s *Session) follow(atEnd func(*Session)) {
 			told = true
 		}
 	}
-	lines := bufio.NewReaderSize(io.LimitReader(s.status, 4*maxStatus), maxStatus)
+	lines := bufio.NewReaderSize(s.status, maxStatus)
 	for {
 		line, err := lines.ReadSlice('\n')
 		if err != nil {
@@ -228,9 +246,14 @@ func (s *Session) follow(atEnd func(*Session)) {
 			tell(nil)
 		case st.Error != nil:
 			tell(st.Error)
+		case st.Exposed:
+			s.onExposed(s)
 		case st.Ended != nil:
 			s.exit.Wait = syscall.WaitStatus(st.Ended.Wait)
 		}
+	}
+	if s.Mounts != nil {
+		s.Mounts.Close()
 	}
 	tell(errors.New("the session's first process ended before it started the program"))
 	s.awaitStage()

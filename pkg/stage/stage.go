@@ -99,6 +99,10 @@ func run() error {
 	if err := report(status, privsep.Status{Started: true}); err != nil {
 		return err
 	}
+	err = guard(orders.Mounts, func() error { return report(status, privsep.Status{Exposed: true}) })
+	if err != nil {
+		return err
+	}
 	wait, err := reap(pid)
 	if err != nil {
 		return err

@@ -181,7 +181,7 @@ func ask(packet string, fds []int) (c *net.UnixConn, got []int) {
 		return nil, nil
 	}
 	var reply privsep.Reply
-	got, err = privsep.Receive(c, &reply, privsep.SessionFDs)
+	got, err = privsep.Receive(c, &reply, privsep.MaxFDs)
 	switch {
 	case err != nil:
 		fmt.Println("dropped:", err)
@@ -199,7 +199,7 @@ func ask(packet string, fds []int) (c *net.UnixConn, got []int) {
 // told to, another with the same connection.
 func replay() int {
 	c, fds := ask(honest, []int{clientFD})
-	if len(fds) != privsep.SessionFDs {
+	if len(fds) != reply.Session.FDs() {
 		return 1
 	}
 	if err := privsep.Send(c, privsep.Go{Go: true}); err != nil {

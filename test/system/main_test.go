@@ -51,8 +51,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// enterSandbox becomes the sandbox's command, which runs the same tests inside.
-// It returns only if it fails.
+// enterSandbox becomes the sandbox's command, which runs the same tests inside: on
+// a copy of this machine's root, or of AAAU_SANDBOX_ROOT. It returns only if it
+// fails.
 func enterSandbox() error {
 	run, err := filepath.Abs("../sandbox/run")
 	if err != nil {
@@ -62,7 +63,14 @@ func enterSandbox() error {
 	if err != nil {
 		return err
 	}
-	argv := append([]string{run, "--bind", self, "--", self}, os.Args[1:]...)
+	argv := []string{run, "--bind", self}
+	if root := os.Getenv("AAAU_SANDBOX_ROOT"); root != "" {
+		if !filepath.IsAbs(root) {
+			root = filepath.Join("../..", root) // go test has left the checkout's top for here
+		}
+		argv = append(argv, "--root", root)
+	}
+	argv = append(append(argv, "--", self), os.Args[1:]...)
 	return fmt.Errorf("%s: %w", run, syscall.Exec(run, argv, os.Environ()))
 }
 

@@ -1,0 +1,108 @@
+package workspace
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// Lock makes the paths beneath the mount at root read-only, and everything on the
+// way to them a mount point: those can be neither renamed nor removed, and so
+// nothing be put in the locked ones' place. They are looked up with the agent's
+// rights, which are the person's there. What is a mount point already stays as it
+// is, so that Lock can be called again.
+func Lock(root string, paths []string, uid, gid uint32) (err error) {
+	if len(paths) == 0 {
+		return nil
+	}
+	runtime.LockOSThread() // what follows is the thread's own
+	defer runtime.UnlockOSThread()
+	// The gid first: with the uid go the rights to change it back (credentials(7)).
+	if err := setFSIDs(int(uid), int(gid)); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, setFSIDs(0, 0)) }()
+
+	base, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(base)
+	pinned := map[string]bool{}
+	for _, path := range slices.Sorted(slices.Values(paths)) {
+		for i := range path {
+			if above := path[:i]; path[i] == '/' && !pinned[above] {
+				if err := bind(base, above, 0); err != nil {
+					return fmt.Errorf("protecting %s: %w", filepath.Join(root, above), err)
+				}
+				pinned[above] = true
+			}
+		}
+		if err := bind(base, path, unix.MOUNT_ATTR_RDONLY); err != nil {
+			return fmt.Errorf("protecting %s: %w", filepath.Join(root, path), err)
+		}
+		pinned[path] = true
+	}
+	return nil
+}
+
+// bind mounts a path beneath base on itself, with attributes.
+func bind(base int, path string, attributes uint64) error {
+	at, err := unix.Openat2(base, path, &unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
+	})
+	if err != nil {
+		return err
+	}
+	defer unix.Close(at)
+	var about unix.Statx_t
+	if err := unix.Statx(at, "", unix.AT_EMPTY_PATH, unix.STATX_BASIC_STATS, &about); err != nil {
+		return err
+	}
+	if kind := about.Mode & unix.S_IFMT; kind != unix.S_IFDIR && kind != unix.S_IFREG {
+		return errors.New("neither a file nor a directory")
+	}
+	if about.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0 {
+		return nil
+	}
+	mount, err := unix.OpenTree(at, "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(mount)
+	if attributes != 0 {
+		if err := unix.MountSetattr(mount, "", unix.AT_EMPTY_PATH, &unix.MountAttr{Attr_set: attributes}); err != nil {
+			return err
+		}
+	}
+	return unix.MoveMount(mount, "", at, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)
+}
+
+// setFSIDs sets whom the calling thread is for the file system (setfsuid(2), which
+// tells of no error but is silently without effect).
+func setFSIDs(uid, gid int) error {
+	set := func(call func(int) (int, error), id int) error {
+		if _, err := call(id); err != nil {
+			return err
+		}
+		if got, err := call(-1); err != nil || got != id {
+			return fmt.Errorf("becoming %d for the file system: %w", id, errors.Join(err, unix.EPERM))
+		}
+		return nil
+	}
+	if uid == 0 {
+		if err := set(unix.SetfsuidRetUid, uid); err != nil {
+			return err
+		}
+		return set(unix.SetfsgidRetGid, gid)
+	}
+	if err := set(unix.SetfsgidRetGid, gid); err != nil {
+		return err
+	}
+	return set(unix.SetfsuidRetUid, uid)
+}
