@@ -50,12 +50,13 @@ type walker struct {
 	visit  func(p place, fd int, entries []entry) []place
 	failed func(p place, err error)
 
-	mu    sync.Mutex // guards what follows
-	cond  *sync.Cond
-	todo  []place
-	busy  int // goroutines that may still find more to do
-	count int
-	err   error
+	mu      sync.Mutex // guards what follows
+	cond    *sync.Cond
+	todo    []place
+	busy    int // goroutines that may still find more to do
+	waiting int // goroutines that have nothing to do
+	count   int
+	err     error
 }
 
 func (w *walker) walk(ctx context.Context, from ...place) error {
@@ -84,8 +85,10 @@ func (w *walker) work(ctx context.Context) {
 		w.mu.Lock()
 		w.todo = append(w.todo, below...)
 		w.busy--
+		if w.waiting > 0 {
+			w.cond.Broadcast()
+		}
 		w.mu.Unlock()
-		w.cond.Broadcast()
 	}
 }
 
@@ -113,7 +116,9 @@ func (w *walker) next(ctx context.Context) (place, bool) {
 		if w.busy == 0 {
 			return place{}, false
 		}
+		w.waiting++
 		w.cond.Wait()
+		w.waiting--
 	}
 }
 
