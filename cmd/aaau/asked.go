@@ -80,6 +80,8 @@ func asked(c *cli.Context) (order, error) {
 type luggage struct {
 	dirs  []project.Dir
 	notes []string // for the person
+
+	repositories []string // in them, at the start
 }
 
 func (l luggage) files() (files []*os.File) {
@@ -122,6 +124,7 @@ func (o *order) pack(ctx context.Context, conn *client.Conn) (l luggage, err err
 		git, err := project.Git(ctx, l.dirs)
 		l.dirs = append(l.dirs, git.Dirs...)
 		l.notes = append(l.notes, git.Notes...)
+		l.repositories = git.Repositories
 		if err != nil {
 			return l, err
 		}

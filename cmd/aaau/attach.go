@@ -28,13 +28,13 @@ func attach(ctx context.Context, socket string, o order) error {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGWINCH)
 	signal.Ignore(syscall.SIGPIPE)
-	s, notes, err := open(ctx, socket, o, signals)
+	s, took, err := open(ctx, socket, o, signals)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
 	if t.isTTY() && isTTY(os.Stderr) {
-		for _, n := range notes {
+		for _, n := range took.notes {
 			say(n)
 		}
 		say(firstLine(s.OpenReply))
@@ -54,14 +54,14 @@ func attach(ctx context.Context, socket string, o order) error {
 	for {
 		select {
 		case err := <-done:
-			return leave(s, t, err)
+			return leave(s, t, took, err)
 		case sig := <-signals:
 			if sig == syscall.SIGWINCH {
 				now := size()
 				_ = s.Resize(now.Rows, now.Cols) // the output's end says why it fails
 				continue
 			}
-			return leave(s, t, sentAway(sig.(syscall.Signal)))
+			return leave(s, t, took, sentAway(sig.(syscall.Signal)))
 		}
 	}
 }
@@ -69,43 +69,42 @@ func attach(ctx context.Context, socket string, o order) error {
 // patience is how long nothing is said about a bridge that does not answer.
 const patience = 5 * time.Second
 
-// open starts or joins the session, and is given up at a signal. The notes are for
-// the person.
-func open(ctx context.Context, socket string, o order, signals <-chan os.Signal) (*client.Session, []string, error) {
+// open starts or joins the session, and is given up at a signal. What it took along
+// is closed.
+func open(ctx context.Context, socket string, o order, signals <-chan os.Signal) (*client.Session, luggage, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	type result struct {
-		s     *client.Session
-		notes []string
-		err   error
+		s    *client.Session
+		took luggage
+		err  error
 	}
 	opened := make(chan result, 1)
 	go func() {
-		s, notes, err := request(ctx, socket, o)
-		opened <- result{s, notes, err}
+		s, took, err := request(ctx, socket, o)
+		opened <- result{s, took, err}
 	}()
 	late := time.NewTimer(patience)
 	defer late.Stop()
 	for {
 		select {
 		case r := <-opened:
-			return r.s, r.notes, r.err
+			return r.s, r.took, r.err
 		case <-late.C:
 			say("no answer from the bridge yet, still waiting (see journalctl -u aaau)")
 		case sig := <-signals:
 			if sig != syscall.SIGWINCH {
-				return nil, nil, sentAway(sig.(syscall.Signal)).status()
+				return nil, luggage{}, sentAway(sig.(syscall.Signal)).status()
 			}
 		}
 	}
 }
 
-func request(ctx context.Context, socket string, o order) (s *client.Session, notes []string, err error) {
+func request(ctx context.Context, socket string, o order) (s *client.Session, l luggage, err error) {
 	conn, err := client.Dial(ctx, socket)
 	if err != nil {
-		return nil, nil, err
+		return nil, l, err
 	}
-	var l luggage
 	if o.Attach == "" {
 		l, err = o.pack(ctx, conn)
 		defer l.close()
@@ -116,7 +115,7 @@ func request(ctx context.Context, socket string, o order) (s *client.Session, no
 	if err != nil {
 		conn.Close()
 	}
-	return s, l.notes, err
+	return s, l, err
 }
 
 // say tells the person something.
@@ -133,9 +132,9 @@ func (s sentAway) status() status { return status(128 + int(s)) }
 
 // leave gives the terminal back, says what is to be said, and returns what the
 // client exits with.
-func leave(s *client.Session, t *terminal, err error) error {
+func leave(s *client.Session, t *terminal, took luggage, err error) error {
 	t.restore()
-	tellChanges(s.OpenReply)
+	tellChanges(s.OpenReply, took.repositories)
 	var sig sentAway
 	switch {
 	case errors.Is(err, errDetached):

@@ -19,7 +19,8 @@ const (
 
 // tellChanges lists what changed in the owner's workspaces since the session began
 // that their own tools would run: an editor, git, a shell that enters the directory.
-func tellChanges(s wire.OpenReply) {
+// known are the repositories that there were, nil if that is not known.
+func tellChanges(s wire.OpenReply, known []string) {
 	if s.Owner != uint32(os.Getuid()) || s.Owner == 0 {
 		return
 	}
@@ -37,7 +38,7 @@ func tellChanges(s wire.OpenReply) {
 	late := time.AfterFunc(time.Second, func() { say("looking for changed files that your tools run …") })
 	defer late.Stop()
 	began := time.UnixMicro(int64(s.Began * 1e6))
-	changes, total, err := project.Changes(ctx, dirs, began, s.Watch, nil)
+	changes, total, err := project.Changes(ctx, dirs, began, s.Watch, known)
 	if err != nil {
 		say(fmt.Sprintf("looking for changed files that your tools run: %v: look for yourself before you use them", err))
 	}

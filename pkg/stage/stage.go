@@ -7,7 +7,8 @@
 //     which come when it sits in its scope and the bridge holds the session's
 //     descriptors; if they never come it ends, having started nothing,
 //  2. mounts what the session may see of people's files (view.go),
-//  3. becomes the agent's user for good, and proves it (drop.go),
+//  3. becomes the agent's user for good, and proves it (drop.go), and gives up what
+//     would leave setuid files in people's directories (filter.go),
 //  4. starts the program on the session's terminal (program.go),
 //  5. reaps, until the program ends; reports its wait status; and ends itself,
 //     upon which the kernel kills whatever is left of the session.
@@ -175,6 +176,9 @@ func begin(o privsep.Orders, mounts []int, mountErr error) (pid int, refused *pr
 	}
 	if err := drop(o.UID, o.GID, o.Groups); err != nil {
 		return 0, privsep.Errorf("session-failed", "becoming the agent's user: %v", err)
+	}
+	if err := filter(); err != nil {
+		return 0, privsep.Errorf("session-failed", "preparing the session: %v", err)
 	}
 	unix.Umask(int(o.Umask))
 	dir := string(o.Cwd)
