@@ -57,7 +57,8 @@ const granularity = 10 * time.Millisecond
 // It goes by ctime, which no program can set. Agents may still be at work in the
 // directories, and have prepared them for this: no symbolic link is followed out
 // of them, and nothing is opened but directories and regular files. The changes
-// are sorted; the total may be more than MaxChanges, which are returned at most.
+// are sorted; the total may be more than MaxChanges, which are returned at most. With
+// an error, they are those that were found nevertheless.
 func Changes(ctx context.Context, dirs []string, since time.Time, watch, known []string) (changes []Change, total int, err error) {
 	c := &changed{since: since.Add(-granularity), names: map[string]bool{}, followed: map[string]bool{}, ctx: ctx}
 	for _, name := range slices.Concat(executed, watch) {
@@ -77,12 +78,12 @@ func Changes(ctx context.Context, dirs []string, since time.Time, watch, known [
 		}
 	}
 	for _, dir := range dirs {
-		if err := c.look(ctx, dir); err != nil {
-			return nil, 0, fmt.Errorf("looking for changes in %s: %w", shown(dir), reason(err))
+		if e := c.look(ctx, dir); e != nil && err == nil {
+			err = fmt.Errorf("looking for changes in %s: %w", shown(dir), reason(e))
 		}
 	}
 	c.cut()
-	return c.found, c.total, nil
+	return c.found, c.total, err
 }
 
 // changed is one look for changes.

@@ -314,6 +314,12 @@ func TestChangesErrors(t *testing.T) {
 	if _, _, err := Changes(ctx, []string{h}, before(), nil, nil); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	_, _, err := Changes(t.Context(), []string{h}, before(), []string{"[x"}, nil)
+	write(t, h+"/ws/Makefile", "")
+	changes, total, err := Changes(t.Context(), []string{h + "/missing", h + "/ws"}, before(), []string{"Makefile"}, nil)
+	refused(t, err, h+"/missing: no such file or directory")
+	if total != 1 || len(changes) != 1 {
+		t.Errorf("%d of %d changes beside an error", len(changes), total)
+	}
+	_, _, err = Changes(t.Context(), []string{h}, before(), []string{"[x"}, nil)
 	refused(t, err, `"[x"`, "syntax error")
 }

@@ -10,4 +10,5 @@
 //	people_test.go     running a program as one of the machine's accounts
 //	console_test.go    the same, on a terminal
 //	shell_test.go      a person at the prompt of a session's shell
+//	ext4_test.go       a person's directory on a real ext4
 package system
