@@ -97,7 +97,7 @@ func Defaults() Config {
 		BridgeUser:         "aaau-bridge",
 		AgentUsers:         []string{"agent"},
 		Shell:              "/bin/bash",
-		Hidden:             []string{"/home", "/root", "/run/user"},
+		Hidden:             []string{"/home", "/root"},
 		HomeMax:            20 << 30,
 		MaxSessions:        1000,
 		MaxSessionsPerUser: 100,
