@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/AgentaaU/AaaU/pkg/project"
@@ -46,10 +47,28 @@ func tellChanges(s wire.OpenReply, known []string) {
 		return
 	}
 	say("changed in this session, and run by tools of yours; have a look before you use them:")
-	for _, c := range changes[:min(len(changes), shownChanges)] {
-		fmt.Fprintf(os.Stderr, "  %v\n", c)
+	groups := grouped(changes)
+	told := 0
+	for _, g := range groups[:min(len(groups), shownChanges)] {
+		fmt.Fprintf(os.Stderr, "  %v\n", g[0])
+		if told += len(g); len(g) > 1 {
+			fmt.Fprintf(os.Stderr, "    and %d more there\n", len(g)-1)
+		}
 	}
-	if total > shownChanges {
-		fmt.Fprintf(os.Stderr, "  and %d more\n", total-shownChanges)
+	if total > told {
+		fmt.Fprintf(os.Stderr, "  and %d more\n", total-told)
 	}
+}
+
+// grouped puts together changes of one kind in one directory, of which there may be
+// many: the programs of a Python environment, for one.
+func grouped(changes []project.Change) (groups [][]project.Change) {
+	for _, c := range changes {
+		if n := len(groups) - 1; n >= 0 && groups[n][0].What == c.What && filepath.Dir(groups[n][0].Path) == filepath.Dir(c.Path) {
+			groups[n] = append(groups[n], c)
+		} else {
+			groups = append(groups, []project.Change{c})
+		}
+	}
+	return groups
 }

@@ -68,9 +68,7 @@ func rules() []rule {
 		rule{unix.SYS_FCHMOD, unix.EPERM, []condition{bits(1, setID)}},
 		rule{unix.SYS_FCHMODAT, unix.EPERM, []condition{bits(2, setID)}},
 		rule{unix.SYS_FCHMODAT2, unix.EPERM, []condition{bits(2, setID)}},
-		rule{unix.SYS_MKNODAT, unix.EPERM, []condition{bits(2, setID)}},
-		// A message queue is a file, which overlayfs copies with its mode.
-		rule{unix.SYS_MQ_OPEN, unix.EPERM, []condition{bits(1, creates), bits(2, setID)}})
+		rule{unix.SYS_MKNODAT, unix.EPERM, []condition{bits(2, setID)}})
 	// Not mkdir and mkdirat: they ignore these bits (and inherit setgid).
 }
 
