@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -81,7 +80,8 @@ type luggage struct {
 	dirs  []project.Dir
 	notes []string // for the person
 
-	repositories []string // in them, at the start
+	repositories []string          // in them, at the start
+	aliases      map[string]string // how the person calls some of them, by path
 }
 
 func (l luggage) files() (files []*os.File) {
@@ -146,7 +146,7 @@ func (o *order) pack(ctx context.Context, conn *client.Conn) (l luggage, err err
 		o.Env = append(o.Env, env...)
 	}
 	for _, d := range l.dirs {
-		o.Dirs = append(o.Dirs, spec.Dir{ReadOnly: d.ReadOnly, Tool: d.Tool, Lock: d.Lock})
+		o.Dirs = append(o.Dirs, spec.Dir{ReadOnly: d.ReadOnly, Tool: d.Tool, Lock: d.Lock, Alias: argv.String(l.aliases[d.Path])})
 	}
 	return l, nil
 }
@@ -165,79 +165,4 @@ func umask() uint32 {
 	mask := unix.Umask(0o077)
 	unix.Umask(mask)
 	return uint32(mask)
-}
-
-// packWorkspaces opens those that were named, or else the current directory if the
-// profile works in it, and says where the program starts.
-func (o *order) packWorkspaces(l *luggage, profile wire.ProfileReply) error {
-	named := o.workspaces
-	if o.dir != "" {
-		if err := os.Chdir(o.dir); err != nil {
-			return fmt.Errorf("-C: %w", err)
-		}
-		if len(named) == 0 {
-			named = []string{"."}
-		}
-	}
-	implied := len(named) == 0
-	if implied && profile.Workspace && !o.noWorkspace && o.Step == "" {
-		named = []string{"."}
-	}
-	for _, name := range named {
-		path, readOnly := strings.CutSuffix(name, ":ro")
-		d, err := project.Open(path)
-		if err != nil {
-			if implied {
-				err = fmt.Errorf("%w; without a workspace: --no-workspace", err)
-			}
-			return err
-		}
-		if l.has(d.Path) {
-			d.File.Close()
-			continue
-		}
-		d.ReadOnly = readOnly
-		l.dirs = append(l.dirs, d)
-		if what := tooMuch(d.Path); implied && what != "" {
-			return fmt.Errorf("the current directory is %s: go into a project, or say so: --workspace %s, or --no-workspace", what, d.Path)
-		}
-	}
-	if len(l.dirs) == 0 {
-		return nil
-	}
-	cwd, err := filepath.Abs(".")
-	if err == nil {
-		cwd, err = filepath.EvalSymlinks(cwd)
-	}
-	if err != nil {
-		return fmt.Errorf("the current directory: %w", err)
-	}
-	o.Cwd = argv.String(l.dirs[0].Path)
-	for _, d := range l.dirs {
-		if cwd == d.Path || strings.HasPrefix(cwd, d.Path+"/") {
-			o.Cwd = argv.String(cwd)
-		}
-	}
-	return nil
-}
-
-// tooMuch says what a directory is that nobody means to share in passing.
-func tooMuch(path string) string {
-	if path == "/" {
-		return "the whole machine"
-	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return ""
-	}
-	if real, err := filepath.EvalSymlinks(home); err == nil {
-		home = real
-	}
-	switch {
-	case path == home:
-		return "your home"
-	case strings.HasPrefix(home, path+"/"):
-		return "above your home"
-	}
-	return ""
 }

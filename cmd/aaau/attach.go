@@ -18,7 +18,10 @@ import (
 // attach puts the standard streams into the session that is asked for, until it
 // ends or the person leaves.
 func attach(ctx context.Context, socket string, o order) error {
-	t := newTerminal(os.Stdin)
+	return newTerminal(os.Stdin).attach(ctx, socket, o)
+}
+
+func (t *terminal) attach(ctx context.Context, socket string, o order) error {
 	o.Size, o.noTerminal = size(), !t.isTTY() && !isTTY(os.Stdout)
 	// A person's session waits for them; one that is a part of a pipe ends with it.
 	o.Piped = !t.isTTY() || !isTTY(os.Stdout)
@@ -44,10 +47,11 @@ func attach(ctx context.Context, socket string, o order) error {
 	}
 	defer t.restore()
 
-	done := make(chan error, 3)
+	done, gone := make(chan error, 3), make(chan struct{})
+	defer close(gone)
 	go t.guard(func() { done <- output(s) })
 	go t.guard(func() {
-		if err := input(s, t, o.ReadOnly); err != nil {
+		if err := input(s, t, o.ReadOnly, gone); err != nil {
 			done <- err
 		}
 	})
@@ -166,14 +170,18 @@ func output(s *client.Session) error {
 	return nil
 }
 
-// input copies what is typed. The end of an input that is no terminal is passed
-// on as a terminal has it: ^D.
-func input(s *client.Session, t *terminal, readOnly bool) error {
-	buf := make([]byte, 32<<10)
+// input copies what is typed, until the session is gone. The end of an input that is
+// no terminal is passed on as a terminal has it: ^D.
+func input(s *client.Session, t *terminal, readOnly bool, gone <-chan struct{}) error {
 	keys := detachKeys{}
 	for {
-		n, err := os.Stdin.Read(buf)
-		typed := buf[:n]
+		var typed []byte
+		open := true
+		select {
+		case typed, open = <-t.typed():
+		case <-gone:
+			return nil
+		}
 		detach := false
 		if t.isTTY() {
 			typed, detach = keys.cut(typed)
@@ -186,7 +194,7 @@ func input(s *client.Session, t *terminal, readOnly bool) error {
 		switch {
 		case detach:
 			return errDetached
-		case err == nil:
+		case open:
 		case t.isTTY():
 			return errDetached // its terminal is gone
 		case readOnly:

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/urfave/cli/v2"
 
@@ -29,7 +30,7 @@ func setup(c *cli.Context) error {
 	if o.Profile == "" {
 		return errors.New("setup needs an alias: aaau setup claude")
 	}
-	socket := c.String("socket")
+	socket, t := c.String("socket"), newTerminal(os.Stdin)
 	has, err := steps(c, socket, o.Profile)
 	if err != nil {
 		return err
@@ -40,14 +41,14 @@ func setup(c *cli.Context) error {
 	if has.Install {
 		say("installing " + o.Profile + " in your agent's home")
 		o.Step = spec.Install
-		if err := attach(c.Context, socket, o); err != nil {
+		if err := t.attach(c.Context, socket, o); err != nil {
 			return explainStep("installing", o.Profile, err)
 		}
 	}
 	if has.Login && login {
 		say("signing " + o.Profile + " in")
 		o.Step = spec.Login
-		if err := attach(c.Context, socket, o); err != nil {
+		if err := t.attach(c.Context, socket, o); err != nil {
 			return explainStep("signing in", o.Profile, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"sync"
 	"time"
@@ -15,6 +16,9 @@ type terminal struct {
 	tty   bool
 	mu    sync.Mutex // guards saved
 	saved *term.State
+
+	reading sync.Once
+	chunks  chan []byte
 }
 
 func newTerminal(f *os.File) *terminal { return &terminal{f: f, tty: isTTY(f)} }
@@ -43,6 +47,29 @@ func (t *terminal) restore() {
 		_ = term.Restore(int(t.f.Fd()), t.saved) // it fails if the terminal is gone
 		t.saved = nil
 	}
+}
+
+// typed is what is typed, in pieces, until the input's end closes it. A read of the
+// terminal cannot be taken back: so there is one reader for as long as we run, and
+// what it has read when a session ends is the next session's.
+func (t *terminal) typed() <-chan []byte {
+	t.reading.Do(func() {
+		t.chunks = make(chan []byte)
+		go t.guard(func() {
+			defer close(t.chunks)
+			buf := make([]byte, 32<<10)
+			for {
+				n, err := t.f.Read(buf)
+				if n > 0 {
+					t.chunks <- bytes.Clone(buf[:n])
+				}
+				if err != nil {
+					return
+				}
+			}
+		})
+	})
+	return t.chunks
 }
 
 // guard runs a goroutine's function; if it panics, the terminal is given back

@@ -42,6 +42,7 @@ func checkDirs(asked []spec.Dir, fds []int, human peer.Peer, profile config.Prof
 	}
 	dirs := make([]dir, len(asked))
 	for i, a := range asked {
+		a.ReadOnly = a.ReadOnly || a.Tool
 		path, err := workspace.Check(fds[i], human.UID)
 		if err != nil {
 			return nil, asRefusal(err)
@@ -49,15 +50,14 @@ func checkDirs(asked []spec.Dir, fds []int, human peer.Peer, profile config.Prof
 		if a.Tool && !profile.Tools {
 			return nil, privsep.Errorf("refused", "profile %s does not take your tools: tools=yes in its file", profile.Name)
 		}
-		for _, no := range []string{"/proc", "/sys", "/dev", stateDir} {
+		for _, no := range []string{"/proc", "/sys", "/dev", "/run/user", stateDir} {
 			if isBelow(path, no) || isBelow(no, path) {
-				return nil, privsep.Errorf("workspace-refused", "%.200q cannot be shared", path)
+				return nil, privsep.Errorf("workspace-refused", "%.200q cannot be shared, as sessions have a %s of their own: move the project; without a workspace: --no-workspace", path, no)
 			}
 		}
 		if slices.ContainsFunc(dirs[:i], func(d dir) bool { return d.path == path }) {
 			return nil, privsep.Errorf("malformed", "%.200q is named twice", path)
 		}
-		a.ReadOnly = a.ReadOnly || a.Tool
 		dirs[i] = dir{a, fds[i], path}
 	}
 	return dirs, nil
@@ -78,8 +78,8 @@ func mountDirs(p plan) (mounts []privsep.Mount, fds []int, err error) {
 	if len(p.dirs) == 0 {
 		return nil, nil, nil
 	}
-	idmap, err := workspace.Idmap(workspace.Owner{UID: p.human.UID, GID: p.human.GID, Groups: p.human.Groups},
-		p.orders.UID, p.orders.GID)
+	owner := workspace.Owner{UID: p.human.UID, GID: p.human.GID, Groups: p.human.Groups}
+	idmap, err := workspace.Idmap(owner, p.orders.UID, p.orders.GID)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -92,7 +92,12 @@ func mountDirs(p plan) (mounts []privsep.Mount, fds []int, err error) {
 			return nil, fds, asRefusal(err)
 		}
 		fds = append(fds, fd)
-		m := privsep.Mount{Path: argv.String(d.path)}
+		if !d.ReadOnly {
+			if err := workspace.Writable(d.fd, d.path, owner); err != nil {
+				return nil, fds, asRefusal(err)
+			}
+		}
+		m := privsep.Mount{Path: argv.String(d.path), Alias: d.Alias}
 		if !d.ReadOnly {
 			m.Lock = d.Lock
 		}

@@ -184,8 +184,9 @@ type Orders struct {
 
 // Mount is where a mount belongs.
 type Mount struct {
-	Path argv.String `json:"path"`
-	Lock argv.Argv   `json:"lock,omitempty"` // see spec.Dir
+	Path  argv.String `json:"path"`
+	Alias argv.String `json:"alias,omitempty"` // see spec.Dir
+	Lock  argv.Argv   `json:"lock,omitempty"`
 }
 
 // The stage's descriptors.

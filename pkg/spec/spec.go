@@ -54,6 +54,9 @@ const (
 type Dir struct {
 	ReadOnly bool `json:"read_only,omitempty"`
 	Tool     bool `json:"tool,omitempty"` // of the person's tools: read-only
+	// Alias is another absolute name that the person has for it, through symbolic
+	// links that the session may not see.
+	Alias argv.String `json:"alias,omitempty"`
 	// Lock lists paths beneath it that the session must not write, rename,
 	// remove or replace.
 	Lock argv.Argv `json:"lock,omitempty"`
@@ -97,6 +100,9 @@ func (s Session) Check() error {
 	}
 	locks, bytes := 0, 0
 	for _, d := range s.Dirs {
+		if a := string(d.Alias); a != "" && (!filepath.IsAbs(a) || filepath.Clean(a) != a || a == "/") {
+			return fmt.Errorf("not another name for a directory: %.200q", a)
+		}
 		locks, bytes = locks+len(d.Lock), bytes+size(d.Lock)
 		for _, l := range d.Lock {
 			if !filepath.IsLocal(l) || filepath.Clean(l) != l || l == "." {

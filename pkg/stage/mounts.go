@@ -40,6 +40,13 @@ func mounts() error {
 			return fmt.Errorf("mounting %s: %w", p.dir, err)
 		}
 	}
+	// A file system of the agent's own, in a user namespace of its own, could tell
+	// overlayfs of setuid files, which that would then copy into people's directories,
+	// past the filter (filter.go).
+	err := unix.Mount("/dev/null", "/dev/fuse", "", unix.MS_BIND, "")
+	if err != nil && !errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("hiding /dev/fuse: %w", err)
+	}
 	return nil
 }
 

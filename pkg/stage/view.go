@@ -72,6 +72,9 @@ func view(o privsep.Orders, fds []int) (env []string, err error) {
 		}
 	}
 	for _, m := range o.Mounts {
+		if err := alias(string(m.Alias), string(m.Path), own); err != nil {
+			return nil, err
+		}
 		if err := workspace.Lock(string(m.Path), m.Lock, o.UID, o.GID); err != nil {
 			return nil, err
 		}
@@ -103,6 +106,30 @@ func ownDevices() (devs []uint64, err error) {
 		devs = append(devs, st.Dev)
 	}
 	return devs, nil
+}
+
+// alias makes a symbolic link to a mount, if there is nothing of its name and it would
+// be on a file system that the session has for itself.
+func alias(name, path string, own []uint64) error {
+	if name == "" {
+		return nil
+	}
+	at, err := place(filepath.Dir(name), own)
+	if err != nil {
+		return nil // it lies where the session sees what the machine has there
+	}
+	defer unix.Close(at)
+	var st unix.Stat_t
+	if err := unix.Fstat(at, &st); err != nil {
+		return err
+	}
+	if !slices.Contains(own, st.Dev) {
+		return nil
+	}
+	if err := unix.Symlinkat(path, at, filepath.Base(name)); err != nil && !errors.Is(err, unix.EEXIST) {
+		return fmt.Errorf("naming %s: %w", name, err)
+	}
+	return nil
 }
 
 // place opens the directory path (O_PATH), for a mount to be put there. The caller

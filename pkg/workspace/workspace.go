@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -81,6 +82,19 @@ func Mount(fd int, path string, idmap int, readOnly bool) (mount int, err error)
 		return -1, refusedMap(fd, path, err)
 	}
 	return mount, nil
+}
+
+// Writable makes sure that the group of fd is one that Idmap maps: the kernel lets
+// nobody write to what has no owner.
+func Writable(fd int, path string, owner Owner) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	if st.Gid != owner.GID && !slices.Contains(owner.Groups, st.Gid) {
+		return errorf("%.200q belongs to group %d, which is none of yours, so that the agent could not write there: sudo chgrp -R %d %[1]q", path, st.Gid, owner.GID)
+	}
+	return nil
 }
 
 // filesystems names those that people have their files on, by statfs(2)'s magic

@@ -1,0 +1,276 @@
+package system
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// trap is a way to have a person's own git run a program of the agent's. It must
+// work where nothing prevents it, and not for an agent in a session, in
+// repositories that were there when the session began.
+type trap struct {
+	name    string
+	prepare string // what the person has there, in an empty directory NAME
+	attack  string // what the agent does to it
+	provoke string // what the person does then, beside what people do all the time
+}
+
+// prologue is before every script: $evil is a program that leaves a mark where
+// only the person can.
+const prologue = `
+evil=$PWD/evil
+repository() { git init -q "$1"; (cd "$1"; echo a >a; mkdir dir; echo b >dir/b; git add a dir; git commit -qm first); }
+arm() { printf '#!/bin/sh\n: >/home/operator/pwned/%s\ncat 2>/dev/null\nexit 0\n' "$(basename "$PWD")" >"$1"; chmod 755 "$1"; }
+arm evil 2>/dev/null || true
+`
+
+// everyday is what people and their prompts do, in every directory of a checkout.
+const everyday = `
+export GIT_EDITOR=true GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND=false
+for d in . */ */*/ */*/*/; do [ -d "$d" ] || continue; (cd "$d" 2>/dev/null || exit 0
+	git status; git status --porcelain=v2 --branch; git diff; git diff HEAD; git log -2; git rev-parse --show-toplevel --is-bare-repository; git describe --always --dirty
+	git stash list; git branch; git submodule status; git ls-files --others) </dev/null >/dev/null 2>&1; done
+for d in . repo repo/sub wt p/q/repo; do [ -d "$d" ] || continue; (cd "$d" 2>/dev/null || exit 0
+	date +%s%N >>touched; git add touched; git commit -m mine; git stash; git checkout -q -; git checkout -q -b new$RANDOM$RANDOM) </dev/null >/dev/null 2>&1; done
+`
+
+const config = `printf '[core]\n\tfsmonitor = "%s"\n' "$evil"`
+
+var traps = []trap{
+	{"config appended", "repository repo", config + " >>repo/.git/config", ""},
+	{"config by git", "repository repo", `git -C repo config core.fsmonitor "$evil"`, ""},
+	{"config renamed over", "repository repo", config + " >c; cat repo/.git/config c >d; mv -f d repo/.git/config", ""},
+	{"config removed", "repository repo", "cat repo/.git/config >c; rm -f repo/.git/config; " + config + " >>c; cp c repo/.git/config", ""},
+	{"config linked", "repository repo", "cp repo/.git/config c; " + config + " >>c; ln -sf ../../c repo/.git/config; ln -f c repo/.git/config", ""},
+	{"config exchanged", "repository repo", "cp repo/.git/config c; " + config + ` >>c; ` + helper + ` exchange c repo/.git/config`, ""},
+	{"config alias", "repository repo", `git -C repo config alias.st "!$evil"`, "git -C repo st"},
+	{"config for a worktree", "repository repo; git -C repo config extensions.worktreeConfig true", config + " >repo/.git/config.worktree", ""},
+	{"config for a worktree, existing", "repository repo; git -C repo config extensions.worktreeConfig true; git -C repo config --worktree a.b c", config + " >>repo/.git/config.worktree; cp repo/.git/config.worktree x; mv x repo/.git/config.worktree", ""},
+	{"config in an object", "repository repo; git -C repo config core.fsmonitor ./a; chmod 755 repo/a", "arm repo/a", ""}, // a program of the tree
+
+	{"hook", "repository repo", "cp evil repo/.git/hooks/post-index-change; cp evil repo/.git/hooks/pre-commit", ""},
+	{"hook, no hooks directory", "repository repo; rm -r repo/.git/hooks", "mkdir -p repo/.git/hooks; cp evil repo/.git/hooks/pre-commit", ""},
+	{"hook, empty hooks directory", "repository repo; rm -r repo/.git/hooks; mkdir repo/.git/hooks", "cp evil repo/.git/hooks/post-checkout", ""},
+	{"hook changed", "repository repo; printf '#!/bin/sh\n' >repo/.git/hooks/pre-commit; chmod 755 repo/.git/hooks/pre-commit", "cat evil >repo/.git/hooks/pre-commit", ""},
+	{"hook made executable", "repository repo; cat evil >repo/.git/hooks/pre-commit; chmod 644 repo/.git/hooks/pre-commit", "arm evil; chmod 755 repo/.git/hooks/pre-commit", ""},
+	{"hooks renamed", "repository repo", "mv repo/.git/hooks repo/.git/h; mkdir repo/.git/hooks; cp evil repo/.git/hooks/pre-commit", ""},
+	{"hooks linked", "repository repo", "mkdir h; cp evil h/pre-commit; rm -rf repo/.git/hooks; ln -s ../../h repo/.git/hooks", ""},
+	{"hooks exchanged", "repository repo", "mkdir h; cp evil h/pre-commit; " + helper + " exchange h repo/.git/hooks", ""},
+	{"hook that is a link into the tree", "repository repo; printf '#!/bin/sh\n' >repo/hook; chmod 755 repo/hook; ln -s ../../hook repo/.git/hooks/pre-commit", "cat evil >repo/hook; rm -f repo/hook; cp evil repo/hook", ""},
+	{"hook that is a hard link into the tree", "repository repo; printf '#!/bin/sh\n' >repo/hook; chmod 755 repo/hook; ln repo/hook repo/.git/hooks/pre-commit", "cat evil >repo/hook", ""},
+	{"hook that is a link to nothing yet", "repository repo; ln -s ../../tools/hook repo/.git/hooks/pre-commit", "mkdir -p repo/tools; cp evil repo/tools/hook", ""},
+	{"hooksPath", "repository repo; mkdir repo/.githooks; git -C repo config core.hooksPath .githooks", "cp evil repo/.githooks/pre-commit", ""},
+	{"hooksPath, no directory yet", "repository repo; git -C repo config core.hooksPath .githooks", "mkdir repo/.githooks; cp evil repo/.githooks/pre-commit", ""},
+	{"hooksPath, deep and renamed", "repository repo; mkdir -p repo/dev/git/hooks; git -C repo config core.hooksPath dev/git/hooks", "mv repo/dev repo/dev2; mkdir -p repo/dev/git/hooks; cp evil repo/dev/git/hooks/pre-commit", ""},
+	{"hooksPath, a link", "repository repo; mkdir repo/real; ln -s real repo/.githooks; git -C repo config core.hooksPath .githooks",
+		"cp evil repo/real/pre-commit; rm -f repo/.githooks; mkdir repo/.githooks; cp evil repo/.githooks/pre-commit", ""},
+	{"hooksPath, absolute, beside the repository", `repository repo; mkdir hooks; git -C repo config core.hooksPath "$PWD/hooks"`, "cp evil hooks/pre-commit", ""},
+
+	{"repository renamed away", "repository repo", "cp -r repo/.git r; " + config + " >>r/config; mv repo/.git repo/x; mv r repo/.git", ""},
+	{"repository removed", "repository repo", "cp -r repo/.git r; " + config + " >>r/config; rm -rf repo/.git; cp -r r repo/.git", ""},
+	{"repository exchanged", "repository repo", "cp -r repo/.git r; " + config + " >>r/config; " + helper + " exchange r repo/.git", ""},
+	{"checkout renamed away", "repository repo", "mv repo r; cp -r r repo; " + config + " >>repo/.git/config", ""},
+	{"parents renamed away", "mkdir -p p/q; repository p/q/repo", "mv p r; cp -r r p; " + config + " >>p/q/repo/.git/config", ""},
+	{"parents exchanged", "mkdir -p p/q; repository p/q/repo", "cp -r p r; " + config + " >>r/q/repo/.git/config; " + helper + " exchange p r", ""},
+	{"parent of the repository's directory linked", "mkdir -p p/q; repository p/q/repo", "cp -r p r; " + config + " >>r/q/repo/.git/config; mv p x; ln -s r p", ""},
+	{"commondir made", "repository repo", "cp -r repo/.git r; " + config + " >>r/config; echo ../../r >repo/.git/commondir; echo ../../r >c; mv c repo/.git/commondir", ""},
+	{"file instead of the directory", "repository repo", "cp -r repo/.git r; " + config + " >>r/config; mv repo/.git repo/x; echo 'gitdir: ../r' >repo/.git", ""},
+
+	{"include", "repository repo; echo >repo/.gitconfig; git -C repo config include.path ../.gitconfig", config + " >>repo/.gitconfig", ""},
+	{"include replaced", "repository repo; echo >repo/.gitconfig; git -C repo config include.path ../.gitconfig", config + " >c; mv c repo/.gitconfig", ""},
+	{"include of nothing yet", "repository repo; git -C repo config include.path ../.gitconfig", config + " >>repo/.gitconfig", ""},
+	{"include in directories that are not there yet", "repository repo; git -C repo config include.path ../conf/git/inc", "mkdir -p repo/conf/git; " + config + " >>repo/conf/git/inc", ""},
+	{"include, its directory renamed", "repository repo; mkdir repo/conf; echo >repo/conf/inc; git -C repo config include.path ../conf/inc", "mv repo/conf repo/x; mkdir repo/conf; " + config + " >>repo/conf/inc", ""},
+	{"include of an include", "repository repo; printf '[include]\n\tpath = deeper\n' >repo/one; git -C repo config include.path ../one", config + " >>repo/deeper", ""},
+	{"include through a link", "repository repo; echo >repo/real; ln -s real repo/link; git -C repo config include.path ../link", config + " >>repo/real; rm -f repo/link; cp repo/real repo/link", ""},
+	{"include if gitdir", "repository repo; echo >repo/inc; git -C repo config 'includeIf.gitdir:**/repo/.git.path' ../inc", config + " >>repo/inc", ""},
+	{"include if onbranch", "repository repo; git -C repo config includeIf.onbranch:evil.path ../inc", "git -C repo checkout -q -b evil; " + config + " >repo/inc", ""},
+	{"include if hasconfig", "repository repo; git -C repo config remote.origin.url https://example.org/x; git -C repo config 'includeIf.hasconfig:remote.*.url:https://example.org/**.path' ../inc", config + " >repo/inc", ""},
+	{"include in git's directory", "repository repo; git -C repo config include.path extra", config + " >repo/.git/extra", ""},
+
+	{"fsmonitor of the tree", "repository repo; mkdir repo/t; printf '#!/bin/sh\n' >repo/t/f; chmod 755 repo/t/f; git -C repo config core.fsmonitor t/f", "cat evil >repo/t/f; mv repo/t repo/u; mkdir repo/t; cp evil repo/t/f", ""},
+	{"filter of the tree", "repository repo; printf '#!/bin/sh\ncat\n' >repo/clean; chmod 755 repo/clean; echo 'touched filter=f' >repo/.gitattributes; git -C repo config filter.f.clean './clean %f'", "cat evil >repo/clean; cp evil c; mv c repo/clean", ""},
+	{"filter of the tree, by an interpreter", "repository repo; echo cat >repo/clean.sh; echo 'touched filter=f' >repo/.gitattributes; git -C repo config filter.f.clean 'sh clean.sh'", "cat evil >repo/clean.sh", ""},
+	{"filter of the tree, in a pipe", "repository repo; printf '#!/bin/sh\ncat\n' >repo/clean; chmod 755 repo/clean; echo 'touched filter=f' >repo/.gitattributes; git -C repo config filter.f.clean 'cat | ./clean'", "cat evil >repo/clean", ""},
+	{"filter that an attribute calls", "repository repo; printf '#!/bin/sh\ncat\n' >repo/clean; chmod 755 repo/clean; git -C repo config filter.f.clean './clean'", "cat evil >repo/clean; echo '* filter=f' >repo/.git/info/attributes", ""},
+	{"textconv of the tree", "repository repo; printf '#!/bin/sh\ncat $1\n' >repo/conv; chmod 755 repo/conv; echo 'a diff=f' >repo/.gitattributes; git -C repo config diff.f.textconv ./conv", "cat evil >repo/conv; echo more >>repo/a", ""},
+	{"external diff of the tree", "repository repo; printf '#!/bin/sh\n' >repo/conv; chmod 755 repo/conv; git -C repo config diff.external ./conv", "cat evil >repo/conv; echo more >>repo/a", ""},
+	{"editor of the tree", "repository repo; printf '#!/bin/sh\n' >repo/ed; chmod 755 repo/ed; git -C repo config core.editor ./ed", "cat evil >repo/ed", "unset GIT_EDITOR; git -C repo commit --allow-empty"},
+	{"alias of the tree", "repository repo; printf '#!/bin/sh\n' >repo/st; chmod 755 repo/st; git -C repo config alias.st '!./st --short'", "cat evil >repo/st", "git -C repo st"},
+
+	{"worktree's .git file", "repository repo; git -C repo worktree add -q ../wt", "cp -r repo/.git r; " + config + " >>r/config; cp r/worktrees/wt/* r/; rm -f r/commondir r/gitdir; echo 'gitdir: ../r' >wt/.git", ""},
+	{"worktree's .git file replaced", "repository repo; git -C repo worktree add -q ../wt", "cp -r repo/.git r; " + config + " >>r/config; rm -f r/commondir; mv wt/.git wt/x; mkdir wt/.git; cp -r r/* wt/.git/", ""},
+	{"worktree renamed away", "repository repo; git -C repo worktree add -q ../wt", "cp -r repo/.git r; " + config + " >>r/config; rm -f r/commondir; mv wt x; cp -r x wt; rm wt/.git; cp -r r wt/.git", ""},
+	{"worktree's commondir", "repository repo; git -C repo worktree add -q ../wt", "cp -r repo/.git r; " + config + ` >>r/config; echo "$PWD/r" >repo/.git/worktrees/wt/commondir`, ""},
+	{"worktree's directory replaced", "repository repo; git -C repo worktree add -q ../wt", "cp -r repo/.git r; rm -f r/commondir; " + config + ` >>r/config; mv repo/.git/worktrees/wt repo/.git/worktrees/x; cp -r repo/.git/worktrees/x repo/.git/worktrees/wt; echo "$PWD/r" >repo/.git/worktrees/wt/commondir`, ""},
+	{"worktrees replaced", "repository repo; git -C repo worktree add -q ../wt", "cp -r repo/.git r; rm -f r/commondir; " + config + ` >>r/config; mv repo/.git/worktrees repo/.git/x; cp -r repo/.git/x repo/.git/worktrees; echo "$PWD/r" >repo/.git/worktrees/wt/commondir`, ""},
+	{"worktree's own config", "repository repo; git -C repo config extensions.worktreeConfig true; git -C repo worktree add -q ../wt", config + ` >repo/.git/worktrees/wt/config.worktree`, ""},
+	{"worktree inside of the checkout", "repository repo; git -C repo worktree add -q .trees/wt", "cp -r repo/.git r; rm -f r/commondir; " + config + " >>r/config; mv repo/.trees repo/x; mkdir -p repo/.trees/wt; cp -r r repo/.trees/wt/.git", "git -C repo/.trees/wt status"},
+
+	{"submodule's .git file", submodule, "cp -r repo/.git/modules/sub r; " + config + " >>r/config; rm -f r/commondir; git config -f r/config --unset core.worktree; rm -f repo/sub/.git; cp -r r repo/sub/.git", ""},
+	{"submodule's .git file changed", submodule, "cp -r repo/.git/modules/sub r; " + config + " >>r/config; rm -f r/commondir; git config -f r/config core.worktree ../repo/sub; echo 'gitdir: ../../r' >repo/sub/.git", ""},
+	{"submodule renamed away", submodule, "cp -r repo/.git/modules/sub r; rm -f r/commondir; " + config + " >>r/config; git config -f r/config --unset core.worktree; mv repo/sub repo/x; mkdir repo/sub; cp repo/x/a repo/sub; cp -r r repo/sub/.git", ""},
+	{"submodule's config", submodule, config + " >>repo/.git/modules/sub/config", ""},
+	{"submodule's hooks", submodule, "cp evil repo/.git/modules/sub/hooks/post-index-change; cp evil repo/.git/modules/sub/hooks/pre-commit", ""},
+	{"submodule's directory replaced", submodule, "cp -r repo/.git/modules/sub r; " + config + " >>r/config; mv repo/.git/modules/sub repo/.git/modules/x; cp -r r repo/.git/modules/sub", ""},
+	{"modules replaced", submodule, "cp -r repo/.git/modules r; " + config + " >>r/sub/config; mv repo/.git/modules repo/.git/x; cp -r r repo/.git/modules", ""},
+	{"submodule's commondir", submodule, "cp -r repo/.git/modules/sub r; rm -f r/commondir; " + config + ` >>r/config; echo "$PWD/r" >repo/.git/modules/sub/commondir`, ""},
+	{"submodule with its own directory", "repository lib; repository repo; git clone -q lib repo/sub; cd repo; git add sub 2>/dev/null; git commit -qm sub", config + " >>repo/sub/.git/config", ""},
+	{"submodule, its parents renamed", strings.ReplaceAll(submodule, "$PWD/../lib sub", "$PWD/../lib libs/x/sub"),
+		"cp -r repo/.git/modules/libs/x/sub r; rm -f r/commondir; " + config + " >>r/config; git config -f r/config --unset core.worktree; mv repo/libs repo/y; mkdir -p repo/libs/x/sub; cp -r r repo/libs/x/sub/.git", ""},
+	{"submodule of a submodule", "repository lib; repository mid; cd mid; git -c protocol.file.allow=always submodule --quiet add $PWD/../lib deep; git commit -qm deep; cd ..; repository repo; cd repo;" +
+		"git -c protocol.file.allow=always submodule --quiet add $PWD/../mid sub; git -c protocol.file.allow=always submodule --quiet update --init --recursive; git commit -qm sub",
+		config + " >>repo/.git/modules/sub/modules/deep/config", ""},
+
+	{"link instead of .git", "repository r; mkdir repo; mv r/a r/dir repo; mv r/.git store; ln -s ../store repo/.git", config + " >>store/config; cp -r store s2; " + config + " >>s2/config; rm -f repo/.git; ln -s ../s2 repo/.git", ""},
+	{"separate git directory", "git init -q --separate-git-dir=store repo; cd repo; echo >a; git add a; git commit -qm a", config + " >>store/config; cp -r store s2; " + config + " >>s2/config; echo 'gitdir: ../s2' >repo/.git; mv store s3; cp -r s2 store", ""},
+	{"bare repository", "repository repo; git clone -q --bare repo bare.git; git -C repo remote add origin ../bare.git", "cp evil bare.git/hooks/post-update", "git -C repo push -f origin HEAD:refs/heads/x"},
+	{"bare repository's config", "git init -q --bare bare", config + " >>bare/config; git -C bare config alias.st !$evil", "git -C bare st"},
+	{"repository in an ignored directory", "repository repo; echo vendor >repo/.gitignore; mkdir -p repo/vendor/a/b/c; repository repo/vendor/a/b/c/d", config + " >>repo/vendor/a/b/c/d/.git/config", "cd repo/vendor/a/b/c/d; git status"},
+	{"repository in node_modules", "repository repo; mkdir -p repo/node_modules/x; repository repo/node_modules/x", config + " >>repo/node_modules/x/.git/config", "cd repo/node_modules/x; git status"},
+	{"repository of an odd name", `repository repo; mkdir "$(printf 'o d\nd\t\377')"; repository "$(printf 'o d\nd\t\377')/r"`, `cd "$(printf 'o d\nd\t\377')/r"; ` + config + " >>.git/config", `cd "$(printf 'o d\nd\t\377')/r"; git status`},
+	{"sha256, reftable and such", "git init -q --object-format=sha256 repo; cd repo; echo >a; git add a; git commit -qm a", config + " >>repo/.git/config", ""},
+}
+
+const submodule = `repository lib; repository repo; cd repo; git -c protocol.file.allow=always submodule --quiet add $PWD/../lib sub; git commit -qm sub`
+
+func init() { programs["exchange"] = exchange }
+
+func exchange(args []string) int {
+	if err := unix.Renameat2(unix.AT_FDCWD, args[0], unix.AT_FDCWD, args[1], unix.RENAME_EXCHANGE); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	return 0
+}
+
+// identity gives a person a name for git, for the length of a test.
+func identity(t *testing.T, who account) {
+	t.Helper()
+	sh(t, who, who.home, `git config --global user.name "Olga Operator"; git config --global user.email olga@example.org; git config --global init.defaultBranch main; git config --global advice.detachedHead false`)
+	t.Cleanup(func() { output(t, as(t, "root"), "rm", "-rf", who.home+"/.gitconfig", who.home+"/.config/git") })
+}
+
+func slug(name string) string { return strings.NewReplacer(" ", "-", ",", "", ".", "", "'", "").Replace(name) }
+
+// setTraps prepares them all, each in a directory of its own.
+func setTraps(t *testing.T, dir string, all []trap) {
+	t.Helper()
+	var script strings.Builder
+	for _, p := range all {
+		fmt.Fprintf(&script, "mkdir '%s/%s'\n(cd '%[1]s/%[2]s'; %s\n%s\n) || { echo preparing %[2]s failed; exit 1; }\n", dir, slug(p.name), prologue, p.prepare)
+	}
+	sh(t, as(t, "operator"), dir, script.String())
+}
+
+// attacks is what does the evil to all of them.
+func attacks(dir string, all []trap) string {
+	var script strings.Builder
+	for _, p := range all {
+		fmt.Fprintf(&script, "(set +e; cd '%s/%s' && { %s\n%s\n}) </dev/null >/dev/null 2>&1\n", dir, slug(p.name), prologue, p.attack)
+	}
+	return "set +e\n" + script.String() + "true\n"
+}
+
+// provocations is what the operator does then. Then what was run is known by the
+// marks in pwned.
+func provoke(t *testing.T, dir string, all []trap) {
+	t.Helper()
+	var script strings.Builder
+	for _, p := range all {
+		fmt.Fprintf(&script, "(set +e; cd '%s/%s' && { %s\n%s\n}) </dev/null >/dev/null 2>&1 &\n", dir, slug(p.name), everyday, p.provoke)
+	}
+	sh(t, as(t, "operator"), dir, "set +e\n"+script.String()+"wait\n")
+}
+
+func pwned(t *testing.T) (names []string) {
+	t.Helper()
+	marks, err := os.ReadDir("/home/operator/pwned")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range marks {
+		names = append(names, m.Name())
+		os.Remove("/home/operator/pwned/" + m.Name())
+	}
+	return names
+}
+
+// file puts a script where the agent can run it by name.
+func file(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove(name) })
+}
+
+func TestGitRunsNothingOfTheAgents(t *testing.T) {
+	operator := as(t, "operator")
+	const attack = "/usr/local/bin/aaau-test-attack"
+	t.Run("the traps work", func(t *testing.T) {
+		begin(t)
+		identity(t, operator)
+		tree(t, operator, "pwned")
+		dir := tree(t, operator, "open")
+		setTraps(t, dir, traps)
+		file(t, attack, attacks(dir, traps))
+		output(t, operator, "bash", attack)
+		provoke(t, dir, traps)
+		fired := pwned(t)
+		for _, p := range traps {
+			if !slices.Contains(fired, slug(p.name)) {
+				t.Errorf("%s is no trap at all", p.name)
+			}
+		}
+	})
+	t.Run("but not in a session", func(t *testing.T) {
+		begin(t)
+		identity(t, operator)
+		tree(t, operator, "pwned")
+		for n := 0; n < len(traps); n += 16 { // as many repositories as one workspace may have
+			some := traps[n:min(n+16, len(traps))]
+			dir := tree(t, operator, fmt.Sprint("closed", n))
+			setTraps(t, dir, some)
+			file(t, attack, attacks(dir, some))
+			c := sit(t, operator, "aaau", "-C", dir, "--", "bash", "-c", "bash "+attack+"; echo d''one; read")
+			c.expect("done")
+			provoke(t, dir, some)
+			for _, name := range pwned(t) {
+				t.Errorf("during the session: %s", name)
+			}
+			c.typed("\r")
+			c.leave()
+			provoke(t, dir, some)
+			for _, name := range pwned(t) {
+				t.Errorf("after the session: %s", name)
+			}
+		}
+	})
+	t.Run("nor where it is the workspace itself", func(t *testing.T) {
+		begin(t)
+		identity(t, operator)
+		tree(t, operator, "pwned")
+		dir := tree(t, operator, "single")
+		setTraps(t, dir, traps)
+		for _, p := range traps {
+			for _, sub := range []string{"repo", "wt", "repo/sub"} {
+				if _, err := os.Stat(filepath.Join(dir, slug(p.name), sub, ".git")); err != nil {
+					continue
+				}
+				file(t, attack, attacks(dir, []trap{p}))
+				run(t, operator, "aaau", "-C", filepath.Join(dir, slug(p.name), sub), "--", "bash", attack)
+			}
+		}
+		provoke(t, dir, traps)
+		for _, name := range pwned(t) {
+			t.Errorf("%s", name)
+		}
+	})
+}
