@@ -65,6 +65,10 @@ func rules() []rule {
 		rule{unix.SYS_IO_URING_SETUP, unix.ENOSYS, nil},
 		rule{unix.SYS_IO_URING_REGISTER, unix.ENOSYS, nil},
 		rule{unix.SYS_FILE_SETATTR, unix.ENOSYS, nil}, // as fsSetXattr
+		// A uid's keyrings are common to all its sessions, of whichever person.
+		rule{unix.SYS_ADD_KEY, unix.ENOSYS, nil},
+		rule{unix.SYS_REQUEST_KEY, unix.ENOSYS, nil},
+		rule{unix.SYS_KEYCTL, unix.ENOSYS, nil},
 		rule{unix.SYS_FCHMOD, unix.EPERM, []condition{bits(1, setID)}},
 		rule{unix.SYS_FCHMODAT, unix.EPERM, []condition{bits(2, setID)}},
 		rule{unix.SYS_FCHMODAT2, unix.EPERM, []condition{bits(2, setID)}},
@@ -135,7 +139,8 @@ func program() ([]unix.SockFilter, error) {
 }
 
 // filter denies to the calling thread, and to all that it starts, what would
-// leave setuid or setgid files behind. It needs no_new_privs.
+// leave setuid or setgid files behind, and what another session could read. It
+// needs no_new_privs.
 func filter() error {
 	code, err := program()
 	if err != nil {

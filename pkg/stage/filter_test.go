@@ -169,6 +169,9 @@ func tries(dir string) []try {
 	other("io_uring_setup", unix.ENOSYS, unix.EFAULT, 425, 1, 0)
 	other("io_uring_enter", unix.ENOSYS, unix.EBADF, 426, 12345)
 	other("io_uring_register", unix.ENOSYS, unix.EBADF, 427, 12345)
+	other("keyctl", unix.ENOSYS, unix.EOPNOTSUPP, unix.SYS_KEYCTL, 9999)
+	other("add_key", unix.ENOSYS, unix.EFAULT, unix.SYS_ADD_KEY)
+	other("request_key", unix.ENOSYS, unix.EFAULT, unix.SYS_REQUEST_KEY)
 	other("no call", unix.ENOSYS, unix.ENOSYS, ^uintptr(0))
 
 	// What goes on as ever.

@@ -171,7 +171,7 @@ func TestSetupLogin(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	output := func(want int, last string, args ...string) {
+	skips := func(want int, last string, args ...string) {
 		t.Helper()
 		c := sit(t, operator, append([]string{"aaau", "setup", "newcomer"}, args...)...)
 		if status, all := c.leave(); status != want || strings.Contains(all, "signing") || !strings.HasSuffix(all, last) {
@@ -181,12 +181,12 @@ func TestSetupLogin(t *testing.T) {
 			t.Errorf("%q: the login has run", args)
 		}
 	}
-	output(0, "aaau: newcomer is set up; start it in a project: aaau newcomer\n", "--no-login")
+	skips(0, "aaau: newcomer is set up; start it in a project: aaau newcomer\n", "--no-login")
 	if inventory(t, home)["installed"] == "" {
 		t.Error("with --no-login nothing was installed")
 	}
 	writeProfile(t, "newcomer", "install=exit 7", "login=sh -c '"+login+"'")
-	output(7, "aaau: installing newcomer failed (exit status 7)\n")
+	skips(7, "aaau: installing newcomer failed (exit status 7)\n")
 }
 
 // needsSetup makes sure that a person is told in one line how to get an alias's
