@@ -47,6 +47,7 @@ type Bridge struct {
 	clients  map[*client]*sender // nil until it is in a session
 
 	running sync.WaitGroup // clients and sessions
+	entered chan struct{}  // has room for one: there is a new session
 }
 
 // FromConfig makes a Bridge as the configuration has it.
@@ -64,6 +65,7 @@ func (b *Bridge) Serve(ctx context.Context, listeners ...*net.UnixListener) erro
 	b.sessions = map[string]*session.Session{}
 	b.perUser = map[uint32]int{}
 	b.clients = map[*client]*sender{}
+	b.entered = make(chan struct{}, 1)
 
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -167,6 +169,10 @@ func (b *Bridge) enter(s *session.Session) {
 	b.sessions[s.ID] = s
 	b.running.Add(1)
 	b.mu.Unlock()
+	select {
+	case b.entered <- struct{}{}:
+	default: // somebody is about to look anyway
+	}
 	s.Start(b.leave, b.relock)
 }
 

@@ -43,31 +43,13 @@ func (b *Bridge) watchHomes(ctx context.Context) {
 	if b.HomeMax == 0 {
 		return
 	}
-	tick := time.NewTicker(homesTick)
-	defer tick.Stop()
 	known := map[home]use{}
 	began := map[*session.Session]int64{} // what was in its home when a session was first seen
 	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		by := map[home][]*session.Session{}
-		b.mu.Lock()
-		for _, s := range b.sessions {
-			h := home{s.User, s.Owner.UID}
-			by[h] = append(by[h], s)
-		}
-		b.mu.Unlock()
+		by := b.homes()
 		for s := range began {
-			if h := (home{s.User, s.Owner.UID}); !slices.Contains(by[h], s) {
+			if !slices.Contains(by[homeOf(s)], s) {
 				delete(began, s)
-			}
-		}
-		for h := range known {
-			if by[h] == nil {
-				delete(known, h)
 			}
 		}
 		for h, sessions := range by {
@@ -81,7 +63,30 @@ func (b *Bridge) watchHomes(ctx context.Context) {
 				b.bound(ctx, s, known[h].bytes, began[s])
 			}
 		}
+		var tick <-chan time.Time // never, while there is nobody
+		if len(by) > 0 {
+			tick = time.After(homesTick)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-b.entered:
+		case <-tick:
+		}
 	}
+}
+
+func homeOf(s *session.Session) home { return home{s.User, s.Owner.UID} }
+
+// homes are those in use, and by which sessions.
+func (b *Bridge) homes() map[home][]*session.Session {
+	by := map[home][]*session.Session{}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range b.sessions {
+		by[homeOf(s)] = append(by[homeOf(s)], s)
+	}
+	return by
 }
 
 // measure brings what is known of a home up to date, and says whether it is known.

@@ -187,6 +187,26 @@ func provoke(t *testing.T, dir string, all []trap) {
 	sh(t, as(t, "operator"), dir, "set +e\n"+script.String()+"wait\n")
 }
 
+// withoutRefused takes away the traps for which there is no session at all, but a
+// line that says why.
+func withoutRefused(t *testing.T, dir string, all []trap) []trap {
+	t.Helper()
+	for {
+		r := run(t, as(t, "operator"), "aaau", "-C", dir, "--", "true")
+		if r.status == 0 {
+			return all
+		}
+		checkRefusal(t, "of a trap", nil, r.status, r.stderr)
+		i := slices.IndexFunc(all, func(p trap) bool { return strings.Contains(r.stderr, "/"+slug(p.name)+"/") })
+		if i < 0 {
+			t.Fatalf("a refusal of no trap: %q", r.stderr)
+		}
+		t.Logf("%s is refused: %s", all[i].name, r.stderr)
+		output(t, as(t, "root"), "rm", "-rf", dir+"/"+slug(all[i].name))
+		all = slices.Delete(slices.Clone(all), i, i+1)
+	}
+}
+
 func pwned(t *testing.T) (names []string) {
 	t.Helper()
 	marks, err := os.ReadDir("/home/operator/pwned")
@@ -236,6 +256,7 @@ func TestGitRunsNothingOfTheAgents(t *testing.T) {
 			some := traps[n:min(n+16, len(traps))]
 			dir := tree(t, operator, fmt.Sprint("closed", n))
 			setTraps(t, dir, some)
+			some = withoutRefused(t, dir, some)
 			file(t, attack, attacks(dir, some))
 			c := sit(t, operator, "aaau", "-C", dir, "--", "bash", "-c", "bash "+attack+"; echo d''one; read")
 			c.expect("done")
@@ -263,7 +284,10 @@ func TestGitRunsNothingOfTheAgents(t *testing.T) {
 					continue
 				}
 				file(t, attack, attacks(dir, []trap{p}))
-				run(t, operator, "aaau", "-C", filepath.Join(dir, slug(p.name), sub), "--", "bash", attack)
+				if r := run(t, operator, "aaau", "-C", filepath.Join(dir, slug(p.name), sub), "--", "bash", attack); r.status == 255 {
+					t.Logf("%s is refused: %s", p.name, r.stderr)
+					checkRefusal(t, "of a trap", []string{dir}, r.status, r.stderr[strings.LastIndex("\n"+strings.TrimSuffix(r.stderr, "\n"), "\n"):])
+				}
 			}
 		}
 		provoke(t, dir, traps)
