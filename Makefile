@@ -164,9 +164,9 @@ unexport CMD
 try: export TRY = $(value CMD)
 try: deps-try deb ## be at `aaau connect` in a throwaway systemd, or run CMD='...' there
 	@if [ -n "$$TRY" ]; then \
-		test/sandbox/run --user operator -- bash -c "$$TRY"; \
+		test/sandbox/run --user operator -- bash -c "cd; $$TRY"; \
 	else \
-		test/sandbox/run --user operator -- aaau connect; \
+		test/sandbox/run --user operator -- bash -c "cd; exec aaau connect"; \
 	fi
 
 bench: deps-try deb ## measure start, echo and throughput (BENCHFLAGS=)

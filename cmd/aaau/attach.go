@@ -47,10 +47,15 @@ func (t *terminal) attach(ctx context.Context, socket string, o order) error {
 	}
 	defer t.restore()
 
-	done, gone := make(chan error, 3), make(chan struct{})
-	defer close(gone)
+	done, gone, noMore := make(chan error, 3), make(chan struct{}), make(chan struct{})
+	defer func() { // what is typed from here on is not this session's
+		close(gone)
+		s.Close()
+		<-noMore
+	}()
 	go t.guard(func() { done <- output(s) })
 	go t.guard(func() {
+		defer close(noMore)
 		if err := input(s, t, o.ReadOnly, gone); err != nil {
 			done <- err
 		}

@@ -72,7 +72,7 @@ func app() *cli.App {
 			{Name: "connect", Usage: "start a session, or join one (the default)", ArgsUsage: "[ALIAS [ARG...]]",
 				Flags: flags(), Action: connect, OnUsageError: usage, HideHelpCommand: true},
 			{Name: "setup", Usage: "install an alias's program in your agent's home, and sign it in", ArgsUsage: "ALIAS [--no-login]",
-				Flags: slices.Concat(flags()[:1], workspaceFlags()[3:]), Action: setup, OnUsageError: usage, HideHelpCommand: true},
+				Flags: slices.Concat(flags()[:1], workspaceFlags()[3:], []cli.Flag{&cli.BoolFlag{Name: "no-login", Usage: "only install"}}), Action: setup, OnUsageError: usage, HideHelpCommand: true},
 			{Name: "kill", Usage: "end a session by force, with every process in it", ArgsUsage: "ID",
 				Flags: flags()[:1], Action: kill, OnUsageError: usage, HideHelpCommand: true},
 		},

@@ -15,16 +15,18 @@ import (
 // setup runs a profile's install= and login= as the agent, in the home that it has
 // for this person.
 func setup(c *cli.Context) error {
-	o := order{workspaces: nil, env: c.StringSlice("env"), noWorkspace: true}
-	login := true
-	for _, arg := range c.Args().Slice() {
+	o := order{env: c.StringSlice("env"), noWorkspace: true}
+	login := !c.Bool("no-login")
+	for args := c.Args().Slice(); len(args) > 0; args = args[1:] { // the CLI library knows options before the alias only
 		switch {
-		case arg == "--no-login":
+		case args[0] == "--no-login":
 			login = false
-		case o.Profile == "" && arg != "" && arg[0] != '-':
-			o.Profile = arg
+		case args[0] == "--env" && len(args) > 1:
+			o.env, args = append(o.env, args[1]), args[1:]
+		case o.Profile == "" && args[0] != "" && args[0][0] != '-':
+			o.Profile = args[0]
 		default:
-			return fmt.Errorf("setup takes an alias and --no-login, not %q", arg)
+			return fmt.Errorf("setup takes an alias, --no-login and --env NAME, not %q", args[0])
 		}
 	}
 	if o.Profile == "" {
