@@ -137,7 +137,11 @@ func (o *order) pack(ctx context.Context, conn *client.Conn) (l luggage, err err
 		}
 		tools, env := project.Tools(home, os.Environ())
 		for _, t := range tools {
-			if l.has(t.Path) { // it is a workspace itself
+			full := len(l.dirs) == spec.MaxDirs
+			if full {
+				l.notes = append(l.notes, "you have more tools than a session can see: not "+t.Path)
+			}
+			if full || l.has(t.Path) { // or it is a workspace itself
 				t.File.Close()
 				continue
 			}

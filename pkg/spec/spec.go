@@ -17,7 +17,7 @@ import (
 const (
 	MaxArgv  = 32 << 10 // bytes of a program and its arguments
 	MaxEnv   = 12 << 10 // bytes of environment
-	MaxDirs  = 32       // directories
+	MaxDirs  = 128      // directories: SCM_RIGHTS takes 253 (unix(7))
 	MaxLocks = 500      // locked paths, in all
 	MaxLock  = 12 << 10 // bytes of them
 )
