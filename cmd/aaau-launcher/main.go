@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 
@@ -22,6 +23,9 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/stage"
 	"github.com/AgentaaU/AaaU/pkg/version"
 )
+
+// The first thread stays main's: other goroutines change what is the thread's own.
+func init() { runtime.LockOSThread() }
 
 func main() {
 	if os.Args[0] == stage.Name {

@@ -129,6 +129,9 @@ func (o *order) pack(ctx context.Context, conn *client.Conn) (l luggage, err err
 			return l, err
 		}
 		o.Env = append(o.Env, git.Env...)
+		if git.Shared {
+			umask &^= 0o070
+		}
 	}
 	if profile.Tools {
 		home, err := os.UserHomeDir()

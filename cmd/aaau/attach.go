@@ -128,7 +128,7 @@ func request(ctx context.Context, socket string, o order) (s *client.Session, l 
 }
 
 // say tells the person something.
-func say(line string) { fmt.Fprintf(os.Stderr, "aaau: %s\n", line) }
+func say(line string) { fmt.Fprintf(os.Stderr, "aaau: %s\n", harmless(line)) }
 
 // errDetached is how the person says that they leave.
 var errDetached = errors.New("detached")
@@ -143,13 +143,14 @@ func (s sentAway) status() status { return status(128 + int(s)) }
 // client exits with.
 func leave(s *client.Session, t *terminal, took luggage, err error) error {
 	t.restore()
+	if errors.Is(err, errDetached) && s.Detach() != nil {
+		err = client.ErrLost
+	}
+	s.Close() // what still comes is not for a terminal that is the person's again
 	tellChanges(s.OpenReply, took.repositories)
 	var sig sentAway
 	switch {
 	case errors.Is(err, errDetached):
-		if err := s.Detach(); err != nil {
-			return client.ErrLost
-		}
 		say("detached; back with: aaau -n " + s.ID)
 		return nil
 	case errors.Is(err, syscall.EPIPE): // whoever read our output has gone
@@ -163,7 +164,9 @@ func leave(s *client.Session, t *terminal, took luggage, err error) error {
 // output copies until the session's end; the error is the status to exit with,
 // or nil for 0.
 func output(s *client.Session) error {
-	ended, err := s.Copy(os.Stdout, func(line string) { fmt.Fprintf(os.Stderr, "\r\naaau: %s\r\n", line) })
+	ended, err := s.Copy(os.Stdout, func(_ wire.Type, line string) {
+		fmt.Fprintf(os.Stderr, "\r\naaau: %s\r\n", harmless(line))
+	})
 	switch {
 	case err != nil:
 		return err

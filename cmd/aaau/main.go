@@ -31,7 +31,7 @@ func main() {
 	case errors.As(err, &s):
 		os.Exit(int(s))
 	case err != nil:
-		fmt.Fprintf(os.Stderr, "aaau: %v\n", err)
+		say(err.Error())
 		os.Exit(exitFailed)
 	}
 }
@@ -118,9 +118,11 @@ func kill(c *cli.Context) error {
 		return err
 	}
 	var refused error
-	_, err = s.Copy(io.Discard, func(line string) {
-		refused = errors.New(line)
-		s.Close()
+	_, err = s.Copy(io.Discard, func(t wire.Type, line string) {
+		if t == wire.Refused {
+			refused = errors.New(line)
+			s.Close()
+		}
 	})
 	if refused != nil {
 		return refused

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode"
 
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
@@ -17,7 +18,7 @@ func firstLine(s wire.OpenReply) string {
 		name += fmt.Sprintf(" (%q)", s.Name)
 		name = strings.ReplaceAll(name, `"`, "")
 	}
-	parts := []string{fmt.Sprintf("session %s, %s as %s", name, printable(filepath.Base(s.Argv[0])), s.User), sees(s)}
+	parts := []string{fmt.Sprintf("session %s, %s as %s", name, printable(s.Program), s.User), sees(s)}
 	if len(s.Secrets) > 0 {
 		parts = append(parts, "has "+strings.Join(s.Secrets, ", "))
 	}
@@ -94,6 +95,20 @@ func short(path string) string {
 		}
 	}
 	return printable(path)
+}
+
+// harmless is a line in which names of files may stand, without what could move a
+// cursor.
+func harmless(line string) string {
+	var out strings.Builder
+	for _, r := range line {
+		if unicode.IsPrint(r) {
+			out.WriteRune(r)
+		} else {
+			fmt.Fprintf(&out, "\\u%04x", r)
+		}
+	}
+	return out.String()
 }
 
 // printable quotes what could move a cursor.

@@ -84,7 +84,7 @@ func (b *Bridge) Serve(ctx context.Context, listeners ...*net.UnixListener) erro
 	left := slices.Collect(maps.Values(b.sessions))
 	b.mu.Unlock()
 	for _, s := range left {
-		b.end(context.WithoutCancel(ctx), s)
+		b.running.Go(func() { b.end(s) })
 	}
 	b.running.Wait()
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
@@ -173,7 +173,13 @@ func (b *Bridge) enter(s *session.Session) {
 	case b.entered <- struct{}{}:
 	default: // somebody is about to look anyway
 	}
-	s.Start(b.leave, b.relock)
+	s.Start(b.leave, func(why string) {
+		b.tellTripped(s, why)
+		b.notify(s, "tripped", "the session was killed: "+why)
+	})
+	if len(s.Locks) > 0 {
+		b.running.Go(func() { b.keepLocked(s) })
+	}
 }
 
 // leave takes a session that has ended out of the table, and records it: both are
@@ -197,11 +203,15 @@ func (b *Bridge) find(id string) *session.Session {
 // notify tells all of a session's clients something.
 func (b *Bridge) notify(s *session.Session, code, message string) {
 	frame := wire.Frame(wire.Notice, wire.ErrorNote{Code: code, Message: message})
+	deaf := 0
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	for _, out := range b.clients {
 		if out != nil && out.session == s && !out.offer(frame) {
-			b.Log.Printf("session %s: a client does not read, and did not hear: %s", s.ID, message)
+			deaf++
 		}
+	}
+	b.mu.Unlock()
+	if deaf > 0 {
+		b.Log.Printf("session %s: %d clients do not read, and did not hear: %s", s.ID, deaf, message)
 	}
 }

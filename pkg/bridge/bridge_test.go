@@ -58,7 +58,7 @@ func TestInputIsBytes(t *testing.T) {
 	}
 	out := &waiter{want: "ready"}
 	done := make(chan error, 1)
-	go func() { _, err := s.Copy(out, func(string) {}); done <- err }()
+	go func() { _, err := s.Copy(out, func(wire.Type, string) {}); done <- err }()
 	out.wait(t)
 	if _, err := s.Write(all); err != nil {
 		t.Fatal(err)
@@ -249,7 +249,7 @@ func TestManyViewers(t *testing.T) {
 // digest reads a session to its end, which also goes to w.
 func digest(t *testing.T, s *api.Session, w io.Writer) [32]byte {
 	sum := sha256.New()
-	if _, err := s.Copy(io.MultiWriter(sum, w), func(line string) { t.Errorf("notice: %s", line) }); err != nil {
+	if _, err := s.Copy(io.MultiWriter(sum, w), func(_ wire.Type, line string) { t.Errorf("notice: %s", line) }); err != nil {
 		t.Error(err)
 	}
 	return [32]byte(sum.Sum(nil))
@@ -265,7 +265,7 @@ func TestReadOnly(t *testing.T) {
 	}
 	defer v.Close()
 	notices := make(chan string, 10)
-	go v.Copy(io.Discard, func(line string) { notices <- line })
+	go v.Copy(io.Discard, func(_ wire.Type, line string) { notices <- line })
 	v.Write([]byte("evil\n"))
 	v.Resize(6, 6)
 	v.Kill()
@@ -287,7 +287,7 @@ func TestStop(t *testing.T) {
 	s := h.sh("trap '' HUP; echo up; exec sleep 1000")
 	out := &waiter{want: "up"}
 	done := make(chan error, 1)
-	go func() { _, err := s.Copy(out, func(string) {}); done <- err }()
+	go func() { _, err := s.Copy(out, func(wire.Type, string) {}); done <- err }()
 	out.wait(t)
 	if err := h.stop(); err != nil {
 		t.Error(err)

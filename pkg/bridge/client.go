@@ -66,9 +66,13 @@ func (c *client) serve(ctx context.Context) {
 	}
 	c.b.tellDetached(s, c.who, err)
 	if out.patient && err != nil { // the rest of the pipe has gone
-		c.b.end(context.WithoutCancel(ctx), s)
+		c.b.running.Go(func() { c.b.end(s) })
 	}
 }
+
+// packing is how long a client may take between an answer and its next request: it
+// looks through the person's directories meanwhile.
+const packing = 2 * time.Minute
 
 // maxAsks is how many questions a client has before it must open something.
 const maxAsks = 8
@@ -100,6 +104,7 @@ func (c *client) open(ctx context.Context, in *wire.Reader, fds *fdReader) (*ses
 			if err := c.answer(payload); err != nil {
 				return nil, nil, err
 			}
+			c.conn.SetDeadline(time.Now().Add(packing))
 			continue
 		}
 		if t != wire.Open {
@@ -140,7 +145,7 @@ func (c *client) open(ctx context.Context, in *wire.Reader, fds *fdReader) (*ses
 			return nil, nil, err
 		}
 		if gone, err := c.hungUp(); gone || err != nil {
-			s.Abandon() // nobody knows its id
+			c.b.running.Go(func() { c.b.end(s) }) // nobody knows its id
 			cursor.Close()
 			return nil, nil, errors.Join(errors.New("the client went away while its session started"), err)
 		}
@@ -270,7 +275,8 @@ func (c *client) receive(ctx context.Context, in *wire.Reader, s *session.Sessio
 			}
 			c.b.tellKill(s, c.who)
 			if err := c.b.kill(ctx, s); err != nil {
-				return fmt.Errorf("killing: %w", err)
+				c.b.Log.Printf("session %s: %v", s.ID, err)
+				out.send(wire.Frame(wire.Refused, wire.ErrorNote{Code: "failed", Message: err.Error()}))
 			}
 		case wire.Detach:
 			return nil

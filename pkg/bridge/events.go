@@ -91,22 +91,30 @@ func name(uid uint32) string {
 // person names a user for people.
 func person(uid uint32) string { return fmt.Sprintf("%s (uid %d)", name(uid), uid) }
 
-// tellBounded tells that a session was frozen for what its home holds, or thawed.
-func (b *Bridge) tellBounded(s *session.Session, frozen bool) {
+// tellHeld tells that a session was frozen for want of room, or thawed.
+func (b *Bridge) tellHeld(s *session.Session, frozen bool, why string) {
 	what := "thaw"
 	if frozen {
 		what = "freeze"
 	}
-	b.Log.Printf("session %s: %s: the home of %s for %s, at most %d bytes", s.ID, what, s.User, person(s.Owner.UID), b.HomeMax)
-	b.record("system", "system", s.ID, "control", what, map[string]any{"reason": "home", "at_most": b.HomeMax})
+	b.Log.Printf("session %s: %s: %s", s.ID, what, why)
+	b.record("system", "system", s.ID, "control", what, map[string]any{"reason": why, "home": s.User + " for " + name(s.Owner.UID)})
 }
 
 // tellRelocked tells that locked files were replaced from outside.
 func (b *Bridge) tellRelocked(s *session.Session, failed error) {
-	what := "locked what was replaced from outside"
+	what, fields := "locked what was replaced from outside", map[string]any{}
 	if failed != nil {
-		what = "froze, as something was replaced from outside and cannot be locked: " + failed.Error()
+		what = "what was replaced from outside cannot be locked: " + failed.Error()
+		fields["error"] = failed.Error()
 	}
 	b.Log.Printf("session %s: %s", s.ID, what)
-	b.record("system", "system", s.ID, "control", "relock", map[string]any{"error": fmt.Sprint(failed)})
+	b.record("system", "system", s.ID, "control", "relock", fields)
+}
+
+// tellTripped tells that a session was killed for something that would have been run,
+// or written, as the person.
+func (b *Bridge) tellTripped(s *session.Session, why string) {
+	b.Log.Printf("session %s: killed: %s", s.ID, why)
+	b.record("system", "system", s.ID, "control", "tripped", map[string]any{"reason": why})
 }

@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -23,6 +24,9 @@ const (
 	// homesAnyway is after how long a home is measured though no room was lost:
 	// somebody else may have made room at the same time.
 	homesAnyway = 10 * time.Minute
+	// homesTries is how often a home may fail to be measured before it counts as
+	// full: its agent could see to that.
+	homesTries = 5
 )
 
 // home names one: an agent user's for a person.
@@ -36,6 +40,7 @@ type use struct {
 	bytes    int64 // when last measured
 	free     int64 // of the file system, then
 	measured time.Time
+	failed   int // how often in a row it could not be measured since
 }
 
 // watchHomes runs until ctx ends.
@@ -44,7 +49,7 @@ func (b *Bridge) watchHomes(ctx context.Context) {
 		return
 	}
 	known := map[home]use{}
-	began := map[*session.Session]int64{} // what was in its home when a session was first seen
+	began := map[*session.Session]use{} // its home, when a session was first seen
 	for {
 		by := b.homes()
 		for s := range began {
@@ -57,10 +62,14 @@ func (b *Bridge) watchHomes(ctx context.Context) {
 				continue
 			}
 			for _, s := range sessions {
-				if _, ok := began[s]; !ok {
-					began[s] = known[h].bytes
+				if !s.Ran() {
+					continue // a frozen one could not even say why it does not start
 				}
-				b.bound(ctx, s, known[h].bytes, began[s])
+				if _, ok := began[s]; !ok {
+					began[s] = known[h]
+				}
+				b.boundHome(ctx, s, known[h].bytes, began[s].bytes)
+				b.keepRoom(ctx, s, began[s].free)
 			}
 		}
 		var tick <-chan time.Time // never, while there is nobody
@@ -78,57 +87,88 @@ func (b *Bridge) watchHomes(ctx context.Context) {
 
 func homeOf(s *session.Session) home { return home{s.User, s.Owner.UID} }
 
-// homes are those in use, and by which sessions.
+// homes are those in use that the kernel does not bound, and by which sessions.
 func (b *Bridge) homes() map[home][]*session.Session {
 	by := map[home][]*session.Session{}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, s := range b.sessions {
-		by[homeOf(s)] = append(by[homeOf(s)], s)
+		if !s.HomeBounded {
+			by[homeOf(s)] = append(by[homeOf(s)], s)
+		}
 	}
 	return by
 }
 
 // measure brings what is known of a home up to date, and says whether it is known.
 func (b *Bridge) measure(ctx context.Context, h home, known map[home]use) bool {
-	var fs unix.Statfs_t
-	if err := unix.Statfs(homesDir, &fs); err != nil {
+	free, _, err := room()
+	if err != nil {
 		b.Log.Printf("looking at %s: %v", homesDir, err)
 		return false
 	}
-	free := int64(fs.Bfree) * fs.Bsize
 	last, ok := known[h]
-	if ok && last.free-free < b.HomeMax/64 && free-last.free < b.HomeMax/64 && time.Since(last.measured) < homesAnyway {
+	if ok && last.failed == 0 && last.free-free < b.HomeMax/64 && free-last.free < b.HomeMax/64 && time.Since(last.measured) < homesAnyway {
 		return true
 	}
-	reply, err := b.ask(ctx, privsep.Request{Measure: &privsep.Measure{User: h.user, UID: h.uid, AtMost: 2 * b.HomeMax}})
+	reply, err := b.ask(ctx, privsep.Request{Measure: &privsep.Measure{User: h.user, UID: h.uid}})
 	if err != nil {
-		// Not to be measured is to be too large: an agent could see to that.
 		b.Log.Printf("measuring the home of %s for %s: %v", h.user, person(h.uid), err)
-		reply.Bytes = 2*b.HomeMax + 1
+		if last.failed++; last.failed >= homesTries {
+			last.bytes = math.MaxInt64
+		}
+		known[h] = last
+		return ok || last.failed >= homesTries
 	}
-	known[h] = use{reply.Bytes, free, time.Now()}
+	known[h] = use{bytes: reply.Bytes, free: free, measured: time.Now()}
 	return true
 }
 
-// bound stops a session that has filled its home, or lets it go on when there is
-// room again. One that found it full may go on, to empty it, but not add to it.
-func (b *Bridge) bound(ctx context.Context, s *session.Session, bytes, atBegin int64) {
-	full := bytes > min(max(b.HomeMax, atBegin+b.HomeMax/16), b.HomeMax/10*19)
-	const reason = "home-full"
+// boundHome stops a session that has filled its home, until there is room again. One
+// that found it full may go on, to empty it, but not add to it.
+func (b *Bridge) boundHome(ctx context.Context, s *session.Session, bytes, atBegin int64) {
+	b.hold(ctx, s, "home-full", bytes > b.HomeMax && bytes-atBegin > b.HomeMax/16,
+		fmt.Sprintf("the agent's home has more than the %d MiB that it may have", b.HomeMax>>20))
+}
+
+// keepRoom stops a session while the file system of the homes is nearly full and has
+// lost room since the session began: what it takes up need not be seen in a home (a
+// file that was removed is there as long as somebody has it open).
+func (b *Bridge) keepRoom(ctx context.Context, s *session.Session, atBegin int64) {
+	free, size, err := room()
+	if err != nil {
+		b.Log.Printf("looking at %s: %v", homesDir, err)
+		return
+	}
+	reserve := min(size/50, 1<<30)
+	b.hold(ctx, s, "disk-full", free < reserve && atBegin-free > reserve/8,
+		fmt.Sprintf("the file system of the agents' homes has less than %d MiB left", reserve>>20))
+}
+
+// room is what is free and what there is of the file system of the homes, in bytes.
+func room() (free, size int64, err error) {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(homesDir, &fs); err != nil {
+		return 0, 0, err
+	}
+	return int64(fs.Bavail) * fs.Bsize, int64(fs.Blocks) * fs.Bsize, nil
+}
+
+// hold freezes a session for a reason, or lets it go on, if it is not so already.
+func (b *Bridge) hold(ctx context.Context, s *session.Session, reason string, full bool, why string) {
 	_, frozen := s.Frozen()[reason]
 	if full == frozen {
 		return
 	}
 	var err error
 	if full {
-		err = b.freeze(ctx, s, reason, fmt.Sprintf("the agent's home has more than the %d MiB that it may have: the session is frozen until there is room, which you can make from another one: aaau", b.HomeMax>>20))
+		err = b.freeze(ctx, s, reason, why+": the session is frozen until there is room, which you can make from another one: aaau")
 	} else {
-		err = b.thaw(ctx, s, reason, "the agent's home has room again: the session goes on")
+		err = b.thaw(ctx, s, reason, "there is room again: the session goes on")
 	}
 	if err != nil {
 		b.Log.Printf("session %s: %v", s.ID, err)
 		return
 	}
-	b.tellBounded(s, full)
+	b.tellHeld(s, full, why)
 }

@@ -46,7 +46,7 @@ func (b *Bridge) launch(ctx context.Context, conn *net.UnixConn, owner peer.Peer
 	})
 	if err := errors.Join(err, err2); err != nil {
 		if errors.Is(err, privsep.ErrMalformed) {
-			return nil, nil, refusal("malformed", "the program and its arguments are too long: %v", err)
+			return nil, nil, refusal("malformed", "the arguments, the environment and the paths to protect are too long together: %v", err)
 		}
 		return nil, nil, fmt.Errorf("asking the launcher: %w", err)
 	}
@@ -81,10 +81,10 @@ func (b *Bridge) launch(ctx context.Context, conn *net.UnixConn, owner peer.Peer
 		}
 	}()
 	if err := privsep.Send(l, privsep.Go{Go: true}); err != nil {
-		s.Abandon()
+		b.running.Go(func() { b.end(s) })
 		return nil, nil, fmt.Errorf("releasing the session: %w", err)
 	}
-	timer := time.AfterFunc(launchTimeout, s.Abandon)
+	timer := time.AfterFunc(launchTimeout, func() { b.end(s) })
 	defer timer.Stop()
 	if err := s.Started(); err != nil {
 		return nil, nil, err
@@ -93,62 +93,36 @@ func (b *Bridge) launch(ctx context.Context, conn *net.UnixConn, owner peer.Peer
 	return s, cursor, nil
 }
 
-// end ends a session that nobody wants any more. A frozen one cannot end itself.
-func (b *Bridge) end(ctx context.Context, s *session.Session) {
+// grace is how long a session may take to end by itself.
+const grace = 5 * time.Second
+
+// end ends a session that nobody wants any more, and returns when it has ended. Its
+// stage ends when nobody holds it, but for one that is frozen.
+func (b *Bridge) end(s *session.Session) {
+	s.Abandon()
+	wait := grace
 	if len(s.Frozen()) > 0 {
+		wait = 0
+	}
+	for {
+		select {
+		case <-s.Ended():
+			return
+		case <-time.After(wait):
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), launchTimeout)
 		if err := b.kill(ctx, s); err != nil {
 			b.Log.Printf("session %s: %v", s.ID, err)
 		}
+		cancel()
+		wait = grace
 	}
-	s.Abandon()
 }
 
 // kill asks the launcher to end everything in a session's scope.
 func (b *Bridge) kill(ctx context.Context, s *session.Session) error {
 	_, err := b.ask(ctx, privsep.Request{Kill: &privsep.Scope{Name: s.Scope}})
 	return err
-}
-
-// relock has a session's locks made again. A session whose locks cannot be is frozen:
-// its agent could change what the person's tools run.
-func (b *Bridge) relock(s *session.Session) {
-	ctx := context.Background()
-	var failed error
-	for _, r := range s.Locks {
-		if _, err := b.ask(ctx, privsep.Request{Relock: &r}, int(s.Mounts.Fd())); err != nil && failed == nil {
-			failed = err
-		}
-	}
-	b.tellRelocked(s, failed)
-	if failed == nil {
-		return
-	}
-	why := fmt.Sprintf("something that git runs was removed or replaced from outside, and cannot be kept from the agent (%v): the session is frozen; end it: aaau kill %s", failed, s.ID)
-	if err := b.freeze(ctx, s, "exposed", why); err != nil {
-		b.Log.Printf("session %s: %v", s.ID, err)
-		b.end(ctx, s)
-	}
-}
-
-// freeze stops a session's processes for a reason, and tells its clients why.
-func (b *Bridge) freeze(ctx context.Context, s *session.Session, reason, why string) error {
-	if _, err := b.ask(ctx, privsep.Request{Freeze: &privsep.Scope{Name: s.Scope}}); err != nil {
-		return err
-	}
-	s.Freeze(reason, why)
-	b.notify(s, reason, why)
-	return nil
-}
-
-// thaw takes one reason away, and lets the processes go on if it was the last.
-func (b *Bridge) thaw(ctx context.Context, s *session.Session, reason, say string) error {
-	if s.Thaw(reason) {
-		if _, err := b.ask(ctx, privsep.Request{Thaw: &privsep.Scope{Name: s.Scope}}); err != nil {
-			return err
-		}
-	}
-	b.notify(s, reason, say)
-	return nil
 }
 
 // ask asks the launcher for something that is not a session.

@@ -238,7 +238,7 @@ func (h *harness) sh(script string) *api.Session {
 func (h *harness) all(s *api.Session) (string, wire.EndedNote) {
 	h.t.Helper()
 	var out strings.Builder
-	ended, err := s.Copy(&out, func(line string) { h.t.Errorf("notice: %s", line) })
+	ended, err := s.Copy(&out, func(_ wire.Type, line string) { h.t.Errorf("notice: %s", line) })
 	if err != nil {
 		h.t.Fatalf("after %q: %v", out.String(), err)
 	}

@@ -13,12 +13,18 @@ import (
 func (b *Bridge) reply(s *session.Session, role auth.Role, offset int64) wire.OpenReply {
 	memory, tasks := scope.Limits(s.Profile, s.Scope)
 	return wire.OpenReply{
-		ID: s.ID, Name: directory(s), Profile: s.Profile, Argv: s.Argv, User: s.User,
+		ID: s.ID, Name: directory(s), Profile: s.Profile, Program: program(s), User: s.User,
 		Owner: s.Owner.UID, Role: role.String(), Began: float64(s.Began.UnixMicro()) / 1e6, Offset: offset,
 		Dirs: s.Dirs, Secrets: s.Secrets, Watch: s.Watch, Private: s.Private,
 		Limits: wire.Limits{Memory: memory, Tasks: tasks, Home: b.HomeMax},
 		Record: "events",
 	}
+}
+
+// program is the name of what a session runs, not longer than a name should be.
+func program(s *session.Session) string {
+	name := filepath.Base(s.Argv[0])
+	return name[:min(len(name), 64)]
 }
 
 // directory names a session after its first workspace.

@@ -148,8 +148,9 @@ func errorNote(payload []byte) error {
 }
 
 // Copy writes the session's output to w until the session ends, and says how it
-// did. What the bridge says beside it goes to notice, a line at a time.
-func (s *Session) Copy(w io.Writer, notice func(string)) (wire.EndedNote, error) {
+// did. What the bridge says beside it goes to notice, a line at a time: a
+// wire.Refused of something that was asked, a wire.Notice or a wire.Lost.
+func (s *Session) Copy(w io.Writer, notice func(wire.Type, string)) (wire.EndedNote, error) {
 	var ended wire.EndedNote
 	for {
 		t, payload, err := s.in.Next()
@@ -173,13 +174,13 @@ func (s *Session) Copy(w io.Writer, notice func(string)) (wire.EndedNote, error)
 		case wire.Error:
 			return ended, errorNote(payload)
 		case wire.Refused, wire.Notice:
-			notice(errorNote(payload).Error())
+			notice(t, errorNote(payload).Error())
 		case wire.Lost:
 			var lost wire.LostNote
 			if err := wire.Decode(payload, &lost); err != nil {
 				return ended, err
 			}
-			notice(fmt.Sprintf("%d bytes of output were too fast for this client", lost.To-lost.From))
+			notice(t, fmt.Sprintf("%d bytes of output were too fast for this client", lost.To-lost.From))
 		default:
 			if t&wire.Optional == 0 {
 				return ended, fmt.Errorf("%w: unknown frame of type %#x", wire.ErrProtocol, byte(t))

@@ -24,6 +24,10 @@ import (
 // files of those below are the machine's.
 const firstPerson = 1000
 
+// maxPaths is how long the names of all directories may be together, in bytes:
+// they go into messages that are bounded.
+const maxPaths = 12 << 10
+
 // dir is a directory that the person may share.
 type dir struct {
 	spec.Dir
@@ -40,10 +44,17 @@ func checkDirs(asked []spec.Dir, fds []int, human peer.Peer, profile config.Prof
 	if len(asked) > 0 && human.UID < firstPerson {
 		return nil, privsep.Errorf("workspace-refused", "uid %d is not a person's: its files are not for agents; without a workspace: --no-workspace", human.UID)
 	}
-	dirs := make([]dir, len(asked))
+	if len(asked) == 0 {
+		return nil, nil
+	}
+	machine, err := workspace.Ours()
+	if err != nil {
+		return nil, err
+	}
+	dirs, length := make([]dir, len(asked)), 0
 	for i, a := range asked {
 		a.ReadOnly = a.ReadOnly || a.Tool
-		path, err := workspace.Check(fds[i], human.UID)
+		path, err := machine.Check(fds[i], human.UID)
 		if err != nil {
 			return nil, asRefusal(err)
 		}
@@ -57,6 +68,9 @@ func checkDirs(asked []spec.Dir, fds []int, human peer.Peer, profile config.Prof
 		}
 		if slices.ContainsFunc(dirs[:i], func(d dir) bool { return d.path == path }) {
 			return nil, privsep.Errorf("malformed", "%.200q is named twice", path)
+		}
+		if length += len(path); length > maxPaths {
+			return nil, privsep.Errorf("workspace-refused", "the names of the directories are too long together (longer than %d bytes)", maxPaths)
 		}
 		dirs[i] = dir{a, fds[i], path}
 	}
@@ -81,12 +95,14 @@ func mountDirs(p plan) (mounts []privsep.Mount, fds []int, err error) {
 	owner := workspace.Owner{UID: p.human.UID, GID: p.human.GID, Groups: p.human.Groups}
 	idmap, err := workspace.Idmap(owner, p.orders.UID, p.orders.GID)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, asRefusal(err)
 	}
 	defer unix.Close(idmap)
 	// What lies above comes first, or it would cover what lies below.
-	slices.SortStableFunc(p.dirs, func(a, b dir) int { return strings.Count(a.path, "/") - strings.Count(b.path, "/") })
-	for _, d := range p.dirs {
+	sorted := slices.SortedStableFunc(slices.Values(p.dirs), func(a, b dir) int {
+		return strings.Count(a.path, "/") - strings.Count(b.path, "/")
+	})
+	for _, d := range sorted {
 		fd, err := workspace.Mount(d.fd, d.path, idmap, d.ReadOnly)
 		if err != nil {
 			return nil, fds, asRefusal(err)

@@ -36,8 +36,9 @@ import (
 const (
 	// patience is how long the bridge may take for each of its messages.
 	patience = 10 * time.Second
-	// maxRequests is how many requests are worked on at a time; more wait.
-	maxRequests = 32
+	// maxStarts is how many sessions are started at a time; more wait. To stop one
+	// nothing waits.
+	maxStarts = 32
 )
 
 // Launcher serves requests from one listening socket.
@@ -46,7 +47,8 @@ type Launcher struct {
 	Log    *log.Logger
 	BootID string // makes ids unlike those of the machine's other lives
 
-	procs string // see startGracePeriod
+	procs  string        // see startGracePeriod
+	places chan struct{} // of maxStarts
 }
 
 // Serve answers requests until ctx ends, then waits for those under way. It
@@ -57,7 +59,7 @@ func (l *Launcher) Serve(ctx context.Context, ln *net.UnixListener) error {
 	reaped := l.reapStages(ctx)
 	var requests sync.WaitGroup
 	defer func() { requests.Wait(); <-reaped }()
-	places := make(chan struct{}, maxRequests)
+	l.places = make(chan struct{}, maxStarts)
 	for {
 		c, err := ln.AcceptUnix()
 		switch {
@@ -65,18 +67,15 @@ func (l *Launcher) Serve(ctx context.Context, ln *net.UnixListener) error {
 			return nil
 		case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ENOMEM):
 			l.Log.Printf("accepting: %v", err)
-			select { // wait for a request under way to give back what it holds
-			case places <- struct{}{}:
-				<-places
-			case <-time.After(time.Second):
+			select { // a request under way gives back what it holds
+			case <-ctx.Done():
+			case <-time.After(100 * time.Millisecond):
 			}
 			continue
 		case err != nil:
 			return fmt.Errorf("accepting: %w", err)
 		}
-		places <- struct{}{}
 		requests.Go(func() {
-			defer func() { <-places }()
 			defer c.Close()
 			l.serve(ctx, c)
 		})

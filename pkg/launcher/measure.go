@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -21,16 +22,18 @@ const (
 	measureTime = 20 * time.Second
 	// entryCost is what each file counts for at least, in bytes: they use up inodes.
 	entryCost = 4096
+	// maxWaiting bounds the memory for it.
+	maxWaiting = 500_000
 )
 
 // measure answers how much is in a home.
 func (l *Launcher) measure(ctx context.Context, c *net.UnixConn, m privsep.Measure) error {
-	if m.User == "" || strings.ContainsAny(m.User, "/\x00") || m.User[0] == '.' || m.AtMost < 0 {
+	if m.User == "" || strings.ContainsAny(m.User, "/\x00") || m.User[0] == '.' {
 		return privsep.Errorf("malformed", "not the home of an agent")
 	}
 	ctx, cancel := context.WithTimeout(ctx, measureTime)
 	defer cancel()
-	n, err := usage(ctx, homeDir(m.User, m.UID), m.AtMost)
+	n, err := usage(ctx, homeDir(m.User, m.UID))
 	if err != nil {
 		return err
 	}
@@ -38,24 +41,42 @@ func (l *Launcher) measure(ctx context.Context, c *net.UnixConn, m privsep.Measu
 	return privsep.Send(c, privsep.Reply{Bytes: n})
 }
 
-// usage adds up what the files beneath root take on its file system, and stops when
-// that is more than atMost. What is there is the agent's, who may change it
-// meanwhile: no link is followed, nothing but directories is opened.
-func usage(ctx context.Context, root string, atMost int64) (total int64, err error) {
+// directory is one that is still to be looked into. By its parents, as the names of
+// all that wait would be long.
+type directory struct {
+	in   *directory
+	name string
+}
+
+func (d *directory) path() string {
+	if d.in == nil {
+		return d.name
+	}
+	return filepath.Join(d.in.path(), d.name)
+}
+
+// usage adds up what the files beneath root take on its file system. What is there
+// is the agent's, who may change it meanwhile: no link is followed, nothing but
+// directories is opened, and what makes it too long or too large is an error.
+func usage(ctx context.Context, root string) (total int64, err error) {
 	base, err := unix.Open(root, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return 0, fmt.Errorf("opening %s: %w", root, err)
 	}
 	defer unix.Close(base)
 	linked := map[uint64]bool{} // inodes with more than one name, counted once
-	dirs := []string{"."}
-	for len(dirs) > 0 && total <= atMost {
+	dirs := []*directory{{name: "."}}
+	for len(dirs) > 0 {
 		if err := ctx.Err(); err != nil {
 			return 0, fmt.Errorf("measuring %s: %w", root, err)
 		}
+		if len(dirs) > maxWaiting || len(linked) > maxWaiting {
+			return 0, fmt.Errorf("measuring %s: more than %d directories, or files of several names", root, maxWaiting)
+		}
 		dir := dirs[len(dirs)-1]
 		dirs = dirs[:len(dirs)-1]
-		fd, err := unix.Openat2(base, dir, &unix.OpenHow{
+		name := dir.path()
+		fd, err := unix.Openat2(base, name, &unix.OpenHow{
 			Flags:   unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC,
 			Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_XDEV,
 		})
@@ -63,18 +84,19 @@ func usage(ctx context.Context, root string, atMost int64) (total int64, err err
 			continue // it went, or is another thing now
 		}
 		if err != nil {
-			return 0, fmt.Errorf("measuring %s: %.200q: %w", root, dir, err)
+			return 0, fmt.Errorf("measuring %s: %.200q: %w", root, name, err)
 		}
-		f := os.NewFile(uintptr(fd), dir)
-		for {
-			names, err := f.Readdirnames(1024)
+		f := os.NewFile(uintptr(fd), name)
+		for err == nil {
+			var names []string
+			names, err = f.Readdirnames(1024) // io.EOF after the last
 			for _, name := range names {
 				var st unix.Stat_t
 				if unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
 					continue // it went
 				}
 				if st.Mode&unix.S_IFMT == unix.S_IFDIR {
-					dirs = append(dirs, filepath.Join(dir, name))
+					dirs = append(dirs, &directory{dir, name})
 				} else if st.Nlink > 1 {
 					if linked[st.Ino] {
 						continue
@@ -83,11 +105,11 @@ func usage(ctx context.Context, root string, atMost int64) (total int64, err err
 				}
 				total += max(st.Blocks*512, entryCost)
 			}
-			if err != nil || total > atMost {
-				break // the end, or as good as
-			}
 		}
 		f.Close()
+		if err != io.EOF {
+			return 0, fmt.Errorf("measuring %s: %.200q: %w", root, name, err)
+		}
 	}
 	return total, nil
 }

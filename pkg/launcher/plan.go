@@ -28,6 +28,7 @@ type plan struct {
 	orders  privsep.Orders
 	secrets []string // the variables that make the session private
 	dirs    []dir
+	homeMax int64 // bytes; 0: no limit
 }
 
 // plan decides: who asks, for what, and whether they may. If they may, it uses the
@@ -92,7 +93,7 @@ func (l *Launcher) plan(req privsep.Start, client int, dirs []int) (plan, error)
 	if err != nil {
 		return plan{}, err
 	}
-	p := plan{human: human, profile: profile, user: agent.name, secrets: secrets, dirs: checked, orders: privsep.Orders{
+	p := plan{human: human, profile: profile, user: agent.name, secrets: secrets, dirs: checked, homeMax: cfg.HomeMax, orders: privsep.Orders{
 		ID: id, LoginUID: human.UID,
 		UID: agent.uid, GID: agent.gid, Groups: agent.groups, Home: agent.home,
 		Hidden: hidden(cfg, human, checked), Cwd: req.Cwd, Umask: 0o022,

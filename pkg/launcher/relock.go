@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -12,9 +13,20 @@ import (
 )
 
 // relock makes a mount's locks again in the mount namespace ns, which the bridge got
-// with the session. It only ever takes rights from what is in there, and the bridge
-// can have no other than a session's or its own: it may always ask.
+// with the session. With an agent's rights, in a namespace that is not ours, it can
+// only take rights away: the bridge may always ask.
 func (l *Launcher) relock(c *net.UnixConn, r privsep.Relock, ns int) error {
+	cfg, err := l.Dirs.Load()
+	if err != nil {
+		return err
+	}
+	policy, err := l.Dirs.Policy(cfg)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(policy.AgentUIDs, r.UID) || r.GID == 0 {
+		return privsep.Errorf("malformed", "uid %d is not an agent's", r.UID)
+	}
 	var theirs, ours unix.Stat_t
 	if err := unix.Fstat(ns, &theirs); err != nil {
 		return err
@@ -27,7 +39,8 @@ func (l *Launcher) relock(c *net.UnixConn, r privsep.Relock, ns int) error {
 	}
 	done := make(chan error)
 	go func() {
-		// For good: the thread has another mount namespace, and ends with us.
+		// For good: the thread has another mount namespace, and ends with us. It is
+		// never the process's first, which main keeps for itself (see cmd).
 		runtime.LockOSThread()
 		done <- func() error {
 			if err := unix.Unshare(unix.CLONE_FS); err != nil {
@@ -35,6 +48,9 @@ func (l *Launcher) relock(c *net.UnixConn, r privsep.Relock, ns int) error {
 			}
 			if err := unix.Setns(ns, unix.CLONE_NEWNS); err != nil {
 				return fmt.Errorf("entering the session: %w", err)
+			}
+			if !isMount(string(r.Path)) {
+				return privsep.Errorf("malformed", "%.200q is no mount there", string(r.Path))
 			}
 			return workspace.Lock(string(r.Path), r.Lock, r.UID, r.GID)
 		}()
@@ -44,4 +60,10 @@ func (l *Launcher) relock(c *net.UnixConn, r privsep.Relock, ns int) error {
 	}
 	l.Log.Printf("locked again beneath %.200q", string(r.Path))
 	return privsep.Send(c, privsep.Reply{})
+}
+
+func isMount(path string) bool {
+	var about unix.Statx_t
+	err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BASIC_STATS, &about)
+	return err == nil && about.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0
 }

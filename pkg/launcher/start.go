@@ -24,6 +24,12 @@ import (
 // the bridge, and releases it when the bridge says that it holds it. Until then
 // every way out closes the orders' socket, upon which the stage ends.
 func (l *Launcher) start(ctx context.Context, c *net.UnixConn, req privsep.Start, client int, dirs []int) error {
+	select {
+	case l.places <- struct{}{}:
+		defer func() { <-l.places }()
+	case <-time.After(patience):
+		return privsep.Errorf("busy", "the launcher is starting %d sessions already, and none gets on: see journalctl -u aaau-launcher", maxStarts)
+	}
 	took := laps{last: time.Now()}
 	// On its way while we plan and fork: systemd takes its time to greet.
 	connect := sync.OnceValues(func() (*scope.Systemd, error) { return scope.Connect(ctx) })
@@ -83,6 +89,8 @@ func (l *Launcher) start(ctx context.Context, c *net.UnixConn, req privsep.Start
 		Secrets: plan.secrets,
 		Watch:   plan.profile.Watch,
 		Locks:   plan.locks(),
+
+		HomeBounded: mounts.homeBounded,
 	}
 	fds := []int{term.master, st.pidfd, st.status, st.mounts}[:made.FDs()]
 	if err := privsep.Send(c, privsep.Reply{Session: &made}, fds...); err != nil {
@@ -108,13 +116,15 @@ type preparation struct {
 	mounts []privsep.Mount
 	fds    []int // of detached mounts
 	err    error
+
+	homeBounded bool // by the kernel
 }
 
 func prepareMounts(p plan) *preparation {
 	m := &preparation{done: make(chan struct{})}
 	go func() {
 		defer close(m.done)
-		home, err := openHome(p.user, p.orders.UID, p.orders.GID, p.human.UID)
+		home, bounded, err := openHome(p.user, p.orders.UID, p.orders.GID, p.human.UID, p.homeMax)
 		if err != nil {
 			m.err = err
 			return
@@ -122,7 +132,7 @@ func prepareMounts(p plan) *preparation {
 		mounts, fds, err := mountDirs(p)
 		m.mounts = append([]privsep.Mount{{Path: argv.String(p.orders.Home)}}, mounts...)
 		m.fds = append([]int{home}, fds...)
-		m.err = err
+		m.homeBounded, m.err = bounded, err
 	}()
 	return m
 }

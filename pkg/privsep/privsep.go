@@ -14,7 +14,7 @@
 //
 // Bridge and launcher speak over a SOCK_SEQPACKET socket: one message is one
 // packet, at most MaxMessage bytes of JSON, with exactly the descriptors that
-// its kind calls for. If the bridge goes away before Go, the orders pipe closes
+// its kind calls for. If the bridge goes away before Go, the orders' socket closes
 // and the stage ends without having run anything; if it goes away later, the
 // status pipe has no reader any more, and the stage ends with all that it
 // started. So nothing runs that nobody holds.
@@ -95,12 +95,10 @@ type Scope struct {
 	Name string `json:"name"`
 }
 
-// Measure asks how much is in the home that an agent user has for a person. It is
-// enough to know that it is more than AtMost, in bytes.
+// Measure asks how much is in the home that an agent user has for a person.
 type Measure struct {
-	User   string `json:"user"`
-	UID    uint32 `json:"uid"`
-	AtMost int64  `json:"at_most"`
+	User string `json:"user"`
+	UID  uint32 `json:"uid"`
 }
 
 // Relock asks for a mount's locks to be made again, for they go with the files that
@@ -131,6 +129,8 @@ type Session struct {
 	Dirs    []spec.Shown `json:"dirs,omitempty"`    // what it sees of people's files
 	Secrets []string     `json:"secrets,omitempty"` // variables that were named, and credentials
 	Watch   []string     `json:"watch,omitempty"`
+
+	HomeBounded bool `json:"home_bounded,omitempty"` // the kernel holds its home to home-max=
 
 	Locks []Relock `json:"locks,omitempty"` // to be asked for when the stage says Exposed
 }
@@ -202,6 +202,7 @@ type Status struct {
 	Started bool   `json:"started,omitempty"` // the program runs
 	Error   *Error `json:"error,omitempty"`   // it never will
 	Exposed bool   `json:"exposed,omitempty"` // a lock is gone: its file was replaced from outside
+	Tripped string `json:"tripped,omitempty"` // it was killed, for this
 	Ended   *Ended `json:"ended,omitempty"`
 }
 

@@ -87,4 +87,13 @@ func BenchmarkLarge(b *testing.B) {
 			}
 		}
 	})
+	b.Run("disarm", func(b *testing.B) {
+		since := time.Now().Add(time.Hour)
+		known := []string{dirs[0].Path + "/00/r0/.git"}
+		for b.Loop() {
+			if _, _, _, err := Disarm(b.Context(), []string{dirs[0].Path}, since, []string{"Makefile", "*.mk", "package.json"}, known); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }

@@ -60,11 +60,22 @@ const granularity = 10 * time.Millisecond
 // are sorted; the total may be more than MaxChanges, which are returned at most. With
 // an error, they are those that were found nevertheless.
 func Changes(ctx context.Context, dirs []string, since time.Time, watch, known []string) (changes []Change, total int, err error) {
-	c := &changed{since: since.Add(-granularity), names: map[string]bool{}, followed: map[string]bool{}, ctx: ctx}
+	c, err := newChanged(since, watch, known)
+	if err != nil {
+		return nil, 0, err
+	}
+	err = c.all(ctx, dirs)
+	c.close()
+	c.cut()
+	return c.found, c.total, err
+}
+
+func newChanged(since time.Time, watch, known []string) (*changed, error) {
+	c := &changed{since: since.Add(-granularity), names: map[string]bool{}, followed: map[string]bool{}, asked: map[string]answer{}}
 	for _, name := range slices.Concat(executed, watch) {
 		if strings.ContainsAny(name, `*?[\`) {
 			if _, err := path.Match(name, ""); err != nil {
-				return nil, 0, fmt.Errorf("looking for changes of %q: %w", name, err)
+				return nil, fmt.Errorf("looking for changes of %q: %w", name, err)
 			}
 			c.patterns = append(c.patterns, name)
 		} else {
@@ -77,13 +88,24 @@ func Changes(ctx context.Context, dirs []string, since time.Time, watch, known [
 			c.known[name] = true
 		}
 	}
+	return c, nil
+}
+
+// all looks through directories, which stay open until close.
+func (c *changed) all(ctx context.Context, dirs []string) (err error) {
+	c.ctx = ctx
 	for _, dir := range dirs {
 		if e := c.look(ctx, dir); e != nil && err == nil {
 			err = fmt.Errorf("looking for changes in %s: %w", shown(dir), reason(e))
 		}
 	}
-	c.cut()
-	return c.found, c.total, err
+	return err
+}
+
+func (c *changed) close() {
+	for _, t := range c.trees {
+		t.top.Close()
+	}
 }
 
 // changed is one look for changes.
@@ -93,12 +115,14 @@ type changed struct {
 	names    map[string]bool
 	patterns []string
 	known    map[string]bool // nil: not known
+	traps    *traps          // nil: nothing is to be disarmed
+	trees    []*tree
 
 	mu       sync.Mutex // guards what follows
 	found    []Change
 	total    int
-	parsed   int             // configurations that git was asked about
-	followed map[string]bool // where symbolic links led to
+	asked    map[string]answer // configurations that git was asked about
+	followed map[string]bool   // where symbolic links led to
 }
 
 // A tree is a directory that changes are looked for in.
@@ -110,16 +134,22 @@ type tree struct {
 
 func (c *changed) look(ctx context.Context, dir string) error {
 	// A name without symbolic links; one that has one now is not what was shared.
-	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS}
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS}
 	fd, err := unix.Openat2(unix.AT_FDCWD, dir, &how)
 	if err != nil {
 		return err
 	}
-	top := os.NewFile(uintptr(fd), dir)
-	defer top.Close()
-	t := &tree{c, dir, top}
-	w := walker{top: top, keep: t.keep, visit: t.visit, failed: t.failed}
-	return w.walk(ctx, place{rel: "."})
+	t := &tree{c, dir, os.NewFile(uintptr(fd), dir)}
+	c.trees = append(c.trees, t)
+	return t.walk(ctx, t.visit, place{rel: "."})
+}
+
+func (t *tree) walk(ctx context.Context, visit func(place, int, []entry) []place, from ...place) error {
+	w := walker{top: t.top, keep: t.keep, visit: visit, failed: t.failed, force: t.traps != nil}
+	if t.traps != nil {
+		w.links = t.gitWrites
+	}
+	return w.walk(ctx, from...)
 }
 
 // What is known of a directory from the one above.
@@ -128,17 +158,18 @@ const (
 	venvBin                   // the programs of a Python environment
 	hooksOld                  // git's hooks
 	hooksNew                  // likewise, all of them new
+	gitsOnly                  // git's own files, of which no tool knows
 )
 
 func (c *changed) keep(p place, name []byte) bool {
-	if p.mark != 0 {
+	if p.mark&^gitsOnly != 0 {
 		return true
 	}
 	switch string(name) {
 	case ".git", "HEAD", "objects", "refs", "commondir", "gitdir", "config", "config.worktree", "hooks", "pyvenv.cfg", "bin":
 		return true
 	}
-	return c.watches(name)
+	return p.mark&gitsOnly == 0 && c.watches(name)
 }
 
 func (c *changed) watches(name []byte) bool {
@@ -157,8 +188,17 @@ func (t *tree) visit(p place, fd int, entries []entry) []place {
 		below = t.repository(p, fd, entries)
 	}
 	for _, e := range entries {
-		of := p.mark & inside
+		if e.kind == unix.DT_LNK && t.traps != nil && t.gitWrites(p) && t.link(p, fd, e) {
+			continue
+		}
+		of := p.mark & (inside | gitsOnly)
 		switch dir := e.kind == unix.DT_DIR; {
+		case e.name == ".git" && !dir:
+			if t.traps != nil {
+				t.lead(p, fd, e)
+			} else if t.newer(fd, e.name) {
+				t.add(p, e, leads)
+			}
 		case p.mark&(hooksOld|hooksNew) != 0 && !dir:
 			if !strings.HasSuffix(e.name, ".sample") && (p.mark&hooksNew != 0 || t.newer(fd, e.name)) {
 				t.add(p, e, "a hook, which git runs")
@@ -167,22 +207,25 @@ func (t *tree) visit(p place, fd int, entries []entry) []place {
 			if shadows(e.name) && t.newer(fd, e.name) {
 				t.add(p, e, "a program of a Python environment")
 			}
+		case p.mark&gitsOnly != 0:
 		case venv && (e.name == "pyvenv.cfg" || e.name == "bin" && e.kind == unix.DT_LNK):
 			if t.newer(fd, e.name) {
 				t.add(p, e, "of a Python environment")
 			}
-		case e.name == ".git" && !dir:
-			if t.newer(fd, e.name) {
-				t.add(p, e, "says where git finds its configuration")
-			}
 		case t.watches([]byte(e.name)):
 			of |= inside
 			fallthrough
-		case of != 0:
+		case of&inside != 0:
 			below = append(below, t.watched(p, fd, e)...)
 		}
-		if e.kind != unix.DT_DIR || git && (e.name == "hooks" || gitsOwn[e.name] && inDotGit(name)) {
+		if e.kind != unix.DT_DIR || git && e.name == "hooks" {
 			continue
+		}
+		if git && gitsOwn[e.name] && inDotGit(name) {
+			if t.traps == nil {
+				continue
+			}
+			of |= gitsOnly // an agent may keep a repository there, and git goes where an index says
 		}
 		if venv && e.name == "bin" {
 			of |= venvBin

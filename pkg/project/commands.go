@@ -88,8 +88,8 @@ func (l *locks) run(s setting, top string) error {
 			continue // rather an argument, too
 		}
 		switch {
-		case r.info == nil && i > 1:
-			continue // some argument
+		case r.info == nil && (i > 1 || strings.ContainsAny(word, " \t")):
+			continue // some argument, or all of them
 		case r.info == nil && strings.Contains(word, "/"):
 			l.notes.add("%s names %s, which does not exist: the agent could make it, and git would run it as you",
 				shown(s.describe()), shown(r.path))

@@ -277,7 +277,7 @@ func TestWithoutGit(t *testing.T) {
 	t.Setenv("PATH", h)
 	dirs, found := mustAsk(t, r)
 	same(t, "locks", dirs[0].Lock, ".git/config", ".git/hooks", ".git/commondir")
-	same(t, "environment", found.Env[:1], "GIT_CONFIG_COUNT=1")
+	same(t, "environment", found.Env[:1], "GIT_CONFIG_COUNT=5")
 
 	before, err := os.ReadFile(r + "/.git/config")
 	if err != nil {

@@ -37,10 +37,20 @@ func (r *repos) configured(ctx context.Context, asked answer) error {
 		c.want(g.path, filepath.Join(g.path, "config.worktree"))
 	}
 	if errors.Is(asked.err, errNoGit) {
-		return c.withoutGit()
+		return errors.Join(c.withoutGit(), r.commonDirs(nil))
 	}
 	if err := c.readAll(ctx); err != nil {
 		return err
+	}
+	if err := r.commonDirs(c.of); err != nil {
+		return err
+	}
+	for _, settings := range c.of {
+		for _, s := range settings {
+			if s.key == "core.sharedrepository" && !slices.Contains([]string{"", "0", "no", "off", "false", "umask"}, s.value) {
+				r.sharedRepository = true
+			}
+		}
 	}
 	return c.run()
 }

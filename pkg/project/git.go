@@ -3,10 +3,12 @@ package project
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // Found is what the git repositories in the directories of a session ask for.
@@ -14,7 +16,8 @@ type Found struct {
 	Dirs         []Dir    // further directories, of git's own; the caller closes their files
 	Env          []string // the person's identity, and settings that keep the agent's git from doing harm
 	Notes        []string // a line each, for the person
-	Repositories []string // every directory of git's that there is, sorted; for Changes
+	Shared       bool     // some repository is for a group: the umask must not be in its way
+	Repositories []string // every directory of git's that there is, sorted; for Disarm, not nil
 }
 
 // Git looks for the repositories in the writable directories, by looking and not
@@ -23,8 +26,8 @@ type Found struct {
 // not exist but the agent could make it, it is made, empty. What cannot be
 // protected so is an error, that says what to do.
 //
-// What it cannot protect: repositories that the agent makes anew, which Changes
-// tells of; and what hooks and build tools of the person's run in turn.
+// What it cannot protect: repositories that the agent makes anew, which Disarm
+// puts aside; and what hooks and build tools of the person's run in turn.
 func Git(ctx context.Context, dirs []Dir) (found Found, err error) {
 	n := &notes{}
 	l := &locks{held: map[*Dir]map[string]bool{}, notes: n}
@@ -81,15 +84,37 @@ func Git(ctx context.Context, dirs []Dir) (found Found, err error) {
 	for _, d := range further {
 		found.Dirs = append(found.Dirs, *d)
 	}
-	found.Env = append(identity(os.Environ(), answered.settings),
-		// Worktrees that the session does not see look gone to the agent's git, and
-		// would be forgotten by the next gc.
-		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=gc.worktreePruneExpire", "GIT_CONFIG_VALUE_0=never")
+	found.Env = append(identity(os.Environ(), answered.settings), r.inside()...)
+	found.Shared = r.sharedRepository
+	found.Repositories = []string{} // none is not unknown
 	for _, g := range r.all() {
 		found.Repositories = append(found.Repositories, g.path)
 	}
 	found.Notes = n.lines
 	return found, nil
+}
+
+// inside are settings for the agent's git, as variables.
+func (r *repos) inside() (env []string) {
+	settings := [][2]string{
+		// Worktrees that the session does not see look gone to the agent's git, and
+		// would be forgotten by the next gc.
+		{"gc.worktreePruneExpire", "never"},
+		// There are no keys to sign with.
+		{"commit.gpgSign", "false"}, {"tag.gpgSign", "false"}, {"push.gpgSign", "false"},
+		// What a branch follows stands in the configuration, which is read-only.
+		{"branch.autoSetupMerge", "false"},
+	}
+	if r.sharedRepository {
+		// Git sets modes for the group with the setgid bit, which no agent may set. A
+		// umask that leaves the group its rights comes to the same.
+		settings = append(settings, [2]string{"core.sharedRepository", "umask"})
+	}
+	env = []string{fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(settings))}
+	for i, s := range settings {
+		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", i, s[0]), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", i, s[1]))
+	}
+	return env
 }
 
 type answer struct {
@@ -176,6 +201,13 @@ func (r *repos) protect() error {
 		}
 	}
 	for _, g := range r.all() {
+		if g.common != g.path && !r.shared(workTreeAt(g.path)) {
+			// It looks gone to the agent's git, which would prune it.
+			if err := l.hold(g.path); err != nil {
+				return err
+			}
+			continue
+		}
 		for _, name := range []string{"config.worktree", "commondir", "gitdir"} {
 			if err := l.holdIf(filepath.Join(g.path, name)); err != nil {
 				return err
@@ -197,16 +229,6 @@ func (r *repos) repository(g *gitDir) error {
 	if _, err := l.file(filepath.Join(g.path, "config"), ""); err != nil {
 		return err
 	}
-	// Without it, the agent could say that all configuration is elsewhere. The
-	// directory itself is what git takes for the common one without the file.
-	common := filepath.Join(g.path, "commondir")
-	made, err := l.file(common, ".\n")
-	if err != nil {
-		return err
-	}
-	if made && g.bare {
-		r.notes.add("made %s, so that the agent cannot", shown(common))
-	}
 	hooks := filepath.Join(g.path, "hooks")
 	if _, err := l.directory(hooks); err != nil {
 		return err
@@ -219,6 +241,49 @@ func (r *repos) repository(g *gitDir) error {
 		return err
 	}
 	return l.scripts(at.path)
+}
+
+// commonDirs makes the files without which the agent could say that all
+// configuration is elsewhere. A directory itself is what git takes for the common
+// one without the file; but beside it core.worktree does not count, so that there is
+// none where that is needed: it is not in a submodule's directory, whose work tree
+// leads there. The session's guard and Disarm look out for those.
+func (r *repos) commonDirs(of map[string][]setting) error {
+	for _, g := range r.all() {
+		if g.common != g.path {
+			continue
+		}
+		elsewhere := slices.ContainsFunc(of[g.path], func(s setting) bool { return s.key == "core.worktree" })
+		if elsewhere && !strings.Contains(g.path, "/.git/modules/") {
+			continue
+		}
+		common := filepath.Join(g.path, "commondir")
+		made, err := r.locks.file(common, ".\n")
+		if err != nil {
+			return err
+		}
+		if made && g.bare {
+			r.notes.add("made %s, so that the agent cannot", shown(common))
+		}
+	}
+	return nil
+}
+
+// workTreeAt is where the work tree of a linked worktree's directory is: its .git.
+func workTreeAt(dir string) string {
+	text, err := os.ReadFile(filepath.Join(dir, "gitdir"))
+	if err != nil {
+		return ""
+	}
+	name := strings.TrimSuffix(string(text), "\n")
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(dir, name)
+	}
+	at, err := resolve(filepath.Dir(name))
+	if err != nil {
+		return ""
+	}
+	return at.path
 }
 
 func (r *repos) top(dir string) bool {

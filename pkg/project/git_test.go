@@ -16,7 +16,7 @@ func TestNoRepository(t *testing.T) {
 	same(t, "notes", found.Notes)
 	for _, want := range []string{
 		"GIT_AUTHOR_NAME=Olga Op", "GIT_AUTHOR_EMAIL=olga@example.org", "GIT_COMMITTER_NAME=Olga Op", "GIT_COMMITTER_EMAIL=olga@example.org",
-		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=gc.worktreePruneExpire", "GIT_CONFIG_VALUE_0=never",
+		"GIT_CONFIG_COUNT=5", "GIT_CONFIG_KEY_0=gc.worktreePruneExpire", "GIT_CONFIG_VALUE_0=never",
 	} {
 		if !slices.Contains(found.Env, want) {
 			t.Errorf("no %s in %q", want, found.Env)

@@ -126,6 +126,18 @@ func read(ctx context.Context, files []string) ([][]setting, error) {
 			groups[len(groups)-1] = append(groups[len(groups)-1], s)
 		}
 	}
+	if len(groups) != len(files) && len(files) > 1 {
+		// A condition on other settings (hasconfig:) makes git read in another order.
+		groups = nil
+		for _, f := range files {
+			one, err := read(ctx, []string{f})
+			if err != nil {
+				return nil, err
+			}
+			groups = append(groups, one...)
+		}
+		return groups, nil
+	}
 	if len(groups) != len(files) {
 		return nil, fmt.Errorf("reading git's configuration: asked for %d files, got %d", len(files), len(groups))
 	}

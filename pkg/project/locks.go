@@ -77,6 +77,9 @@ func (l *locks) holdIf(name string) error {
 // the agent could.
 func (l *locks) file(name, content string) (created bool, err error) {
 	return l.ensure(name, func(r *os.Root, rel string) error {
+		if err := r.MkdirAll(path.Dir(rel), 0o777); err != nil {
+			return err
+		}
 		f, err := r.OpenFile(rel, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 		if err != nil {
 			return err

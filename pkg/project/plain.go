@@ -64,7 +64,7 @@ func plain(file string) (line string, ok bool) {
 		for _, n := range names {
 			known = known || n == "" || n == name
 		}
-		if !known || strings.HasSuffix(line, `\`) || strings.Contains(value, "ext::") {
+		if !known || strings.HasSuffix(line, `\`) || strings.Contains(strings.ReplaceAll(value, `"`, ""), "ext::") {
 			return line, false
 		}
 	}

@@ -32,6 +32,8 @@ type repos struct {
 	dirs  map[string]*gitDir // by path
 	files []string           // each .git that is a file: it names a directory elsewhere
 	links []string           // each .git that is a symbolic link
+
+	sharedRepository bool // one of them is for a group
 }
 
 // scan looks for repositories in a directory, at any depth.
@@ -90,27 +92,29 @@ var gitsOwn = map[string]bool{
 }
 
 // looksLikeGit says whether git would take a directory for a repository's, or
-// nearly: one that lacks a part may be completed. Otherwise, kind is that of
-// its .git.
+// nearly: one that lacks a part may be completed. Git asks no more of objects and
+// refs than the right to enter them, which a file can give too, and finds them by
+// commondir. Otherwise, kind is that of its .git.
 func looksLikeGit(name string, entries []entry) (git bool, kind uint8) {
-	var head, objects, refs, common bool
+	var head, objects, refs, common, gitdir bool
 	for _, e := range entries {
-		dir := e.kind == unix.DT_DIR || e.kind == unix.DT_LNK
 		switch e.name {
 		case "HEAD":
 			head = e.kind != unix.DT_DIR
 		case "objects":
-			objects = dir
+			objects = true
 		case "refs":
-			refs = dir
-		case "commondir", "gitdir":
+			refs = true
+		case "commondir":
 			common = true
+		case "gitdir":
+			gitdir = true
 		case ".git":
 			kind = e.kind
 		}
 	}
-	git = path.Base(name) == ".git" || head && objects && refs ||
-		head && common && path.Base(path.Dir(name)) == "worktrees"
+	git = path.Base(name) == ".git" || head && (objects && refs || common) ||
+		head && gitdir && path.Base(path.Dir(name)) == "worktrees"
 	return git, kind
 }
 
@@ -247,6 +251,10 @@ func readGitFile(file string) (resolved, error) {
 	if err != nil {
 		return resolved{}, err
 	}
+	return parseGitFile(file, text)
+}
+
+func parseGitFile(file, text string) (resolved, error) {
 	dir, ok := strings.CutPrefix(text, "gitdir: ")
 	if !ok {
 		return resolved{}, fmt.Errorf("%s: not a file of git's", shown(file))

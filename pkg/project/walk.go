@@ -49,6 +49,10 @@ type walker struct {
 	// It is called by several goroutines at a time, and so is failed.
 	visit  func(p place, fd int, entries []entry) []place
 	failed func(p place, err error)
+	// links says where visit gets to see symbolic links of any name.
+	links func(p place) bool
+	// force reads the person's directories that may only be passed through, too.
+	force bool
 
 	mu      sync.Mutex // guards what follows
 	cond    *sync.Cond
@@ -124,6 +128,9 @@ func (w *walker) next(ctx context.Context) (place, bool) {
 
 func (w *walker) look(p place, buf []byte) ([]place, error) {
 	fd, err := openBeneath(int(w.top.Fd()), p.rel, unix.O_RDONLY|unix.O_DIRECTORY)
+	if w.force && errors.Is(err, unix.EACCES) {
+		fd, err = forceOpen(int(w.top.Fd()), p.rel)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -139,8 +146,11 @@ func (w *walker) look(p place, buf []byte) ([]place, error) {
 // no other mount.
 func openBeneath(dir int, rel string, flags uint64) (int, error) {
 	how := unix.OpenHow{
-		Flags:   flags | unix.O_CLOEXEC | unix.O_NOFOLLOW | unix.O_NONBLOCK,
+		Flags:   flags | unix.O_CLOEXEC | unix.O_NOFOLLOW,
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_XDEV,
+	}
+	if flags&unix.O_PATH == 0 { // beside which it is refused
+		how.Flags |= unix.O_NONBLOCK
 	}
 	for {
 		fd, err := unix.Openat2(dir, rel, &how)
@@ -153,6 +163,7 @@ func openBeneath(dir int, rel string, flags uint64) (int, error) {
 // read is readdir(3), without a stat for each entry.
 func (w *walker) read(p place, fd int, buf []byte) ([]entry, error) {
 	var entries []entry
+	links := w.links != nil && w.links(p)
 	for {
 		n, err := unix.Getdents(fd, buf)
 		if errors.Is(err, unix.EINTR) {
@@ -175,7 +186,10 @@ func (w *walker) read(p place, fd int, buf []byte) ([]entry, error) {
 			if kind == unix.DT_UNKNOWN { // a file system that does not tell
 				kind = kindOf(fd, string(name))
 			}
-			if kind == unix.DT_DIR || w.keep(p, name) {
+			if s := special(name); s != "" && sameFile(fd, string(name), s) {
+				name = []byte(s)
+			}
+			if kind == unix.DT_DIR || kind == unix.DT_LNK && links || w.keep(p, name) {
 				entries = append(entries, entry{string(name), kind})
 			}
 		}
@@ -188,4 +202,57 @@ func kindOf(dir int, name string) uint8 {
 		return unix.DT_UNKNOWN
 	}
 	return uint8((st.Mode & unix.S_IFMT) >> 12) // IFTODT in dirent.h
+}
+
+// forceOpen opens a directory for reading that its owner, the person, may not read
+// but pass through: git goes by names, and needs no more. It is as it was then.
+func forceOpen(dir int, rel string) (int, error) {
+	fd, err := openBeneath(dir, rel, unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(fd)
+	var opened int
+	err = allowed(fd, unix.S_IRUSR, func() (err error) {
+		opened, err = openBeneath(fd, ".", unix.O_RDONLY|unix.O_DIRECTORY)
+		return err
+	})
+	return opened, err
+}
+
+// allowed does something with a directory that its mode does not let its owner, the
+// person, do.
+func allowed(fd int, mode uint32, do func() error) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	if st.Uid != uint32(os.Geteuid()) || st.Mode&unix.S_IXUSR == 0 && mode&unix.S_IXUSR == 0 {
+		return unix.EACCES
+	}
+	name := fmt.Sprintf("/proc/self/fd/%d", fd) // fchmod(2) does not take O_PATH
+	if err := unix.Chmod(name, st.Mode&0o7777|mode); err != nil {
+		return err
+	}
+	return errors.Join(do(), unix.Chmod(name, st.Mode&0o7777))
+}
+
+// specials are the names by which git knows its own.
+var specials = []string{".git", "HEAD", "objects", "refs", "commondir", "gitdir", "config", "config.worktree", "hooks", "index"}
+
+// special returns the one that a name is but for case, as file systems that do not
+// distinguish that have it.
+func special(name []byte) string {
+	for _, s := range specials {
+		if len(s) == len(name) && s != string(name) && bytes.EqualFold(name, []byte(s)) {
+			return s
+		}
+	}
+	return ""
+}
+
+func sameFile(dir int, a, b string) bool {
+	var x, y unix.Stat_t
+	return unix.Fstatat(dir, a, &x, unix.AT_SYMLINK_NOFOLLOW) == nil &&
+		unix.Fstatat(dir, b, &y, unix.AT_SYMLINK_NOFOLLOW) == nil && x.Dev == y.Dev && x.Ino == y.Ino
 }

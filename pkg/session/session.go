@@ -14,6 +14,7 @@ import (
 	"maps"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -60,7 +61,7 @@ func (e Exit) String() string {
 // Session is one session.
 type Session struct {
 	Info
-	Mounts *os.File // its mount namespace, nil if it has no locks; open until exposed can be called no more
+	Mounts *os.File // its mount namespace, nil if it has no locks; open until the stage's last word
 	tape   *tape.Tape
 	master *os.File
 	pidfd  *os.File
@@ -70,11 +71,14 @@ type Session struct {
 	drained chan struct{} // closed when the last byte of output is on the tape
 	ended   chan struct{} // closed when exit is set and all is over
 	exit    Exit
+	ran     atomic.Bool
 
 	mu     sync.Mutex        // guards what follows
 	frozen map[string]string // why its processes are stopped, by reason
 
-	onExposed func(*Session)
+	exposed chan struct{} // has room for one
+	// Changing is held while the session's processes are being stopped or let go on.
+	Changing sync.Mutex
 }
 
 // New takes a session over from the launcher, with its descriptors in the order
@@ -102,6 +106,7 @@ func New(info Info, fds []int) (*Session, error) {
 		started: make(chan error, 1),
 		drained: make(chan struct{}),
 		ended:   make(chan struct{}),
+		exposed: make(chan struct{}, 1),
 	}
 	if len(fds) > 3 {
 		s.Mounts = os.NewFile(uintptr(fds[3]), "mounts")
@@ -110,17 +115,22 @@ func New(info Info, fds []int) (*Session, error) {
 }
 
 // Start lets the session live. When it has ended, and before anybody is told,
-// atEnd is called, for whatever must be true by then. When a lock of its view is
-// gone, exposed is called, and waited for.
-func (s *Session) Start(atEnd, exposed func(*Session)) {
-	s.onExposed = exposed
+// atEnd is called, for whatever must be true by then. If its stage had to kill it,
+// tripped is called before.
+func (s *Session) Start(atEnd func(*Session), tripped func(why string)) {
 	go s.readTerminal()
-	go s.follow(atEnd)
+	go s.follow(atEnd, tripped)
 }
 
 // Started waits until the program runs; else it says why not, as the stage's own
 // *privsep.Error if there is one. To be called once.
 func (s *Session) Started() error { return <-s.started }
+
+// Exposed tells that a lock of the session's view is gone.
+func (s *Session) Exposed() <-chan struct{} { return s.exposed }
+
+// Ran says whether the program runs, or has run.
+func (s *Session) Ran() bool { return s.ran.Load() }
 
 // Ended is closed when the session has ended.
 func (s *Session) Ended() <-chan struct{} { return s.ended }
@@ -218,7 +228,7 @@ const maxStatus = 4096
 
 // follow hears the stage out, waits for its end and the output's, and ends the
 // session.
-func (s *Session) follow(atEnd func(*Session)) {
+func (s *Session) follow(atEnd func(*Session), tripped func(why string)) {
 	// A stage ends without a word only by SIGKILL, as all of a scope is killed by
 	// force, or by a fault of its own; either way the kernel then kills its
 	// namespace's processes, so that this is true of the program too.
@@ -243,11 +253,17 @@ func (s *Session) follow(atEnd func(*Session)) {
 		switch {
 		case st.Started:
 			s.exit.Ran = true
+			s.ran.Store(true)
 			tell(nil)
 		case st.Error != nil:
 			tell(st.Error)
 		case st.Exposed:
-			s.onExposed(s)
+			select {
+			case s.exposed <- struct{}{}:
+			default: // that is said already
+			}
+		case st.Tripped != "":
+			tripped(st.Tripped)
 		case st.Ended != nil:
 			s.exit.Wait = syscall.WaitStatus(st.Ended.Wait)
 		}

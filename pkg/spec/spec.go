@@ -19,7 +19,7 @@ const (
 	MaxEnv   = 12 << 10 // bytes of environment
 	MaxDirs  = 128      // directories: SCM_RIGHTS takes 253 (unix(7))
 	MaxLocks = 500      // locked paths, in all
-	MaxLock  = 12 << 10 // bytes of them
+	MaxLock  = 12 << 10 // bytes of them, and of aliases
 )
 
 // Session is what is asked of a new session.
@@ -103,7 +103,7 @@ func (s Session) Check() error {
 		if a := string(d.Alias); a != "" && (!filepath.IsAbs(a) || filepath.Clean(a) != a || a == "/") {
 			return fmt.Errorf("not another name for a directory: %.200q", a)
 		}
-		locks, bytes = locks+len(d.Lock), bytes+size(d.Lock)
+		locks, bytes = locks+len(d.Lock), bytes+size(d.Lock)+len(d.Alias)
 		for _, l := range d.Lock {
 			if !filepath.IsLocal(l) || filepath.Clean(l) != l || l == "." {
 				return fmt.Errorf("not a path beneath a directory: %.200q", l)

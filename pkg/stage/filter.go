@@ -17,7 +17,11 @@ const setID = unix.S_ISUID | unix.S_ISGID
 // What makes open(2) create a file. Not O_TMPFILE, which has O_DIRECTORY in it.
 const creates = unix.O_CREAT | unix.O_TMPFILE&^unix.O_DIRECTORY
 
-const fsSetXattr = 0x401c5820 // FS_IOC_FSSETXATTR, which x/sys/unix does not have
+// What x/sys/unix does not have.
+const (
+	fsSetXattr = 0x401c5820 // FS_IOC_FSSETXATTR
+	fsSetFlags = 0x40086602 // FS_IOC_SETFLAGS
+)
 
 // A rule denies a system call with errno, if all of its conditions hold.
 type rule struct {
@@ -48,6 +52,7 @@ func rules() []rule {
 		{unix.SYS_IOCTL, unix.EPERM, []condition{equals(1,
 			unix.TIOCSTI, unix.TIOCLINUX, // typing into a terminal
 			fsSetXattr, // another project quota
+			fsSetFlags, // none for what will be made in a directory (chattr -P)
 		)}},
 	}
 	if runtime.GOARCH == "amd64" {

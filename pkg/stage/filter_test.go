@@ -162,6 +162,7 @@ func tries(dir string) []try {
 		other("TIOCSTI"+name, unix.EPERM, unix.ENOTTY, unix.SYS_IOCTL, uintptr(null), high|unix.TIOCSTI, cstr("x"))
 		other("TIOCLINUX"+name, unix.EPERM, unix.ENOTTY, unix.SYS_IOCTL, uintptr(null), high|unix.TIOCLINUX, cstr("\x03"))
 		other("FS_IOC_FSSETXATTR"+name, unix.EPERM, unix.EFAULT, unix.SYS_IOCTL, uintptr(file), high|0x401c5820, 1)
+		other("FS_IOC_SETFLAGS"+name, unix.EPERM, unix.EFAULT, unix.SYS_IOCTL, uintptr(file), high|0x40086602, 1)
 		other("TIOCGWINSZ"+name, unix.ENOTTY, unix.ENOTTY, unix.SYS_IOCTL, uintptr(null), high|unix.TIOCGWINSZ, 1)
 		other("TIOCINQ"+name, unix.EFAULT, unix.EFAULT, unix.SYS_IOCTL, uintptr(file), high|unix.TIOCINQ, 1)
 	}

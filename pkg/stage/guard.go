@@ -6,56 +6,226 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/AgentaaU/AaaU/pkg/privsep"
+	"github.com/AgentaaU/AaaU/pkg/workspace"
 )
 
-// guard reports whenever a lock of the view is gone: a mount goes with the file it
-// is on when somebody outside replaces that (git does, with its configuration). The
-// program has no way to do it.
-func guard(mounts []privsep.Mount, exposed func() error) error {
-	want := map[string]bool{}
-	for _, m := range mounts {
+// A guard watches over the locks of the view, which the program cannot touch, but
+// somebody outside can: a mount goes away with the file that it is on, when that is
+// replaced (git does so with its configuration), and goes along when that is moved.
+// It also watches git's own directories for what the program alone may put there,
+// and never has a reason to: see tripped.
+type guard struct {
+	want    map[string]bool // the locks
+	above   map[string]bool // the directories on the way to them
+	gitDirs map[string]bool // that hold a locked config, and where git keeps its logs
+	events  *os.File        // inotify(7)
+
+	mu  sync.Mutex       // guards wds
+	wds map[int32]string // the watched ones of gitDirs
+}
+
+// newGuard makes the guard while the stage is still root: watches count for whoever
+// made the instance, and an agent could use up its own. It is nil if there are no
+// locks.
+func newGuard(o privsep.Orders) (*guard, error) {
+	g := &guard{want: map[string]bool{}, above: map[string]bool{}, gitDirs: map[string]bool{}, wds: map[int32]string{}}
+	for _, m := range o.Mounts {
 		for _, l := range m.Lock {
-			want[filepath.Join(string(m.Path), l)] = true
+			path := filepath.Join(string(m.Path), l)
+			g.want[path] = true
+			for dir := filepath.Dir(path); dir != string(m.Path); dir = filepath.Dir(dir) {
+				g.above[dir] = true
+			}
+			if filepath.Base(path) == "config" {
+				for _, below := range []string{"", "logs", "logs/refs", "logs/refs/heads", "logs/refs/remotes"} {
+					g.gitDirs[filepath.Join(filepath.Dir(path), below)] = true
+				}
+			}
 		}
 	}
-	if len(want) == 0 {
-		return nil
+	if len(g.want) == 0 {
+		return nil, nil
 	}
-	fd, err := unix.Open("/proc/self/mountinfo", unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		return nil, fmt.Errorf("inotify: %w", err)
+	}
+	g.events = os.NewFile(uintptr(fd), "inotify")
+	err = workspace.As(o.UID, o.GID, g.watch)
+	return g, err
+}
+
+// watch watches all that is there; again, it adds what was not there before.
+func (g *guard) watch() error {
+	masks := map[string]uint32{}
+	for path := range g.want {
+		masks[path] |= unix.IN_MOVE_SELF | unix.IN_DELETE_SELF | unix.IN_ATTRIB
+	}
+	for path := range g.above {
+		masks[path] |= unix.IN_MOVE_SELF | unix.IN_DELETE_SELF
+	}
+	for path := range g.gitDirs {
+		masks[path] |= unix.IN_CREATE | unix.IN_MOVED_TO
+	}
+	var fd int
+	raw, err := g.events.SyscallConn()
 	if err != nil {
 		return err
 	}
-	f := os.NewFile(uintptr(fd), "mountinfo")
-	raw, err := f.SyscallConn()
+	if err := raw.Control(func(n uintptr) { fd = int(n) }); err != nil {
+		return err
+	}
+	for path, mask := range masks {
+		wd, err := unix.InotifyAddWatch(fd, path, mask|unix.IN_DONT_FOLLOW)
+		switch {
+		case err == unix.ENOENT || err == unix.ENOTDIR || err == unix.EACCES:
+			continue // it went, which shows elsewhere; or there are no logs
+		case err != nil:
+			return fmt.Errorf("watching %.200q: %w", path, err)
+		}
+		if g.gitDirs[path] {
+			g.mu.Lock()
+			g.wds[int32(wd)] = path
+			g.mu.Unlock()
+		}
+	}
+	return nil
+}
+
+// start calls exposed whenever a lock is gone, and end, once, when the program has
+// tripped; it has been killed then.
+func (g *guard) start(exposed func() error, end func(why string)) error {
+	mounts, err := os.OpenFile("/proc/self/mountinfo", os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return err
+	}
+	raw, err := mounts.SyscallConn()
+	if err != nil {
+		return err
+	}
+	look := make(chan struct{}, 1)
+	poke := func() {
+		select {
+		case look <- struct{}{}:
+		default:
+		}
 	}
 	// Waiting is in the runtime's poller (see awaitNoReader), which itself uses up the
 	// kernel's word that there was a change: so whatever wakes it, we look.
-	wait := func(isLost bool) error {
-		return raw.Read(func(uintptr) bool { return lost(want) == isLost })
-	}
 	go func() {
-		defer f.Close()
+		err := raw.Read(func(uintptr) bool { poke(); return false })
+		g.fail("watching the mounts", err)
+	}()
+	go func() {
 		for {
-			err := wait(true)
-			if err == nil {
-				err = exposed()
-			}
-			if err == nil {
-				err = wait(false)
-			}
-			if err != nil {
-				fmt.Fprintf(os.Stderr, "%s: watching the locks: %v\n", Name, err)
-				os.Exit(1)
+			why, moved, err := g.next()
+			switch {
+			case err != nil:
+				g.fail("watching git's directories", err)
+			case why != "":
+				end(why)
+				return
+			case moved:
+				poke()
 			}
 		}
 	}()
+	go func() {
+		was := false
+		for range look {
+			is := lost(g.want)
+			switch {
+			case is: // again and again: what was locked anew may be gone again
+				if err := exposed(); err != nil {
+					g.fail("telling that a lock is gone", err)
+				}
+			case was:
+				if err := g.watch(); err != nil { // the files are others now
+					g.fail("watching the locks", err)
+				}
+				poke() // and one may have gone before
+			}
+			was = is
+		}
+	}()
 	return nil
+}
+
+// fail ends the session: it would go on unguarded.
+func (g *guard) fail(what string, err error) {
+	fmt.Fprintf(os.Stderr, "%s: %s: %v\n", Name, what, err)
+	os.Exit(1)
+}
+
+// next waits for something to happen: it says what the program is to be ended for,
+// or whether something was moved that is locked.
+func (g *guard) next() (why string, moved bool, err error) {
+	buf := make([]byte, 16<<10)
+	n, err := g.events.Read(buf)
+	if err != nil {
+		return "", false, err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for buf = buf[:n]; len(buf) >= unix.SizeofInotifyEvent; {
+		event := (*unix.InotifyEvent)(unsafe.Pointer(&buf[0]))
+		end := unix.SizeofInotifyEvent + int(event.Len)
+		name := string(bytes.TrimRight(buf[unix.SizeofInotifyEvent:end], "\x00"))
+		buf = buf[end:]
+		if event.Mask&unix.IN_Q_OVERFLOW != 0 { // what was not said is looked for
+			moved = true
+			for _, dir := range g.wds {
+				entries, _ := os.ReadDir(dir) // gone is as good as empty
+				for _, e := range entries {
+					if why := tripped(dir, e.Name()); why != "" {
+						return why, false, nil
+					}
+				}
+			}
+		}
+		if event.Mask&(unix.IN_CREATE|unix.IN_MOVED_TO) == 0 {
+			moved = true
+			continue
+		}
+		if why := tripped(g.wds[event.Wd], name); why != "" {
+			return why, false, nil
+		}
+	}
+	return "", moved, nil
+}
+
+// tripped looks at something new in a directory of git's. Git writes through a
+// symbolic link there as the person who runs it, and makes none itself; and takes
+// all its configuration from where a file commondir says, which the client has made
+// wherever it could be. Either is a trap for the person: the program is killed, the
+// trap removed, and the reason returned.
+func tripped(dir, name string) (why string) {
+	path := filepath.Join(dir, name)
+	var st unix.Stat_t
+	if unix.Lstat(path, &st) != nil {
+		return ""
+	}
+	switch {
+	case st.Mode&unix.S_IFMT == unix.S_IFLNK:
+		why = "a symbolic link"
+	case name == "commondir":
+		why = "what redirects git"
+	default:
+		return ""
+	}
+	// All processes but this one, PID 1: none can put it there again.
+	_ = unix.Kill(-1, unix.SIGKILL) // there may be none left
+	err := unix.Unlink(path)
+	if err != nil {
+		return fmt.Sprintf("%s was put into git's own directory, as %.200q, and cannot be removed (%v)", why, path, err)
+	}
+	return fmt.Sprintf("%s was put into git's own directory, as %.200q, and was removed", why, path)
 }
 
 // lost says whether any of these is not a mount point.

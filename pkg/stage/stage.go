@@ -86,7 +86,7 @@ func run() error {
 		os.Exit(1)
 	}()
 
-	pid, refused := begin(orders, view, mountErr)
+	pid, guard, refused := begin(orders, view, mountErr)
 	if refused != nil {
 		return report(status, privsep.Status{Error: refused})
 	}
@@ -100,9 +100,18 @@ func run() error {
 	if err := report(status, privsep.Status{Started: true}); err != nil {
 		return err
 	}
-	err = guard(orders.Mounts, func() error { return report(status, privsep.Status{Exposed: true}) })
-	if err != nil {
-		return err
+	if guard != nil {
+		err := guard.start(
+			func() error { return report(status, privsep.Status{Exposed: true}) },
+			func(why string) {
+				if err := report(status, privsep.Status{Tripped: why}); err != nil {
+					fmt.Fprintf(os.Stderr, "%s: %s\n", Name, why)
+				}
+				os.Exit(1) // without a word on how it ended: by SIGKILL
+			})
+		if err != nil {
+			return err
+		}
 	}
 	wait, err := reap(pid)
 	if err != nil {
@@ -160,25 +169,28 @@ func readOrders() (o privsep.Orders, mounts []int, err error) {
 	return o, mounts, err
 }
 
-func begin(o privsep.Orders, mounts []int, mountErr error) (pid int, refused *privsep.Error) {
+func begin(o privsep.Orders, mounts []int, mountErr error) (pid int, g *guard, refused *privsep.Error) {
 	if mountErr != nil {
-		return 0, privsep.Errorf("session-failed", "preparing the session: %v", mountErr)
+		return 0, nil, privsep.Errorf("session-failed", "preparing the session: %v", mountErr)
 	}
 	env, err := view(o, mounts)
 	if errors.As(err, &refused) {
-		return 0, refused
+		return 0, nil, refused
+	}
+	if err == nil {
+		g, err = newGuard(o)
 	}
 	if err != nil {
-		return 0, privsep.Errorf("session-failed", "preparing the session: %v", err)
+		return 0, nil, privsep.Errorf("session-failed", "preparing the session: %v", err)
 	}
 	if err := setLoginUID(o.LoginUID); err != nil {
-		return 0, privsep.Errorf("session-failed", "preparing the session: %v", err)
+		return 0, nil, privsep.Errorf("session-failed", "preparing the session: %v", err)
 	}
 	if err := drop(o.UID, o.GID, o.Groups); err != nil {
-		return 0, privsep.Errorf("session-failed", "becoming the agent's user: %v", err)
+		return 0, nil, privsep.Errorf("session-failed", "becoming the agent's user: %v", err)
 	}
 	if err := filter(); err != nil {
-		return 0, privsep.Errorf("session-failed", "preparing the session: %v", err)
+		return 0, nil, privsep.Errorf("session-failed", "preparing the session: %v", err)
 	}
 	unix.Umask(int(o.Umask))
 	dir := string(o.Cwd)
@@ -186,9 +198,10 @@ func begin(o privsep.Orders, mounts []int, mountErr error) (pid int, refused *pr
 		dir = o.Home
 	}
 	if err := os.Chdir(dir); err != nil {
-		return 0, privsep.Errorf("directory-missing", "the agent cannot go to %.200q: %v", dir, errors.Unwrap(err))
+		return 0, nil, privsep.Errorf("directory-missing", "the agent cannot go to %.200q: %v", dir, errors.Unwrap(err))
 	}
-	return startProgram(o.Argv, append(append(o.Env, "PWD="+dir), env...), o.Advice)
+	pid, refused = startProgram(o.Argv, append(append(o.Env, "PWD="+dir), env...), o.Advice)
+	return pid, g, refused
 }
 
 // report writes one line, which a pipe takes whole (pipe(7), PIPE_BUF).

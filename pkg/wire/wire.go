@@ -32,7 +32,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/AgentaaU/AaaU/pkg/argv"
 	"github.com/AgentaaU/AaaU/pkg/spec"
 )
 
@@ -111,15 +110,15 @@ type OpenRequest struct {
 
 // OpenReply is a session that the client is now in.
 type OpenReply struct {
-	ID      string    `json:"id"`
-	Name    string    `json:"name,omitempty"` // its directory's
-	Profile string    `json:"profile"`
-	Argv    argv.Argv `json:"argv"`
-	User    string    `json:"user"` // the agent's
-	Owner   uint32    `json:"owner"`
-	Role    string    `json:"role"`
-	Began   float64   `json:"began"`  // in seconds since 1970
-	Offset  int64     `json:"offset"` // of the first byte that will come
+	ID      string  `json:"id"`
+	Name    string  `json:"name,omitempty"` // its directory's
+	Profile string  `json:"profile"`
+	Program string  `json:"program"` // what it is called, perhaps cut
+	User    string  `json:"user"`    // the agent's
+	Owner   uint32  `json:"owner"`
+	Role    string  `json:"role"`
+	Began   float64 `json:"began"`  // in seconds since 1970
+	Offset  int64   `json:"offset"` // of the first byte that will come
 
 	Dirs    []spec.Shown `json:"dirs,omitempty"`    // what it sees of people's files
 	Secrets []string     `json:"secrets,omitempty"` // variables that it was given

@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -17,8 +18,9 @@ type Owner struct {
 	Groups   []uint32 // the supplementary ones
 }
 
-// maxMap is how much of a map the kernel takes (user_namespaces(7): one page).
-const maxMap = 4096 - 1
+// How much of a map the kernel takes (user_namespaces(7)): one page, and so many
+// lines.
+const maxMap, maxLines = 4096 - 1, 340
 
 // Idmap makes a user namespace that maps the owner to the agent: their uid and
 // primary gid to the agent's, each other group of the owner's to itself (without,
@@ -30,15 +32,23 @@ func Idmap(owner Owner, uid, gid uint32) (int, error) {
 	// namespace is made by being in it. ptrace(2) is per thread.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	var pidfd int
 	pid, err := syscall.ForkExec("/proc/self/exe", []string{"aaau-idmap"}, &syscall.ProcAttr{
-		Sys: &syscall.SysProcAttr{Ptrace: true, Cloneflags: unix.CLONE_NEWUSER, Pdeathsig: unix.SIGKILL},
+		Sys: &syscall.SysProcAttr{Ptrace: true, Cloneflags: unix.CLONE_NEWUSER, Pdeathsig: unix.SIGKILL, PidFD: &pidfd},
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, unix.ENOSPC):
+		return -1, errorf("this machine allows no user namespaces, by which owners are mapped: sysctl user.max_user_namespaces must not be 0; without a workspace: --no-workspace")
+	case errors.Is(err, unix.EPERM):
+		return -1, errorf("this machine allows no ptrace, by which owners are mapped: sysctl kernel.yama.ptrace_scope must not be 3; without a workspace: --no-workspace")
+	case err != nil:
 		return -1, fmt.Errorf("making a user namespace: %w", err)
 	}
 	defer func() {
-		_ = unix.Kill(pid, unix.SIGKILL) // it is ours and stopped: this cannot fail
+		// By descriptor: whoever reaps the process may have done so.
+		_ = unix.PidfdSendSignal(pidfd, unix.SIGKILL, nil, 0)
 		_, _ = unix.Wait4(pid, nil, 0, nil)
+		unix.Close(pidfd)
 	}()
 	dir := fmt.Sprintf("/proc/%d/", pid)
 	for file, text := range map[string]string{
@@ -64,7 +74,7 @@ func groupMap(owner Owner, gid uint32) string {
 	groups := slices.Clone(owner.Groups)
 	slices.Sort(groups)
 	groups = slices.DeleteFunc(slices.Compact(groups), func(g uint32) bool { return g == owner.GID || g == gid })
-	for len(groups) > 0 {
+	for lines := 1; len(groups) > 0 && lines < maxLines; lines++ {
 		n := 1
 		for n < len(groups) && groups[n] == groups[0]+uint32(n) {
 			n++

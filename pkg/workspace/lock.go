@@ -15,18 +15,26 @@ import (
 // nothing be put in the locked ones' place. They are looked up with the agent's
 // rights, which are the person's there. What is a mount point already stays as it
 // is, so that Lock can be called again.
-func Lock(root string, paths []string, uid, gid uint32) (err error) {
+func Lock(root string, paths []string, uid, gid uint32) error {
 	if len(paths) == 0 {
 		return nil
 	}
-	runtime.LockOSThread() // what follows is the thread's own
+	return As(uid, gid, func() error { return lock(root, paths) })
+}
+
+// As calls f with the file system rights of uid and gid, and root's other ones. f
+// must not leave its thread.
+func As(uid, gid uint32, f func() error) (err error) {
+	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	// The gid first: with the uid go the rights to change it back (credentials(7)).
 	if err := setFSIDs(int(uid), int(gid)); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, setFSIDs(0, 0)) }()
+	return f()
+}
 
+func lock(root string, paths []string) error {
 	base, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
@@ -37,13 +45,13 @@ func Lock(root string, paths []string, uid, gid uint32) (err error) {
 		for i := range path {
 			if above := path[:i]; path[i] == '/' && !pinned[above] {
 				if err := bind(base, above, 0); err != nil {
-					return fmt.Errorf("protecting %s: %w", filepath.Join(root, above), err)
+					return fmt.Errorf("protecting %.200q: %w", filepath.Join(root, above), err)
 				}
 				pinned[above] = true
 			}
 		}
 		if err := bind(base, path, unix.MOUNT_ATTR_RDONLY); err != nil {
-			return fmt.Errorf("protecting %s: %w", filepath.Join(root, path), err)
+			return fmt.Errorf("protecting %.200q: %w", filepath.Join(root, path), err)
 		}
 		pinned[path] = true
 	}
@@ -67,6 +75,9 @@ func bind(base int, path string, attributes uint64) error {
 	if kind := about.Mode & unix.S_IFMT; kind != unix.S_IFDIR && kind != unix.S_IFREG {
 		return errors.New("neither a file nor a directory")
 	}
+	if attributes != 0 && about.Mode&unix.S_IFMT == unix.S_IFREG && about.Nlink > 1 {
+		return errors.New("it has another name, by which it could be written")
+	}
 	if about.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0 {
 		return nil
 	}
@@ -84,25 +95,18 @@ func bind(base int, path string, attributes uint64) error {
 }
 
 // setFSIDs sets whom the calling thread is for the file system (setfsuid(2), which
-// tells of no error but is silently without effect).
+// tells of no error but is silently without effect). Root's rights to mount stay.
 func setFSIDs(uid, gid int) error {
-	set := func(call func(int) (int, error), id int) error {
-		if _, err := call(id); err != nil {
+	for _, set := range []struct {
+		call func(int) (int, error)
+		id   int
+	}{{unix.SetfsgidRetGid, gid}, {unix.SetfsuidRetUid, uid}} {
+		if _, err := set.call(set.id); err != nil {
 			return err
 		}
-		if got, err := call(-1); err != nil || got != id {
-			return fmt.Errorf("becoming %d for the file system: %w", id, errors.Join(err, unix.EPERM))
+		if got, err := set.call(-1); err != nil || got != set.id {
+			return fmt.Errorf("becoming %d for the file system: %w", set.id, errors.Join(err, unix.EPERM))
 		}
-		return nil
 	}
-	if uid == 0 {
-		if err := set(unix.SetfsuidRetUid, uid); err != nil {
-			return err
-		}
-		return set(unix.SetfsgidRetGid, gid)
-	}
-	if err := set(unix.SetfsgidRetGid, gid); err != nil {
-		return err
-	}
-	return set(unix.SetfsuidRetUid, uid)
+	return nil
 }

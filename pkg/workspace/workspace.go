@@ -25,11 +25,38 @@ func (e *Error) Error() string { return e.text }
 
 func errorf(format string, args ...any) error { return &Error{fmt.Sprintf(format, args...)} }
 
-// Check makes sure that fd is a directory of owner's that owner opened, and says
-// what the kernel calls it.
-func Check(fd int, owner uint32) (path string, err error) {
+// Machine is the file systems' types of our own mount namespace, by mount id.
+type Machine map[string]string
+
+// Ours reads what is mounted here.
+func Ours() (Machine, error) {
+	text, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	m := Machine{}
+	for line := range strings.Lines(string(text)) { // proc_pid_mountinfo(5): ID … - TYPE …
+		left, right, ok := strings.Cut(line, " - ")
+		id, _, ok2 := strings.Cut(left, " ")
+		kind, _, ok3 := strings.Cut(right, " ")
+		if ok && ok2 && ok3 {
+			m[id] = kind
+		}
+	}
+	return m, nil
+}
+
+// Check makes sure that fd is a directory of owner's on one of the machine's file
+// systems, really opened, and says what the kernel calls it. (That owner opened it
+// nothing tells: a bridge gone bad could open what everybody may read.) The file
+// system is asked nothing before it is known to be the machine's: it could be one
+// of the owner's making, that never answers.
+func (m Machine) Check(fd int, owner uint32) (path string, err error) {
 	path, err = os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
 	if err != nil {
+		return "", err
+	}
+	if err := m.contains(fd, path); err != nil {
 		return "", err
 	}
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
@@ -56,6 +83,34 @@ func Check(fd int, owner uint32) (path string, err error) {
 	return path, nil
 }
 
+// contains makes sure that fd is on a mount of our own namespace (open_tree(2) would
+// also clone one that is in none), and not on a person's own file system.
+func (m Machine) contains(fd int, path string) error {
+	text, err := os.ReadFile("/proc/self/fdinfo/" + strconv.Itoa(fd))
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(text)) {
+		id, ok := strings.CutPrefix(line, "mnt_id:")
+		if !ok {
+			continue
+		}
+		kind, ok := m[strings.TrimSpace(id)]
+		switch {
+		case !ok:
+			return errForeign(path)
+		case strings.HasPrefix(kind, "fuse"):
+			return errorf("%.200q is on FUSE (%s), which cannot be shared: move it to ext4, xfs, btrfs or tmpfs; without a workspace: --no-workspace", path, kind)
+		}
+		return nil
+	}
+	return fmt.Errorf("%.200q is on no mount", path)
+}
+
+func errForeign(path string) error {
+	return errorf("%.200q is a mount that only you see (a container, a toolbox, PrivateTmp=): start aaau outside of that, on the machine itself; without a workspace: --no-workspace", path)
+}
+
 // Mount clones the mount that fd is on, from fd down and without what is mounted
 // below it, with the ids mapped as idmap says. It is attached nowhere; the caller
 // closes it. fd must be on a mount of our own mount namespace.
@@ -63,7 +118,7 @@ func Mount(fd int, path string, idmap int, readOnly bool) (mount int, err error)
 	mount, err = unix.OpenTree(fd, "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)
 	switch {
 	case errors.Is(err, unix.EINVAL):
-		return -1, errorf("%.200q is a mount that only you see (a container, a toolbox, PrivateTmp=): start aaau outside of that, on the machine itself", path)
+		return -1, errForeign(path)
 	case errors.Is(err, unix.ENOSYS):
 		return -1, errorf("this kernel has no open_tree(2): workspaces need Linux 5.12; without one: --no-workspace")
 	case err != nil:

@@ -85,9 +85,31 @@ func open(t *testing.T, name string, flags int) int {
 
 func TestCheck(t *testing.T) {
 	dir := tree(t)
-	if path, err := Check(open(t, dir, unix.O_RDONLY|unix.O_DIRECTORY), human); err != nil || path != dir {
+	m, err := Ours()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if path, err := m.Check(open(t, dir, unix.O_RDONLY|unix.O_DIRECTORY), human); err != nil || path != dir {
 		t.Errorf("%q %v", path, err)
 	}
+	fs, err := unix.Fsopen("tmpfs", unix.FSOPEN_CLOEXEC)
+	if err == nil {
+		err = unix.FsconfigCreate(fs)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fs)
+	detached, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(detached)
+	nowhere, err := unix.Openat(detached, ".", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(nowhere)
 	gone := open(t, dir+"/.git/hooks", unix.O_RDONLY)
 	if err := os.Remove(dir + "/.git/hooks"); err != nil {
 		t.Fatal(err)
@@ -98,20 +120,21 @@ func TestCheck(t *testing.T) {
 		owner uint32
 		want  string
 	}{
-		"another's":     {open(t, dir, unix.O_RDONLY), human + 1, "belongs to uid 4321"},
-		"O_PATH":        {open(t, dir, unix.O_PATH), human, "was not opened to be read"},
-		"a file":        {open(t, dir+"/.git/config", unix.O_RDONLY), human, "not a directory"},
-		"a device":      {null, human, "not a directory"},
-		"deleted":       {gone, human, "has been deleted"},
-		"the root":      {open(t, "/", unix.O_RDONLY), 0, "cannot be shared"},
-		"no descriptor": {9999, human, "no such file"},
+		"another's":       {open(t, dir, unix.O_RDONLY), human + 1, "belongs to uid 4321"},
+		"O_PATH":          {open(t, dir, unix.O_PATH), human, "was not opened to be read"},
+		"a file":          {open(t, dir+"/.git/config", unix.O_RDONLY), human, "not a directory"},
+		"a device":        {null, human, "not a directory"},
+		"in no namespace": {nowhere, 0, "only you see"},
+		"deleted":         {gone, human, "has been deleted"},
+		"the root":        {open(t, "/", unix.O_RDONLY), 0, "cannot be shared"},
+		"no descriptor":   {9999, human, "no such file"},
 	} {
-		if _, err := Check(c.fd, c.owner); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := m.Check(c.fd, c.owner); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
 	var theirs *Error
-	if _, err := Check(null, human); !errors.As(err, &theirs) {
+	if _, err := m.Check(null, human); !errors.As(err, &theirs) {
 		t.Errorf("not for the person who asked: %v", err)
 	}
 }

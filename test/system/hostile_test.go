@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -24,17 +25,15 @@ type trap struct {
 // prologue is before every script: $evil is a program that leaves a mark where
 // only the person can.
 const prologue = `
-evil=$PWD/evil
 repository() { git init -q "$1"; (cd "$1"; echo a >a; mkdir dir; echo b >dir/b; git add a dir; git commit -qm first); }
-arm() { printf '#!/bin/sh\n: >/home/operator/pwned/%s\ncat 2>/dev/null\nexit 0\n' "$(basename "$PWD")" >"$1"; chmod 755 "$1"; }
-arm evil 2>/dev/null || true
+arm() { printf '#!/bin/sh\n: >/home/operator/pwned/%s\ncat 2>/dev/null\nexit 0\n' "$name" >"$1"; chmod 755 "$1"; }
 `
 
 // everyday is what people and their prompts do, in every directory of a checkout.
 const everyday = `
 export GIT_EDITOR=true GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND=false
-for d in . repo repo/sub wt p/q/repo; do [ -e "$d/.git" ] || continue; (cd "$d" 2>/dev/null || exit 0
-	git status --porcelain=v2 --branch; echo >>touched; git add touched; git commit -m mine; git checkout -q -b new$RANDOM$RANDOM) </dev/null >/dev/null 2>&1; done
+for d in . repo repo/sub wt p/q/repo; do [ -d "$d" ] || continue; (cd "$d" 2>/dev/null || exit 0
+	git status --porcelain=v2 --branch; echo >>touched; git add touched; git commit -m mine; [ "$when" = during ] || git checkout -q -b new$RANDOM$RANDOM) </dev/null >/dev/null 2>&1; done
 `
 
 const config = `printf '[core]\n\tfsmonitor = "%s"\n' "$evil"`
@@ -77,6 +76,13 @@ var traps = []trap{
 	{"parent of the repository's directory linked", "mkdir -p p/q; repository p/q/repo", "cp -r p r; " + config + " >>r/q/repo/.git/config; mv p x; ln -s r p", ""},
 	{"commondir made", "repository repo", "cp -r repo/.git r; " + config + " >>r/config; echo ../../r >repo/.git/commondir; echo ../../r >c; mv c repo/.git/commondir", ""},
 	{"file instead of the directory", "repository repo", "cp -r repo/.git r; " + config + " >>r/config; mv repo/.git repo/x; echo 'gitdir: ../r' >repo/.git", ""},
+
+	{"repository made invalid, and the checkout one", "repository repo", asBare("rm -f repo/.git/HEAD; mv repo/.git/HEAD repo/.git/H"), ""},
+	{"repository made invalid by a wrong HEAD", "repository repo", asBare("echo nonsense >repo/.git/HEAD"), ""},
+	{"repository made invalid by its objects", "repository repo", asBare("mv repo/.git/objects repo/.git/o; mv repo/.git/refs repo/.git/r"), ""},
+	{"repository made unreadable", "repository repo", asBare("chmod 000 repo/.git"), ""},
+	{"repository made invalid, beneath another", "mkdir -p p/q; repository p/q/repo", "git init -q p/q; git -C p/q config core.fsmonitor \"$evil\"; rm -f p/q/repo/.git/HEAD", ""},
+	{"worktree made invalid", "repository repo; git -C repo worktree add -q ../wt", asBare("rm -f repo/.git/worktrees/wt/HEAD; mv repo wt0; mv wt repo") + "; mv repo wt; mv wt0 repo; cp -r wt/objects wt/refs wt/HEAD wt/config .", ""},
 
 	{"include", "repository repo; echo >repo/.gitconfig; git -C repo config include.path ../.gitconfig", config + " >>repo/.gitconfig", ""},
 	{"include replaced", "repository repo; echo >repo/.gitconfig; git -C repo config include.path ../.gitconfig", config + " >c; mv c repo/.gitconfig", ""},
@@ -131,12 +137,99 @@ var traps = []trap{
 	{"repository in an ignored directory", "repository repo; echo vendor >repo/.gitignore; mkdir -p repo/vendor/a/b/c; repository repo/vendor/a/b/c/d", config + " >>repo/vendor/a/b/c/d/.git/config", "cd repo/vendor/a/b/c/d; git status"},
 	{"repository in node_modules", "repository repo; mkdir -p repo/node_modules/x; repository repo/node_modules/x", config + " >>repo/node_modules/x/.git/config", "cd repo/node_modules/x; git status"},
 	{"repository of an odd name", `repository repo; mkdir "$(printf 'o d\nd\t\377')"; repository "$(printf 'o d\nd\t\377')/r"`, `cd "$(printf 'o d\nd\t\377')/r"; ` + config + " >>.git/config", `cd "$(printf 'o d\nd\t\377')/r"; git status`},
+	{"namespace, unmounted", "repository repo", namespace(`
+		cd repo; for m in .git/config .git/hooks .git/commondir .git . /home/operator /home /; do umount "$m"; umount -l "$m"; umount -i -c "$PWD/$m"; evil; done`), ""},
+	{"namespace, remounted", "repository repo", namespace(`
+		cd repo; for m in .git/config .git/hooks .git .; do mount -o remount,bind,rw $m; mount -o remount,rw $m; mount --make-rprivate $m; evil; done`), ""},
+	{"namespace, bound elsewhere", "repository repo", namespace(`
+		for m in repo/.git repo . /home/operator /home /; do for how in --bind --rbind --move; do
+			mkdir -p /tmp/x/$$; mount $how $m /tmp/x/$$
+			for sub in .git/config .git/hooks .git config hooks repo/.git/config; do umount -l /tmp/x/$$/$sub; mount -o remount,bind,rw /tmp/x/$$/$sub; done
+			for r in /tmp/x/$$ /tmp/x/$$/repo /tmp/x/$$/.git; do [ ! -d $r ] || (cd $r; evil; config=config evil); done
+			umount -l /tmp/x/$$; done; done; cd repo; evil`), ""},
+	{"namespace, overlay", "repository repo", namespace(`
+		mkdir -p w /tmp/m /tmp/u /tmp/w; mount -t overlay -o lowerdir=/tmp/u,upperdir=$PWD/repo,workdir=$PWD/w o /tmp/m && (cd /tmp/m; evil); umount /tmp/m
+		mount -t overlay -o lowerdir=/tmp/u,upperdir=$PWD/repo/.git,workdir=$PWD/w o /tmp/m && (cd /tmp/m; config=config evil); umount /tmp/m; cd repo; evil`), ""},
+	{"namespace, covered and renamed", "repository repo", namespace(`
+		cp -r repo/.git r; mkdir -p /tmp/m; mount -t tmpfs x repo/.git; mv repo/.git repo/g; umount repo/.git; mount --bind r repo/.git; mv repo/.git repo/g; umount -l repo/.git; mv repo/.git/config repo/.git/c; mv repo/.git repo/g; [ -d repo/.git/objects ] || { rmdir repo/.git; mv repo/g repo/.git; }; cd repo; evil`), ""},
+	{"namespace, another root", "repository repo", namespace(`
+		mkdir -p /tmp/new/old; mount --rbind / /tmp/new; mount -t tmpfs n /tmp/new; mkdir /tmp/new/old; mount --rbind "$PWD" /tmp/new/old; here=$PWD
+		umount -l /tmp/new/old/repo/.git/config; (cd /tmp/new/old/repo; evil)
+		chroot /tmp/new /old/x; cd /tmp/new; pivot_root . old; cd "$here/repo"; evil`), ""},
+	{"namespace, mounts as descriptors", "repository repo", namespace(helper + ` clone repo/.git config "$evil"; ` + helper + ` clone repo .git/config "$evil"; ` + helper + ` clone . repo/.git/config "$evil"; cd repo; evil`), ""},
+	{"namespace, file handles", "repository repo", namespace(helper + ` handle . repo/.git/config "$evil"; ` + helper + ` handle repo repo/.git/config "$evil"; ` + helper + ` handle repo/.git repo/.git/config "$evil"; ` + helper + ` handle repo/dir repo/.git/config "$evil"; cd repo; evil`), ""},
+	{"namespace in a namespace", "repository repo", namespace(`unshare -Urm --propagation shared sh -c 'umount -l repo/.git/config; unshare -Urm umount -l repo/.git/config'; nsenter -t 1 -m umount -l "$PWD/repo/.git/config"; nsenter -t $PPID -U -m true; cd repo; evil`), ""},
+	{"ways of proc", "repository repo", namespace(`
+		for p in /proc/[0-9]*/root /proc/[0-9]*/cwd /proc/self/fd /proc/1/root /proc/self/task/*/root; do for d in $p$PWD/repo $p/repo; do [ -d $d ] && (cd $d && evil); done; done; cd repo; exec 9<.git/config; echo x >/proc/self/fd/9; evil`), ""},
 	{"sha256, reftable and such", "git init -q --object-format=sha256 repo; cd repo; echo >a; git add a; git commit -qm a", config + " >>repo/.git/config", ""},
 }
 
 const submodule = `repository lib; repository repo; cd repo; git -c protocol.file.allow=always submodule --quiet add $PWD/../lib sub; git commit -qm sub`
 
-func init() { programs["exchange"] = exchange }
+// asBare makes a directory a repository by itself, which git takes it for where its
+// .git is none.
+func asBare(commands string) string {
+	return "cp -r repo/.git r; " + commands + "; cp -r r/HEAD r/objects r/refs r/config r/index repo/; printf '[core]\\n\\tbare = false\\n\\tworktree = .\\n\\tfsmonitor = \"%s\"\\n' \"$evil\" >>repo/config"
+}
+
+// namespace is what an agent tries that is root in namespaces of its own, in which
+// all that it mounts is its own; evil is the command that does the deed where it can.
+func namespace(commands string) string {
+	return `export evil; cat >ns.sh <<'END'
+		evil() { printf '[core]\n\tfsmonitor = "%s"\n' "$evil" >>${config-.git/config}; { cat ${config-.git/config}; printf '[core]\n\tfsmonitor = "%s"\n' "$evil"; } >c && mv c ${config-.git/config}; }
+		` + commands + `
+END
+		unshare -Urmpf --mount-proc bash ns.sh; unshare -Urm bash ns.sh; bash ns.sh`
+}
+
+func init() {
+	programs["exchange"] = exchange
+	programs["clone"] = cloneMount
+	programs["handle"] = openByHandle
+}
+
+const evilConfig = "[core]\n\tfsmonitor = %q\n"
+
+// cloneMount makes a copy of what is mounted at a directory that is attached
+// nowhere, without what is mounted on it or with it writable, and writes a file
+// through that.
+func cloneMount(args []string) int {
+	for _, flags := range []uint{0, unix.AT_RECURSIVE} {
+		fd, err := unix.OpenTree(unix.AT_FDCWD, args[0], unix.OPEN_TREE_CLONE|flags)
+		if err != nil {
+			fmt.Println("open_tree:", err)
+			continue
+		}
+		fmt.Println("mount_setattr:", unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &unix.MountAttr{Attr_clr: unix.MOUNT_ATTR_RDONLY}))
+		if file, err := unix.Openat(fd, args[1], unix.O_WRONLY|unix.O_APPEND, 0); err == nil {
+			_, err = unix.Write(file, fmt.Appendf(nil, evilConfig, args[2]))
+			fmt.Println("written:", err)
+		}
+	}
+	return 0
+}
+
+// openByHandle opens a file by the handle that the kernel gives of it.
+func openByHandle(args []string) int {
+	h, _, err := unix.NameToHandleAt(unix.AT_FDCWD, args[1], 0)
+	if err != nil {
+		fmt.Println("name_to_handle_at:", err)
+		return 1
+	}
+	dir, err := unix.Open(args[0], unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	fd, err := unix.OpenByHandleAt(dir, h, unix.O_WRONLY|unix.O_APPEND)
+	if err != nil {
+		fmt.Println("open_by_handle_at:", err)
+		return 1
+	}
+	_, err = unix.Write(fd, fmt.Appendf(nil, evilConfig, args[2]))
+	fmt.Println("written:", err)
+	return 0
+}
 
 func exchange(args []string) int {
 	if err := unix.Renameat2(unix.AT_FDCWD, args[0], unix.AT_FDCWD, args[1], unix.RENAME_EXCHANGE); err != nil {
@@ -161,8 +254,9 @@ func slug(name string) string {
 func setTraps(t *testing.T, dir string, all []trap) {
 	t.Helper()
 	var script strings.Builder
+	script.WriteString(prologue)
 	for _, p := range all {
-		fmt.Fprintf(&script, "mkdir '%s/%s'\n(cd '%[1]s/%[2]s'; %s\n%s\n) || { echo preparing %[2]s failed; exit 1; }\n", dir, slug(p.name), prologue, p.prepare)
+		fmt.Fprintf(&script, "mkdir '%s/%s'\n(name=%[2]s; cd '%[1]s/%[2]s'; evil=$PWD/evil; arm evil\n%s\n) || { echo preparing %[2]s failed; exit 1; }\n", dir, slug(p.name), p.prepare)
 	}
 	sh(t, as(t, "operator"), dir, script.String())
 }
@@ -170,17 +264,26 @@ func setTraps(t *testing.T, dir string, all []trap) {
 // attacks is what does the evil to all of them.
 func attacks(dir string, all []trap) string {
 	var script strings.Builder
+	script.WriteString("set +e\n" + prologue)
 	for _, p := range all {
-		fmt.Fprintf(&script, "(set +e; cd '%s/%s' && { %s\n%s\n}) </dev/null >/dev/null 2>&1\n", dir, slug(p.name), prologue, p.attack)
+		fmt.Fprintf(&script, "(name=%[2]s; cd '%[1]s/%[2]s' && { evil=$PWD/evil; arm evil\n%s\n}) </dev/null >/dev/null 2>&1\n", dir, slug(p.name), p.attack)
 	}
-	return "set +e\n" + script.String() + "true\n"
+	return script.String() + "true\n"
+}
+
+// attacksWithin is the same for an agent who sees only a directory within: it works
+// elsewhere, and by links.
+func attacksWithin(dir, within string, p trap) string {
+	return fmt.Sprintf("set +e\n%s\nmkdir /tmp/w; cd /tmp/w; ln -s '%[2]s/%[3]s/'* .; rm -f '%[4]s' evil; mkdir -p \"$(dirname '%[4]s')\"; ln -sfn '%[2]s/%[3]s/%[4]s' '%[4]s'\nname=%[3]s; arm evil; evil='%[2]s/%[3]s/evil'\n(%[5]s\n) </dev/null >/dev/null 2>&1\ntrue\n",
+		prologue, dir, slug(p.name), within, p.attack)
 }
 
 // provocations is what the operator does then. Then what was run is known by the
 // marks in pwned.
-func provoke(t *testing.T, dir string, all []trap) {
+func provoke(t *testing.T, dir, when string, all []trap) {
 	t.Helper()
 	var script strings.Builder
+	fmt.Fprintf(&script, "when=%s\n", when)
 	for _, p := range all {
 		fmt.Fprintf(&script, "(set +e; cd '%s/%s' && { %s\n%s\n}) </dev/null >/dev/null 2>&1 &\n", dir, slug(p.name), everyday, p.provoke)
 	}
@@ -201,7 +304,7 @@ func withoutRefused(t *testing.T, dir string, all []trap) []trap {
 		away := func(i int) string { return dir + "-" + slug(all[i].name) }
 		for n := 0; i < 0 && n < len(all); n++ { // which one is it?
 			output(t, as(t, "operator"), "mv", dir+"/"+slug(all[n].name), away(n))
-			if r2 := run(t, as(t, "operator"), "aaau", "-C", dir, "--", "true"); r2.stderr != r.stderr {
+			if r2 := run(t, as(t, "operator"), "aaau", "-C", dir, "--", "true"); digits(r2.stderr) != digits(r.stderr) {
 				t.Errorf("%s is refused, and not by its name: %s", all[n].name, r.stderr)
 				i = n
 			}
@@ -214,6 +317,8 @@ func withoutRefused(t *testing.T, dir string, all []trap) []trap {
 		all = slices.Delete(slices.Clone(all), i, i+1)
 	}
 }
+
+func digits(s string) string { return regexp.MustCompile(`\d+`).ReplaceAllString(s, "N") }
 
 func pwned(t *testing.T) (names []string) {
 	t.Helper()
@@ -248,7 +353,7 @@ func TestGitRunsNothingOfTheAgents(t *testing.T) {
 		setTraps(t, dir, traps)
 		file(t, attack, attacks(dir, traps))
 		output(t, operator, "bash", attack)
-		provoke(t, dir, traps)
+		provoke(t, dir, "after", traps)
 		fired := pwned(t)
 		for _, p := range traps {
 			if !slices.Contains(fired, slug(p.name)) {
@@ -267,16 +372,28 @@ func TestGitRunsNothingOfTheAgents(t *testing.T) {
 			before := some
 			some = withoutRefused(t, dir, some)
 			t.Logf("%d of %d are refused", len(before)-len(some), len(before))
-			file(t, attack, attacks(dir, some))
-			c := sit(t, operator, "aaau", "-C", dir, "--", "bash", "-c", "bash "+attack+"; echo d''one; read")
-			c.expect("done")
-			provoke(t, dir, some)
-			for _, name := range pwned(t) {
-				t.Errorf("during the session: %s", name)
+			for rest := some; len(rest) > 0; { // an attack that is seen ends its session
+				file(t, attack, attacks(dir, rest))
+				c := sit(t, operator, "aaau", "-C", dir, "--", "bash", "-c", "bash "+attack+"; echo d''one; read")
+				if m := c.match(`done|session was killed[^\n]*\n`); m[1] != "done" {
+					i := slices.IndexFunc(rest, func(p trap) bool { return strings.Contains(m[1], "/"+slug(p.name)+"/") })
+					if i < 0 {
+						t.Fatalf("killed for no trap: %q", m[1])
+					}
+					t.Logf("%s: %s", rest[i].name, m[1])
+					rest = rest[i+1:]
+					c.leave()
+					continue
+				}
+				rest = nil
+				provoke(t, dir, "during", some)
+				for _, name := range pwned(t) {
+					t.Errorf("during the session: %s", name)
+				}
+				c.typed("\r")
+				c.leave()
 			}
-			c.typed("\r")
-			c.leave()
-			provoke(t, dir, some)
+			provoke(t, dir, "after", some)
 			for _, name := range pwned(t) {
 				t.Errorf("after the session: %s", name)
 			}
@@ -289,20 +406,265 @@ func TestGitRunsNothingOfTheAgents(t *testing.T) {
 		dir := tree(t, operator, "single")
 		setTraps(t, dir, traps)
 		for _, p := range traps {
+			if strings.HasPrefix(p.name, "namespace, ") {
+				continue // they take their time, and had it
+			}
 			for _, sub := range []string{"repo", "wt", "repo/sub"} {
 				if _, err := os.Stat(filepath.Join(dir, slug(p.name), sub, ".git")); err != nil {
 					continue
 				}
-				file(t, attack, attacks(dir, []trap{p}))
+				file(t, attack, attacksWithin(dir, sub, p))
 				if r := run(t, operator, "aaau", "-C", filepath.Join(dir, slug(p.name), sub), "--", "bash", attack); r.status == 255 {
 					t.Logf("%s is refused: %s", p.name, r.stderr)
 					checkRefusal(t, "of a trap", []string{dir}, r.status, r.stderr[strings.LastIndex("\n"+strings.TrimSuffix(r.stderr, "\n"), "\n"):])
 				}
 			}
 		}
-		provoke(t, dir, traps)
+		provoke(t, dir, "after", traps)
 		for _, name := range pwned(t) {
 			t.Errorf("%s", name)
 		}
 	})
+}
+
+// Git follows links, and writes what the agent may have chosen to where they lead.
+func TestGitWritesNowhereElse(t *testing.T) {
+	begin(t)
+	operator := as(t, "operator")
+	identity(t, operator)
+	tree(t, operator, "pwned")
+	const link = "ln -sfn /home/operator/.bash_login "
+	links := []trap{
+		{"message", "repository repo", link + "repo/.git/COMMIT_EDITMSG; echo ': >/home/operator/pwned/message' >repo/.git/MERGE_MSG", "git -C repo commit --allow-empty"},
+		{"log", "repository repo; rm -r repo/.git/logs", "mkdir repo/.git/logs; " + link + `repo/.git/logs/HEAD; git -C repo update-ref 'refs/heads/;echo>$PWNED/log;#' HEAD`,
+			`git -C repo checkout ';echo>$PWNED/log;#'`},
+	}
+	for _, where := range []string{"open", "closed"} {
+		dir := tree(t, operator, where)
+		setTraps(t, dir, links)
+		for _, p := range links {
+			file(t, "/usr/local/bin/aaau-test-attack", attacks(dir, []trap{p}))
+			said := ""
+			if where == "open" {
+				output(t, operator, "bash", "/usr/local/bin/aaau-test-attack")
+			} else {
+				said = told(t, operator, dir+"/"+slug(p.name), "bash /usr/local/bin/aaau-test-attack")
+			}
+			sh(t, operator, dir+"/"+slug(p.name), "export GIT_EDITOR=true; set +e; "+p.provoke+"; true")
+			run(t, operator.with("PWNED="+operator.home+"/pwned"), "bash", "-lc", "true")
+			os.Remove(operator.home + "/.bash_login")
+			fired := slices.Contains(pwned(t), slug(p.name))
+			switch {
+			case where == "open" && !fired:
+				t.Errorf("%s is no trap at all", p.name)
+			case where == "closed" && fired:
+				t.Errorf("git has written for the agent: %s (told: %q)", p.name, said)
+			}
+		}
+	}
+}
+
+// Our own client asks git about repositories that an agent may have made.
+func TestClientRunsNothingOfARepository(t *testing.T) {
+	begin(t)
+	operator := as(t, "operator")
+	identity(t, operator)
+	tree(t, operator, "pwned")
+	dir := tree(t, operator, "made")
+	const evil = `evil=/home/operator/made/evil; printf '#!/bin/sh\n: >/home/operator/pwned/ran\n' >$evil; chmod 755 $evil
+		bad() { git -C $1 config core.fsmonitor $evil; git -C $1 config core.hooksPath /home/operator/made/hooks; git -C $1 config core.pager $evil; git -C $1 config core.editor $evil; git -C $1 config diff.external $evil
+			for c in config rev-parse status log ls-files submodule worktree var; do git -C $1 config pager.$c $evil; git -C $1 config alias.$c "!$evil"; done
+			git -C $1 config credential.helper $evil; git -C $1 config core.sshCommand $evil; git -C $1 config uploadpack.packObjectsHook $evil; git -C $1 config core.attributesFile $evil; git -C $1 config filter.x.clean $evil
+			git -C $1 config include.path $evil.inc; echo '* filter=x' >$1/.gitattributes; }
+		git init -q .; bad .; git init -q new; bad new; git init -q --bare bare; bad bare; mkdir hooks; cp evil hooks/post-checkout; cp evil hooks/post-index-change; cp evil git; mkdir bin; cp evil bin/git; cp evil aaau; printf 'export X=1\n' >.envrc`
+	inside(t, operator, dir, "set +e; "+evil+"; true")
+	for _, who := range []account{operator, operator.with("PATH=.:bin:/home/operator/made:/usr/local/bin:/usr/bin:/bin")} {
+		for _, argv := range [][]string{{"-C", "."}, {"--workspace", "."}, {"--workspace", "new"}, {"-C", "bare"}} {
+			if len(who.env) > 0 && argv[0] == "-C" { // a PATH that runs what lies around is the person's own
+				continue
+			}
+			c := sit(t, operator, at(dir, append(append([]string{"aaau"}, argv...), "--", "true")...)...)
+			c.leave()
+		}
+	}
+	if got := pwned(t); len(got) > 0 {
+		t.Errorf("aaau itself ran a program of the agent's: %q", got)
+	}
+	sh(t, operator, dir, "git status >/dev/null 2>&1 || true")
+	if got := pwned(t); len(got) == 0 {
+		t.Log("git status in that repository runs nothing: it was taken away, or the trap is none")
+	}
+}
+
+// What a person does with git in another window takes locks away with the files that
+// they are on; they come back.
+func TestLocksComeBack(t *testing.T) {
+	operator := as(t, "operator")
+	for _, test := range []struct{ name, mine, theirs string }{
+		{"config set", "git config a.b c", "echo '[x]' >>.git/config"},
+		{"config set often", "for i in $(seq 20); do git config a.b$i c; done", "echo '[x]' >>.git/config"},
+		{"tracking", "git checkout -q -b x; git branch -m y; git remote add o /nowhere; git branch -u main", "echo '[x]' >>.git/config"},
+		{"hooks exchanged", "cp -r .git/hooks h; " + helper + " exchange h .git/hooks", "touch .git/hooks/pre-commit"},
+		{"hooks replaced", "mv .git/hooks .git/h; mkdir .git/hooks", "touch .git/hooks/pre-commit"},
+		{"hooks removed", "rm -r .git/hooks", "mkdir .git/hooks && touch .git/hooks/pre-commit"},
+		{"commondir", "echo . >c; mv c .git/commondir", "echo /x >.git/commondir"},
+		{"worktree's file", "cat w/.git >g; mv g w/.git", "echo gitdir: /x >w/.git"},
+		{"worktree's commondir", "cp .git/worktrees/w/commondir c; mv c .git/worktrees/w/commondir", "echo /x >.git/worktrees/w/commondir"},
+		{"worktree removed", "git worktree remove --force w", "echo '[x]' >>.git/config"},
+		{"worktree moved", "git worktree move w w2", "echo '[x]' >>.git/config"},
+		{"worktree added", "git worktree add -q v", "echo '[x]' >>.git/config"},
+		{"another repository's config", "git -C nested config a.b c", "echo '[x]' >>nested/.git/config"},
+		{"another repository again", "mv nested n; git init -q nested", "echo '[x]' >>nested/.git/config"},
+		{"another repository removed", "rm -rf nested", "echo '[x]' >>.git/config"},
+		{"branches", "git branch x; git checkout -q x; git commit -q --allow-empty -m x; git rebase -q main; git stash -u; git gc -q; git pull -q . main; git tag t", "echo '[x]' >>.git/config"},
+		{"submodule added", "git -c protocol.file.allow=always submodule --quiet add ./nested sub", "echo '[x]' >>.git/config"},
+		{"initialized again", "git init -q .", "echo '[x]' >>.git/config"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			begin(t)
+			identity(t, operator)
+			dir := tree(t, operator, "project")
+			sh(t, operator, dir, "git init -q .; git commit -q --allow-empty -m first; git worktree add -q w; git init -q nested; git -C nested commit -q --allow-empty -m n; ls .git/hooks/pre-commit.sample >/dev/null")
+			s := openShell(t, operator, "-C", dir)
+			defer func() { run(t, operator, "aaau", "kill", s.id) }()
+			sh(t, operator, dir, test.mine)
+			// Either it goes on, and then it cannot do that; or it is frozen, and says why.
+			var out string
+			if !eventually(func() bool {
+				s.typed(test.theirs + " 2>/dev/null\r")
+				m := s.match("\x1e([0-9]+)\x1e|(frozen[^\n]*)")
+				out = m[3]
+				return m[2] != "0"
+			}) {
+				t.Errorf("the agent can go on to %q", test.theirs)
+			}
+			if out != "" {
+				t.Errorf("what people do every day freezes the session: %s", out)
+			}
+		})
+	}
+}
+
+// The same tree twice, by itself and as a part of another: it is no less locked.
+func TestLocksHoldInNestedWorkspaces(t *testing.T) {
+	begin(t)
+	operator := as(t, "operator")
+	identity(t, operator)
+	outer := tree(t, operator, "outer")
+	repo := outer + "/repo"
+	sh(t, operator, outer, "git init -q repo; cd repo; git commit -q --allow-empty -m first; mkdir sub")
+	for _, dirs := range [][]string{{outer, repo}, {repo, outer}, {repo, repo + "/sub"}, {repo + "/sub", outer, repo}, {repo, repo + "/.git"}, {repo + "/.git", repo}, {repo + "/.git"}, {outer + ":ro", repo}, {outer, repo + ":ro"}} {
+		t.Run(strings.Join(dirs, " "), func(t *testing.T) {
+			var args []string
+			for _, d := range dirs {
+				args = append(args, "--workspace", d)
+			}
+			got := inside(t, operator, "/", `set +e; exec 2>/dev/null; cd /home/operator/outer/repo; for f in .git/config .git/hooks/pre-commit .git/commondir; do echo x >>$f && echo wrote $f; done
+				mv .git/config .git/c && echo moved config; mv .git/hooks .git/h && echo moved hooks; mv .git g && echo moved .git; cd ..; mv repo r && echo moved repo; true`, args...)
+			if got != "" {
+				t.Errorf("the agent %s", got)
+			}
+		})
+	}
+}
+
+// People have a directory with all their checkouts.
+func TestManyRepositories(t *testing.T) {
+	begin(t)
+	operator := as(t, "operator")
+	identity(t, operator)
+	dir := tree(t, operator, "src")
+	sh(t, operator, dir, "git init -q r1; for i in $(seq 2 60); do cp -r r1 r$i; done; mkdir deep; for i in $(seq 3000); do mkdir -p deep/$((i/50))/$i; done")
+	if got := inside(t, operator, dir, `set +e; for i in $(seq 60); do echo x 2>/dev/null >>r$i/.git/config && echo wrote $i; done; true`); got != "" {
+		t.Errorf("of 60 repositories: %s", got)
+	}
+	sh(t, operator, dir, "for i in $(seq 61 400); do cp -r r1 r$i; done")
+	r := run(t, operator, at(dir, "aaau", "-C", ".", "--", "bash", "-c", `for i in $(seq 400); do echo x 2>/dev/null >>r$i/.git/config && echo wrote $i; done; true`)...)
+	if r.status == 255 {
+		checkRefusal(t, "of 400 repositories", []string{dir}, r.status, r.stderr)
+	} else if r.stdout != "" {
+		t.Errorf("of 400 repositories: %+v", r)
+	}
+}
+
+// A person's dotfiles lead into a checkout: what git, and only git, takes from there.
+func TestGlobalConfigurationInAWorkspace(t *testing.T) {
+	for _, test := range []struct{ name, prepare, attack string }{
+		{"included", "echo >dotfiles/git.inc; git config --global include.path ~/dotfiles/git.inc", config + " >>git.inc"},
+		{"linked", "mv ~/.gitconfig dotfiles/gitconfig; ln -s dotfiles/gitconfig ~/.gitconfig", config + " >>gitconfig; cp gitconfig g; mv g gitconfig"},
+		{"hooks", "mkdir dotfiles/hooks; git config --global core.hooksPath ~/dotfiles/hooks", "cp evil hooks/pre-commit; cp evil hooks/post-index-change"},
+		{"a program", "printf '#!/bin/sh\n' >dotfiles/fsmonitor; chmod 755 dotfiles/fsmonitor; git config --global core.fsmonitor ~/dotfiles/fsmonitor", "cat evil >fsmonitor"},
+		{"the directory of its configuration", "mkdir -p dotfiles/config/git; mkdir -p ~/.config; ln -s ../dotfiles/config/git ~/.config/git", config + " >>config/git/config"},
+		{"the home itself", "true", config + " >>/home/operator/.gitconfig; mkdir -p /home/operator/.config/git; " + config + " >>/home/operator/.config/git/config"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			begin(t)
+			operator := as(t, "operator")
+			for _, protected := range []bool{false, true} {
+				identity(t, operator)
+				tree(t, operator, "pwned")
+				tree(t, operator, "dotfiles")
+				other := tree(t, operator, "other")
+				sh(t, operator, operator.home, test.prepare)
+				sh(t, operator, other, "git init -q repo; cd repo; git commit -q --allow-empty -m first")
+				attack := "cd /home/operator/dotfiles; name=dotfiles; evil=$PWD/evil\n" + prologue + "arm evil\n" + test.attack
+				file(t, "/usr/local/bin/aaau-test-attack", attack)
+				where := operator.home + "/dotfiles"
+				if test.name == "the home itself" {
+					where = operator.home
+				}
+				if !protected {
+					run(t, operator, "bash", "/usr/local/bin/aaau-test-attack")
+				} else if r := run(t, operator, "aaau", "-C", where, "--", "bash", "/usr/local/bin/aaau-test-attack"); r.status == 255 {
+					t.Logf("refused: %s", r.stderr)
+					checkRefusal(t, "of dotfiles", nil, r.status, r.stderr)
+				}
+				sh(t, operator, other+"/repo", "set +e; git status; git commit -q --allow-empty -m x; true")
+				if fired := len(pwned(t)) > 0; fired == protected {
+					t.Errorf("in a session %v: fired %v", protected, fired)
+				}
+				sh(t, as(t, "root"), operator.home, "rm -rf .gitconfig .config dotfiles other pwned")
+			}
+		})
+	}
+}
+
+// The repository that a workspace is a part of may take its hooks, say, from there.
+func TestWorkspacesWithinARepository(t *testing.T) {
+	begin(t)
+	operator := as(t, "operator")
+	const here = "repo/here"
+	parts := []trap{
+		{"hooksPath within", "repository repo; mkdir -p repo/here/hooks; git -C repo config core.hooksPath here/hooks", "cp evil repo/here/hooks/pre-commit", ""},
+		{"include within", "repository repo; mkdir repo/here; echo >repo/here/inc; git -C repo config include.path ../here/inc", config + " >>repo/here/inc", ""},
+		{"a program within", "repository repo; mkdir repo/here; printf '#!/bin/sh\n' >repo/here/f; chmod 755 repo/here/f; git -C repo config core.fsmonitor here/f", "cat evil >repo/here/f", ""},
+		{"a linked hook within", "repository repo; mkdir repo/here; printf '#!/bin/sh\n' >repo/here/f; chmod 755 repo/here/f; ln -s ../../here/f repo/.git/hooks/pre-commit", "cat evil >repo/here/f", ""},
+		{"a submodule of a superproject with hooks within", strings.ReplaceAll(submodule, " sub;", " here;") + "; mkdir here/hooks; git config core.hooksPath here/hooks", "cp evil repo/here/hooks/pre-commit", ""},
+	}
+	identity(t, operator)
+	tree(t, operator, "pwned")
+	for _, where := range []string{"open", "closed"} {
+		dir := tree(t, operator, where)
+		setTraps(t, dir, parts)
+		for _, p := range parts {
+			// The evil itself is in the workspace, which is all that the agent has.
+			attack := "set +e; cd '" + dir + "/" + slug(p.name) + "/" + here + "'; evil=$PWD/evil; printf '#!/bin/sh\\n: >/home/operator/pwned/" + slug(p.name) + "\\n' >evil; chmod 755 evil\n" +
+				strings.NewReplacer("repo/here/", "", "cp evil ", "cp -f evil ").Replace(p.attack)
+			file(t, "/usr/local/bin/aaau-test-attack", attack)
+			argv := []string{"aaau", "-C", filepath.Join(dir, slug(p.name), here), "--", "bash", "/usr/local/bin/aaau-test-attack"}
+			if where == "open" {
+				argv = argv[4:]
+			}
+			if r := run(t, operator, argv...); r.status == 255 {
+				t.Logf("%s is refused: %s", p.name, r.stderr)
+			}
+		}
+		provoke(t, dir, "after", parts)
+		fired := pwned(t)
+		for _, p := range parts {
+			if slices.Contains(fired, slug(p.name)) != (where == "open") {
+				t.Errorf("%s, %s: fired %v", p.name, where, fired)
+			}
+		}
+	}
 }

@@ -46,7 +46,7 @@ func intrude(args []string) int {
 		return 1
 	}
 	answers := 0
-	_, _ = s.Copy(io.Discard, func(line string) {
+	_, _ = s.Copy(io.Discard, func(_ wire.Type, line string) {
 		fmt.Println(line)
 		if answers++; answers == 2 {
 			s.Close()

@@ -2,11 +2,13 @@ package system
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -328,7 +330,7 @@ func TestDirectoriesOfAnyName(t *testing.T) {
 	for _, name := range []string{
 		"with space", " lead", "trail ", "new\nline", "tab\tand\rreturn", "umläut-日本", "e\u0301", "\xff\xfe", "-n", "--", "a:b", "x:ro", ":ro",
 		`back\slash`, `\040`, "quote'\"", "$HOME", "$(id)", "*", "?", "#hash", "%s%n", "a,b=c", "~", "\x1b[31mred\x1b[0m", "\x01\x7f", "..x", "...",
-		strings.Repeat("x", 255), "&<>", "{base64}",
+		strings.Repeat("x", 255), "&<>", "{base64}", "project (deleted)",
 	} {
 		dir := project + "/" + name
 		if err := os.Mkdir(dir, 0o755); err != nil {
@@ -778,6 +780,17 @@ var hostileDescriptors = map[string]func() ([]int, error){
 		}
 		return []int{fd}, err
 	},
+	"a deleted directory with a namesake": func() ([]int, error) { // the kernel calls them the same
+		const dir = "/home/operator/hostile/gone"
+		if err := errors.Join(os.Mkdir(dir, 0o755), os.Mkdir(dir+" (deleted)", 0o755)); err != nil {
+			return nil, err
+		}
+		fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+		if err == nil {
+			err = os.Remove(dir)
+		}
+		return []int{fd}, err
+	},
 	"a detached mount": func() ([]int, error) {
 		fd, err := unix.OpenTree(unix.AT_FDCWD, "/home/operator/hostile", unix.OPEN_TREE_CLONE)
 		if err != nil { // it takes privileges, or a user namespace
@@ -865,7 +878,6 @@ func TestHostileDescriptors(t *testing.T) {
 		"a lock that leads up": `{"argv":["true"],"rows":24,"cols":80,"dirs":[{"lock":["../../observer"]}]}`,
 		"a lock of the root's": `{"argv":["true"],"rows":24,"cols":80,"dirs":[{"lock":["/etc/shadow"]}]}`,
 		"a cwd with a NUL":     `{"argv":["true"],"rows":24,"cols":80,"dirs":[{}],"cwd":"/home\u0000x"}`,
-		"a path of its own":    `{"argv":["true"],"rows":24,"cols":80,"dirs":[{"path":"/etc"}]}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := output(t, operator, helper, "open", "a good one", open); !strings.Contains(got, "0x44 ") {
@@ -873,6 +885,12 @@ func TestHostileDescriptors(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a path of its own", func(t *testing.T) { // is not heard
+		got := output(t, operator, helper, "open", "a good one", `{"argv":["sh","-c","ls /etc/passwd; cat /home/operator/hostile/file"],"rows":24,"cols":80,"dirs":[{"path":"/etc"}]}`)
+		if !strings.Contains(got, "good\\r") || strings.Contains(got, `[{\"path\":\"/etc`) {
+			t.Errorf("the answer is %s", got)
+		}
+	})
 	t.Run("a lock through a link", func(t *testing.T) { // would show observer's directory inside
 		got := output(t, operator, helper, "open", "a good one",
 			`{"argv":["sh","-c","cat /home/operator/hostile/link/file; ls /srv/hostile/observers"],"rows":24,"cols":80,"dirs":[{"lock":["link/file","link"]}]}`)
@@ -1021,5 +1039,78 @@ func TestNoDirectoryIsLeftOpenBehindAKilledClient(t *testing.T) {
 	}
 	if slices.Contains(scopes(t), project) {
 		t.Fail()
+	}
+}
+
+// Where one is may be gone, or closed, or too far down.
+func TestCurrentDirectoriesThatAreNone(t *testing.T) {
+	begin(t)
+	addAlias(t, "worker", worker)
+	operator := as(t, "operator")
+	dir := tree(t, operator, "odd")
+	for name, commands := range map[string]string{
+		"deleted":                  "mkdir d && cd d && rmdir ../d",
+		"replaced":                 "mkdir d && cd d && rmdir ../d && mkdir ../d",
+		"closed":                   "mkdir -p c/d && cd c/d && chmod 000 ../../c",
+		"no longer read":           "mkdir e && cd e && chmod 000 .",
+		"longer than names may be": "for i in $(seq 20); do n=$(printf %0250d $i); mkdir $n && cd -P $n; done",
+		"a lie":                    "mkdir f && cd f && export PWD=/etc",
+	} {
+		t.Run(name, func(t *testing.T) {
+			again := func() { sh(t, as(t, "root"), dir, "find . -mindepth 1 -delete") }
+			defer again()
+			r := run(t, operator, at(dir, "bash", "-c", commands+" && exec aaau worker -c 'pwd -P; touch x'")...)
+			switch name {
+			case "a lie":
+				if strings.TrimSpace(r.stdout) != dir+"/f" {
+					t.Errorf("it is %+v", r)
+				}
+			case "closed":
+				t.Logf("it is %+v", r)
+			default:
+				checkRefusal(t, "of a directory that is none", nil, r.status, r.stderr)
+			}
+			again()
+			// It is in nobody's way who wants none.
+			if r := run(t, operator, at(dir, "bash", "-c", commands+" && exec aaau -p 'id -un'")...); r.stdout != "agent\n" {
+				t.Errorf("without a workspace it is %+v", r)
+			}
+		})
+	}
+}
+
+func TestInTmux(t *testing.T) {
+	begin(t)
+	operator := as(t, "operator")
+	dir := tree(t, operator, "project")
+	tmux := func(args ...string) string {
+		t.Helper()
+		return succeeds(t, operator, append([]string{"tmux", "-L", "aaau-test", "-f", "/dev/null"}, args...)...)
+	}
+	t.Cleanup(func() { run(t, operator, "tmux", "-L", "aaau-test", "kill-server") })
+	tmux("new-session", "-d", "-x", "100", "-y", "30", "-c", dir, "aaau -C . ; echo left; sleep 100")
+	pane := func(text string) string {
+		t.Helper()
+		await(t, text+" in tmux", func() bool { return strings.Contains(tmux("capture-pane", "-p", "-J"), text) })
+		return tmux("capture-pane", "-p", "-J")
+	}
+	pane("$ ")
+	tmux("send-keys", "echo $TERM $((6*7)); stty size; pwd >where; printf '\\033[1;31mred\\033[0m\\n'; true", "Enter")
+	pane("red")
+	if got := pane("42"); !regexp.MustCompile(`(tmux|screen)(-256color)? 42`).MatchString(got) || !strings.Contains(got, "30 100") {
+		t.Errorf("tmux shows %s", got)
+	}
+	tmux("send-keys", "C-]", "C-]", "C-]")
+	id := regexp.MustCompile(`aaau -n ([0-9a-z]+)`).FindStringSubmatch(pane("aaau -n "))
+	pane("left")
+	if id == nil {
+		t.Fatal("no session's id")
+	}
+	c := sit(t, operator, "aaau", "-n", id[1])
+	c.expect("red")
+	c.typed("exit 0\r")
+	c.leave()
+	if got := sh(t, operator, dir, "cat where"); got != dir {
+		t.Errorf("it was in %q", got)
 	}
 }

@@ -1,0 +1,103 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/AgentaaU/AaaU/pkg/privsep"
+	"github.com/AgentaaU/AaaU/pkg/session"
+)
+
+// A session is frozen for a set of reasons, and goes on when the last is gone.
+
+// freeze stops a session's processes for a reason, and tells its clients why.
+func (b *Bridge) freeze(ctx context.Context, s *session.Session, reason, why string) error {
+	s.Changing.Lock()
+	defer s.Changing.Unlock()
+	s.Freeze(reason, why) // first: who ends a session must know that it may be frozen
+	if _, err := b.ask(ctx, privsep.Request{Freeze: &privsep.Scope{Name: s.Scope}}); err != nil {
+		s.Thaw(reason)
+		return err
+	}
+	b.notify(s, reason, why)
+	return nil
+}
+
+// thaw takes one reason away, and lets the processes go on if it was the last.
+func (b *Bridge) thaw(ctx context.Context, s *session.Session, reason, say string) error {
+	s.Changing.Lock()
+	defer s.Changing.Unlock()
+	reasons := s.Frozen()
+	if _, ok := reasons[reason]; ok && len(reasons) == 1 {
+		if _, err := b.ask(ctx, privsep.Request{Thaw: &privsep.Scope{Name: s.Scope}}); err != nil {
+			return err
+		}
+	}
+	s.Thaw(reason)
+	b.notify(s, reason, say)
+	return nil
+}
+
+const (
+	// relockSoon is for how long it is tried to lock again before the session is
+	// frozen: a file that is replaced is not there for a moment.
+	relockSoon = 5 * time.Millisecond
+	// relockPause is the longest pause between two tries.
+	relockPause = time.Second
+	exposed     = "exposed"
+)
+
+// keepLocked has the session's locks made again whenever one is gone, until the
+// session ends. While that cannot be done the session is frozen: its agent could
+// change what the person's tools run.
+func (b *Bridge) keepLocked(s *session.Session) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	for {
+		select {
+		case <-s.Exposed():
+		case <-s.Ended():
+			return
+		}
+		began, frozen := time.Now(), false
+		for pause := time.Millisecond; ; pause = min(2*pause, relockPause) {
+			err := b.relock(ctx, s)
+			if err == nil {
+				break
+			}
+			if !frozen && time.Since(began) > relockSoon {
+				b.tellRelocked(s, err)
+				why := fmt.Sprintf("something that git runs was removed or replaced from outside, and cannot be kept from the agent (%v): the session is frozen until it is there again; or end it: aaau kill %s", err, s.ID)
+				if err := b.freeze(ctx, s, exposed, why); err != nil {
+					b.Log.Printf("session %s: %v", s.ID, err)
+					b.end(s)
+					return
+				}
+				frozen = true
+			}
+			select {
+			case <-s.Ended():
+				return
+			case <-time.After(pause):
+			}
+		}
+		b.tellRelocked(s, nil)
+		if frozen {
+			if err := b.thaw(ctx, s, exposed, "what git runs is kept from the agent again: the session goes on"); err != nil {
+				b.Log.Printf("session %s: %v", s.ID, err)
+				b.end(s)
+				return
+			}
+		}
+	}
+}
+
+func (b *Bridge) relock(ctx context.Context, s *session.Session) error {
+	for _, r := range s.Locks {
+		if _, err := b.ask(ctx, privsep.Request{Relock: &r}, int(s.Mounts.Fd())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
