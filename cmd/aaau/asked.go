@@ -129,6 +129,7 @@ func (o *order) pack(ctx context.Context, conn *client.Conn) (l luggage, err err
 			return l, err
 		}
 		o.Env = append(o.Env, git.Env...)
+		o.Stubs = git.Stubs
 		if git.Shared {
 			umask &^= 0o070
 		}

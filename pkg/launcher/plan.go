@@ -96,7 +96,7 @@ func (l *Launcher) plan(req privsep.Start, client int, dirs []int) (plan, error)
 	p := plan{human: human, profile: profile, user: agent.name, secrets: secrets, dirs: checked, homeMax: cfg.HomeMax, orders: privsep.Orders{
 		ID: id, LoginUID: human.UID,
 		UID: agent.uid, GID: agent.gid, Groups: agent.groups, Home: agent.home,
-		Hidden: hidden(cfg, human, checked), Cwd: req.Cwd, Umask: 0o022,
+		Hidden: hidden(cfg, human, checked), Stubs: req.Stubs, Cwd: req.Cwd, Umask: 0o022,
 		Argv: argv, Env: append(env, "AAAU_SESSION="+id, "SESSION_ID="+id),
 	}}
 	if req.Umask != nil {

@@ -175,6 +175,7 @@ type Orders struct {
 	Home     string        `json:"home"`
 	Hidden   []argv.String `json:"hidden"` // directories that are empty but for Mounts
 	Mounts   []Mount       `json:"mounts"` // those above before those below
+	Stubs    argv.Argv     `json:"stubs"`  // see spec.Session
 	Cwd      argv.String   `json:"cwd"`
 	Umask    uint32        `json:"umask"`
 	Argv     argv.Argv     `json:"argv"`

@@ -16,6 +16,7 @@ type Found struct {
 	Dirs         []Dir    // further directories, of git's own; the caller closes their files
 	Env          []string // the person's identity, and settings that keep the agent's git from doing harm
 	Notes        []string // a line each, for the person
+	Stubs        []string // names outside that git must not think gone
 	Shared       bool     // some repository is for a group: the umask must not be in its way
 	Repositories []string // every directory of git's that there is, sorted; for Disarm, not nil
 }
@@ -85,7 +86,7 @@ func Git(ctx context.Context, dirs []Dir) (found Found, err error) {
 		found.Dirs = append(found.Dirs, *d)
 	}
 	found.Env = append(identity(os.Environ(), answered.settings), r.inside()...)
-	found.Shared = r.sharedRepository
+	found.Shared, found.Stubs = r.sharedRepository, r.stubs
 	found.Repositories = []string{} // none is not unknown
 	for _, g := range r.all() {
 		found.Repositories = append(found.Repositories, g.path)
@@ -201,12 +202,11 @@ func (r *repos) protect() error {
 		}
 	}
 	for _, g := range r.all() {
-		if g.common != g.path && !r.shared(workTreeAt(g.path)) {
-			// It looks gone to the agent's git, which would prune it.
-			if err := l.hold(g.path); err != nil {
-				return err
+		if g.common != g.path {
+			// One that is not seen looks gone to the agent's git, which would prune it.
+			if file := workTreeAt(g.path); file != "" && !r.shared(file) {
+				r.stubs = append(r.stubs, file)
 			}
-			continue
 		}
 		for _, name := range []string{"config.worktree", "commondir", "gitdir"} {
 			if err := l.holdIf(filepath.Join(g.path, name)); err != nil {
@@ -269,7 +269,8 @@ func (r *repos) commonDirs(of map[string][]setting) error {
 	return nil
 }
 
-// workTreeAt is where the work tree of a linked worktree's directory is: its .git.
+// workTreeAt is the .git of the work tree that a linked worktree's directory is for;
+// none if that is gone for the person, too.
 func workTreeAt(dir string) string {
 	text, err := os.ReadFile(filepath.Join(dir, "gitdir"))
 	if err != nil {
@@ -279,11 +280,10 @@ func workTreeAt(dir string) string {
 	if !filepath.IsAbs(name) {
 		name = filepath.Join(dir, name)
 	}
-	at, err := resolve(filepath.Dir(name))
-	if err != nil {
+	if _, err := os.Lstat(name); err != nil {
 		return ""
 	}
-	return at.path
+	return filepath.Clean(name)
 }
 
 func (r *repos) top(dir string) bool {

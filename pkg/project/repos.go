@@ -33,7 +33,8 @@ type repos struct {
 	files []string           // each .git that is a file: it names a directory elsewhere
 	links []string           // each .git that is a symbolic link
 
-	sharedRepository bool // one of them is for a group
+	stubs            []string // of work trees that the session does not see
+	sharedRepository bool     // one of them is for a group
 }
 
 // scan looks for repositories in a directory, at any depth.

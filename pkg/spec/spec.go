@@ -18,7 +18,7 @@ const (
 	MaxArgv  = 32 << 10 // bytes of a program and its arguments
 	MaxEnv   = 12 << 10 // bytes of environment
 	MaxDirs  = 128      // directories: SCM_RIGHTS takes 253 (unix(7))
-	MaxLocks = 500      // locked paths, in all
+	MaxLocks = 500      // locked paths and stubs, in all
 	MaxLock  = 12 << 10 // bytes of them, and of aliases
 )
 
@@ -32,7 +32,10 @@ type Session struct {
 	Env   argv.Argv   `json:"env,omitempty"`   // NAME=value
 	Umask *uint32     `json:"umask,omitempty"` // nil: 022
 	Cwd   argv.String `json:"cwd,omitempty"`   // where the program starts; empty: at home
-	Dirs  []Dir       `json:"dirs,omitempty"`  // with a descriptor each, in this order
+	// Stubs are names that are to exist, as links to nowhere, where the session sees
+	// nothing of the person's: else git would take what it does not see for gone.
+	Stubs argv.Argv `json:"stubs,omitempty"`
+	Dirs  []Dir     `json:"dirs,omitempty"` // with a descriptor each, in this order
 }
 
 // Size is a terminal's, in character cells.
@@ -98,7 +101,12 @@ func (s Session) Check() error {
 	if len(s.Dirs) > MaxDirs {
 		return fmt.Errorf("%d directories, at most %d", len(s.Dirs), MaxDirs)
 	}
-	locks, bytes := 0, 0
+	locks, bytes := len(s.Stubs), size(s.Stubs)
+	for _, stub := range s.Stubs {
+		if !filepath.IsAbs(stub) || filepath.Clean(stub) != stub || stub == "/" {
+			return fmt.Errorf("not an absolute path: %.200q", stub)
+		}
+	}
 	for _, d := range s.Dirs {
 		if a := string(d.Alias); a != "" && (!filepath.IsAbs(a) || filepath.Clean(a) != a || a == "/") {
 			return fmt.Errorf("not another name for a directory: %.200q", a)

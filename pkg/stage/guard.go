@@ -2,11 +2,13 @@ package stage
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -21,10 +23,13 @@ import (
 // It also watches git's own directories for what the program alone may put there,
 // and never has a reason to: see tripped.
 type guard struct {
-	want    map[string]bool // the locks
-	above   map[string]bool // the directories on the way to them
-	gitDirs map[string]bool // that hold a locked config, and where git keeps its logs
-	events  *os.File        // inotify(7)
+	want    map[string]bool   // the locks
+	above   map[string]bool   // the directories on the way to them
+	repos   map[string]string // directories of git's: what HEAD says there, empty if they are not in order
+	gitDirs map[string]bool   // that hold a locked config, and where git keeps its logs
+	events  *os.File          // inotify(7)
+
+	tripping atomic.Bool // set before the program is killed: start's end is to be awaited
 
 	mu  sync.Mutex       // guards wds
 	wds map[int32]string // the watched ones of gitDirs
@@ -34,7 +39,7 @@ type guard struct {
 // made the instance, and an agent could use up its own. It is nil if there are no
 // locks.
 func newGuard(o privsep.Orders) (*guard, error) {
-	g := &guard{want: map[string]bool{}, above: map[string]bool{}, gitDirs: map[string]bool{}, wds: map[int32]string{}}
+	g := &guard{want: map[string]bool{}, above: map[string]bool{}, gitDirs: map[string]bool{}, repos: map[string]string{}, wds: map[int32]string{}}
 	for _, m := range o.Mounts {
 		for _, l := range m.Lock {
 			path := filepath.Join(string(m.Path), l)
@@ -43,6 +48,7 @@ func newGuard(o privsep.Orders) (*guard, error) {
 				g.above[dir] = true
 			}
 			if filepath.Base(path) == "config" {
+				g.repos[filepath.Dir(path)] = ""
 				for _, below := range []string{"", "logs", "logs/refs", "logs/refs/heads", "logs/refs/remotes"} {
 					g.gitDirs[filepath.Join(filepath.Dir(path), below)] = true
 				}
@@ -57,7 +63,12 @@ func newGuard(o privsep.Orders) (*guard, error) {
 		return nil, fmt.Errorf("inotify: %w", err)
 	}
 	g.events = os.NewFile(uintptr(fd), "inotify")
-	err = workspace.As(o.UID, o.GID, g.watch)
+	err = workspace.As(o.UID, o.GID, func() error {
+		for dir := range g.repos {
+			g.repos[dir] = head(dir)
+		}
+		return g.watch()
+	})
 	return g, err
 }
 
@@ -72,6 +83,9 @@ func (g *guard) watch() error {
 	}
 	for path := range g.gitDirs {
 		masks[path] |= unix.IN_CREATE | unix.IN_MOVED_TO
+	}
+	for path := range g.repos {
+		masks[path] |= unix.IN_DELETE | unix.IN_MOVED_FROM | unix.IN_CLOSE_WRITE | unix.IN_ATTRIB
 	}
 	var fd int
 	raw, err := g.events.SyscallConn()
@@ -180,20 +194,32 @@ func (g *guard) next() (why string, moved bool, err error) {
 		buf = buf[end:]
 		if event.Mask&unix.IN_Q_OVERFLOW != 0 { // what was not said is looked for
 			moved = true
+			for dir := range g.repos {
+				if why := g.broken(dir); why != "" {
+					return why, false, nil
+				}
+			}
 			for _, dir := range g.wds {
 				entries, _ := os.ReadDir(dir) // gone is as good as empty
 				for _, e := range entries {
-					if why := tripped(dir, e.Name()); why != "" {
+					if why := g.tripped(dir, e.Name()); why != "" {
 						return why, false, nil
 					}
 				}
 			}
 		}
-		if event.Mask&(unix.IN_CREATE|unix.IN_MOVED_TO) == 0 {
+		if event.Mask&(unix.IN_MOVE_SELF|unix.IN_DELETE_SELF|unix.IN_ATTRIB|unix.IN_IGNORED|unix.IN_UNMOUNT) != 0 {
 			moved = true
+		}
+		if name == "" || name == "HEAD" || name == "objects" || name == "refs" {
+			if why := g.broken(g.wds[event.Wd]); why != "" {
+				return why, false, nil
+			}
+		}
+		if event.Mask&(unix.IN_CREATE|unix.IN_MOVED_TO) == 0 {
 			continue
 		}
-		if why := tripped(g.wds[event.Wd], name); why != "" {
+		if why := g.tripped(g.wds[event.Wd], name); why != "" {
 			return why, false, nil
 		}
 	}
@@ -205,7 +231,7 @@ func (g *guard) next() (why string, moved bool, err error) {
 // all its configuration from where a file commondir says, which the client has made
 // wherever it could be. Either is a trap for the person: the program is killed, the
 // trap removed, and the reason returned.
-func tripped(dir, name string) (why string) {
+func (g *guard) tripped(dir, name string) (why string) {
 	path := filepath.Join(dir, name)
 	var st unix.Stat_t
 	if unix.Lstat(path, &st) != nil {
@@ -219,13 +245,78 @@ func tripped(dir, name string) (why string) {
 	default:
 		return ""
 	}
-	// All processes but this one, PID 1: none can put it there again.
-	_ = unix.Kill(-1, unix.SIGKILL) // there may be none left
+	g.kill()
 	err := unix.Unlink(path)
 	if err != nil {
 		return fmt.Sprintf("%s was put into git's own directory, as %.200q, and cannot be removed (%v)", why, path, err)
 	}
 	return fmt.Sprintf("%s was put into git's own directory, as %.200q, and was removed", why, path)
+}
+
+// kill kills all processes but this one, PID 1: none can do again what it did.
+func (g *guard) kill() {
+	g.tripping.Store(true)
+	_ = unix.Kill(-1, unix.SIGKILL) // there may be none left
+}
+
+// head is what HEAD says in a directory of git's, empty if git does not take it for
+// a repository: then it would go on to look for another, in the directory around it
+// and above, where the agent may have put one.
+func head(dir string) string {
+	var st unix.Stat_t
+	for _, name := range []string{"objects", "refs"} {
+		if unix.Lstat(filepath.Join(dir, name), &st) != nil || st.Mode&(unix.S_IFMT|0o700) != unix.S_IFDIR|0o700 {
+			return ""
+		}
+	}
+	if unix.Lstat(filepath.Join(dir, "HEAD"), &st) != nil || st.Mode&(unix.S_IFMT|0o400) != unix.S_IFREG|0o400 || st.Size > 4096 {
+		return ""
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "HEAD"))
+	if err != nil {
+		return ""
+	}
+	if bytes.HasPrefix(text, []byte("ref: refs/")) {
+		return string(text)
+	}
+	id := bytes.TrimRight(text, "\n")
+	if len(id) < 40 || len(bytes.Trim(id, "0123456789abcdef")) > 0 {
+		return ""
+	}
+	return string(text)
+}
+
+// broken looks whether a repository is one no more, and then does as tripped does.
+func (g *guard) broken(dir string) (why string) {
+	before := g.repos[dir]
+	if before == "" {
+		return ""
+	}
+	if now := head(dir); now != "" {
+		g.repos[dir] = now
+		return ""
+	}
+	if _, err := os.Lstat(filepath.Dir(dir)); errors.Is(err, os.ErrNotExist) {
+		return "" // all of it is gone
+	}
+	g.kill()
+	name := filepath.Join(dir, "HEAD")
+	steps := []func() error{
+		func() error { return os.Chmod(dir, 0o755) },
+		func() error { return os.MkdirAll(filepath.Join(dir, "objects"), 0o755) },
+		func() error { return os.Chmod(filepath.Join(dir, "objects"), 0o755) },
+		func() error { return os.MkdirAll(filepath.Join(dir, "refs"), 0o755) },
+		func() error { return os.Chmod(filepath.Join(dir, "refs"), 0o755) },
+		func() error {
+			return errors.Join(os.WriteFile(name+".aaau", []byte(before), 0o644), os.Rename(name+".aaau", name))
+		},
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return fmt.Sprintf("%.200q was made to be no repository, so that git would look for another, and cannot be put right (%v)", dir, err)
+		}
+	}
+	return fmt.Sprintf("%.200q was made to be no repository, so that git would look for another; it is one again", dir)
 }
 
 // lost says whether any of these is not a mount point.
@@ -244,7 +335,12 @@ func lost(want map[string]bool) bool {
 			seen[at] = true
 		}
 	}
-	return len(seen) < len(want)
+	for path := range want {
+		if _, err := os.Lstat(filepath.Dir(path)); !seen[path] && !errors.Is(err, os.ErrNotExist) {
+			return true
+		}
+	}
+	return false // what went with its directory needs no lock (workspace.Relock)
 }
 
 // unescape undoes what the kernel does to blanks and the like in names: \040.

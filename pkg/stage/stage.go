@@ -117,6 +117,9 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	if guard != nil && guard.tripping.Load() {
+		select {} // it has the last word
+	}
 	return report(status, privsep.Status{Ended: &privsep.Ended{Wait: wait}})
 }
 

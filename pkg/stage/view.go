@@ -79,6 +79,11 @@ func view(o privsep.Orders, fds []int) (env []string, err error) {
 			return nil, err
 		}
 	}
+	for _, stub := range o.Stubs {
+		if err := alias(stub, "(not shared with this session)", own); err != nil {
+			return nil, err
+		}
+	}
 	if _, err := os.Stat(runtimeDirs); err != nil {
 		return nil, nil // a machine without logins has none
 	}

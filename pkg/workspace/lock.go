@@ -13,13 +13,18 @@ import (
 // Lock makes the paths beneath the mount at root read-only, and everything on the
 // way to them a mount point: those can be neither renamed nor removed, and so
 // nothing be put in the locked ones' place. They are looked up with the agent's
-// rights, which are the person's there. What is a mount point already stays as it
-// is, so that Lock can be called again.
+// rights, which are the person's there.
 func Lock(root string, paths []string, uid, gid uint32) error {
 	if len(paths) == 0 {
 		return nil
 	}
-	return As(uid, gid, func() error { return lock(root, paths) })
+	return As(uid, gid, func() error { return lock(root, paths, false) })
+}
+
+// Relock is Lock once more: what is locked stays as it is, and what is gone with its
+// directory needs no lock.
+func Relock(root string, paths []string, uid, gid uint32) error {
+	return As(uid, gid, func() error { return lock(root, paths, true) })
 }
 
 // As calls f with the file system rights of uid and gid, and root's other ones. f
@@ -34,28 +39,39 @@ func As(uid, gid uint32, f func() error) (err error) {
 	return f()
 }
 
-func lock(root string, paths []string) error {
+func lock(root string, paths []string, again bool) error {
 	base, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(base)
 	pinned := map[string]bool{}
-	for _, path := range slices.Sorted(slices.Values(paths)) {
+	one := func(path string) error {
 		for i := range path {
 			if above := path[:i]; path[i] == '/' && !pinned[above] {
 				if err := bind(base, above, 0); err != nil {
-					return fmt.Errorf("protecting %.200q: %w", filepath.Join(root, above), err)
+					return err
 				}
 				pinned[above] = true
 			}
 		}
-		if err := bind(base, path, unix.MOUNT_ATTR_RDONLY); err != nil {
+		pinned[path] = true
+		return bind(base, path, unix.MOUNT_ATTR_RDONLY)
+	}
+	for _, path := range slices.Sorted(slices.Values(paths)) {
+		err := one(path)
+		if again && errors.Is(err, unix.ENOENT) && missing(base, filepath.Dir(path)) {
+			continue
+		}
+		if err != nil {
 			return fmt.Errorf("protecting %.200q: %w", filepath.Join(root, path), err)
 		}
-		pinned[path] = true
 	}
 	return nil
+}
+
+func missing(base int, path string) bool {
+	return errors.Is(unix.Faccessat(base, path, unix.F_OK, unix.AT_SYMLINK_NOFOLLOW), unix.ENOENT)
 }
 
 // bind mounts a path beneath base on itself, with attributes.
