@@ -42,7 +42,11 @@ func (c Change) String() string {
 var executed = []string{
 	".vscode", ".idea", ".cursor", ".zed", ".devcontainer", ".claude", ".mcp.json",
 	".envrc", ".direnv", ".tool-versions", "mise.toml", ".mise.toml",
-	".githooks", ".husky", ".gitmodules", ".gitattributes", ".pre-commit-config.yaml",
+	".githooks", ".husky", ".gitmodules", ".gitattributes", ".pre-commit-config.yaml", "lefthook.yml", ".lefthook.yml",
+	"rust-toolchain", "rust-toolchain.toml", ".cargo", ".yarnrc.yml", ".npmrc",
+	".exrc", ".nvimrc", ".nvim.lua", ".dir-locals.el", ".gdbinit", ".helix", "*.code-workspace",
+	"eslint.config.*", ".eslintrc.*js", "prettier.config.*", ".prettierrc.*js",
+	"*.pth", "sitecustomize.py", "usercustomize.py",
 }
 
 // granularity is how far behind the clock the kernel's time stamps may be: a tick.
