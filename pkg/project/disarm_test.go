@@ -689,3 +689,41 @@ func TestSimple(t *testing.T) {
 		}
 	}
 }
+
+// An index of either hash is read as what it is, whatever its names are: read with
+// the wrong one, some would look like names that git never writes.
+func TestIndexIsReadWithItsOwnHash(t *testing.T) {
+	for _, format := range []string{"sha1", "sha256"} {
+		for _, version := range []string{"2", "3", "4"} {
+			dir := t.TempDir()
+			gitIn(t, dir, "init", "-q", "--object-format="+format)
+			var want []string
+			for i := range 20 { // a slash at every place
+				name := strings.Repeat("x", i+1) + "/" + strings.Repeat("y", 40-i)
+				write(t, dir+"/"+name, "")
+				want = append(want, name)
+			}
+			gitIn(t, dir, "add", ".")
+			if version == "3" {
+				write(t, dir+"/intent", "")
+				gitIn(t, dir, "add", "-N", "intent")
+				want = append(want, "intent")
+			}
+			gitIn(t, dir, "update-index", "--index-version="+version)
+			text, err := os.ReadFile(dir + "/.git/index")
+			if err != nil {
+				t.Fatal(err)
+			}
+			paths, _ := readIndex(text)
+			var got []string
+			for _, p := range paths {
+				got = append(got, p.path)
+			}
+			slices.Sort(got)
+			slices.Sort(want)
+			if !slices.Equal(got, want) {
+				t.Errorf("%s, version %s: %q", format, version, got)
+			}
+		}
+	}
+}

@@ -22,24 +22,31 @@ type indexed struct {
 
 // index reads the index of a directory of git's.
 func (t *tree) index(p place) (paths []indexed) {
-	text := t.content(p, entry{name: "index"}, maxIndex)
-	for _, hash := range []int{20, 32} { // SHA-1 or SHA-256: what does not fit has no sense
-		found, shared := parseIndex([]byte(text), hash)
-		paths = append(paths, found...)
-		if shared != "" {
-			text := t.content(p, entry{name: "sharedindex." + shared}, maxIndex)
-			found, _ = parseIndex([]byte(text), hash)
-			paths = append(paths, found...)
-		}
+	found, shared := readIndex([]byte(t.content(p, entry{name: "index"}, maxIndex)))
+	if shared != "" {
+		more, _ := readIndex([]byte(t.content(p, entry{name: "sharedindex." + shared}, maxIndex)))
+		found = append(found, more...)
 	}
-	return paths
+	return found
 }
 
-// parseIndex returns the paths in an index, as far as it makes sense, and the name of the
-// one that it shares others with.
-func parseIndex(b []byte, hash int) (paths []indexed, shared string) {
+// readIndex reads an index with the hash that it fits, to the last byte: there is no
+// telling from its beginning, and with the wrong one names would be nonsense. What
+// fits neither git does not take either.
+func readIndex(b []byte) (paths []indexed, shared string) {
+	for _, hash := range []int{20, 32} { // SHA-1, SHA-256
+		if paths, shared, ok := parseIndex(b, hash); ok {
+			return paths, shared
+		}
+	}
+	return nil, ""
+}
+
+// parseIndex returns the paths in an index, and the name of the one that it shares
+// others with. It is ok if nothing is left over.
+func parseIndex(b []byte, hash int) (paths []indexed, shared string, ok bool) {
 	if len(b) < 12 || string(b[:4]) != "DIRC" {
-		return nil, ""
+		return nil, "", false
 	}
 	version, n := binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[8:])
 	rest, last := b[12:], []byte(nil)
@@ -47,27 +54,27 @@ func parseIndex(b []byte, hash int) (paths []indexed, shared string) {
 		// Ten numbers, the object's name, flags.
 		fixed := 40 + hash + 2
 		if len(rest) < fixed {
-			return paths, ""
+			return nil, "", false
 		}
 		flags := binary.BigEndian.Uint16(rest[fixed-2:])
 		if flags&0x4000 != 0 && version > 2 {
 			fixed += 2
 		}
 		if len(rest) < fixed {
-			return paths, ""
+			return nil, "", false
 		}
 		mode, name := binary.BigEndian.Uint32(rest[24:]), rest[fixed:]
 		strip, end := 0, 0
 		if version == 4 {
 			var size int
 			if strip, size = varint(name); size == 0 || strip > len(last) {
-				return paths, ""
+				return nil, "", false
 			}
 			name = name[size:]
 			fixed += size
 		}
 		if end = bytes.IndexByte(name, 0); end < 0 {
-			return paths, ""
+			return nil, "", false
 		}
 		if version == 4 {
 			last = append(slices.Clone(last[:len(last)-strip]), name[:end]...)
@@ -76,21 +83,24 @@ func parseIndex(b []byte, hash int) (paths []indexed, shared string) {
 			last = name[:end]
 			fixed = (fixed + end + 8) &^ 7
 		}
+		if fixed > len(rest) {
+			return nil, "", false
+		}
 		paths = append(paths, indexed{string(last), mode&unix.S_IFMT == 0o160000})
-		rest = rest[min(fixed, len(rest)):]
+		rest = rest[fixed:]
 	}
 	for len(rest) >= 8+hash {
 		size := uint64(binary.BigEndian.Uint32(rest[4:]))
 		data := rest[8:]
 		if size > uint64(len(data)) {
-			break
+			return nil, "", false
 		}
 		if string(rest[:4]) == "link" && size >= uint64(hash) {
 			shared = hex.EncodeToString(data[:hash])
 		}
 		rest = data[size:]
 	}
-	return paths, shared
+	return paths, shared, len(rest) == hash
 }
 
 // varint is git's, of a path's part that is left out.
