@@ -71,14 +71,14 @@ nfpm        := build/tools/nfpm-v2.45.0
 staticcheck := build/tools/staticcheck-v0.8.2
 
 .PHONY: help build install uninstall deb dist try fmt bench clean FORCE \
-	deps deps-check deps-try deps-trixie have-go \
-	check check-fmt check-vet check-lint check-unit check-system check-trixie
+	deps deps-check deps-try deps-trixie deps-vm have-go \
+	check check-fmt check-vet check-lint check-unit check-system check-vm check-trixie
 
 help: ## list these targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' Makefile | while IFS='	' read -r t d; do printf '  %-14s%s\n' "$$t" "$$d"; done
 
 # Before anything else that they need.
-bench fmt check check-fmt check-vet check-lint check-unit check-system check-trixie: have-go
+bench fmt check check-fmt check-vet check-lint check-unit check-system check-vm check-trixie: have-go
 have-go:
 	@$(need-go)
 
@@ -180,9 +180,9 @@ fmt: $(staticcheck) ## format, then vet and staticcheck
 	go vet $(packages)
 	$(staticcheck) $(packages)
 
-check: deps-check check-fmt check-vet check-lint check-unit check-system check-trixie ## everything below: what CI runs
+check: deps-check check-fmt check-vet check-lint check-unit check-system check-vm check-trixie ## everything below: what CI runs
 
-deps: deps-check deps-trixie ## install what the checks need and the machine lacks
+deps: deps-check deps-vm deps-trixie ## install what the checks need and the machine lacks
 
 deps-check:
 	@test/deps check
@@ -193,6 +193,9 @@ deps-try:
 
 deps-trixie:
 	@test/deps trixie
+
+deps-vm:
+	@test/deps vm
 
 check-fmt: ## formatting of the sources and go.mod
 	@echo 'gofmt -l $(godirs)'
@@ -209,7 +212,10 @@ check-unit: ## unit tests, with the race detector
 	CGO_ENABLED=1 go test -race -timeout 5m ./pkg/... ./cmd/...
 
 check-system: deb ## tests on a real systemd
-	go test -count=1 -timeout 20m ./test/...
+	go test -count=1 -timeout 20m ./test/bench ./test/layers ./test/system
+
+check-vm: deb deps-vm ## tests that need a kernel of their own, in a virtual machine
+	go test -count=1 -timeout 10m ./test/vm
 
 check-trixie: deb deps-trixie ## the same on Debian 13
 	AAAU_SANDBOX_ROOT=build/roots/trixie go test -count=1 -timeout 20m ./test/system

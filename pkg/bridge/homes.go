@@ -62,14 +62,13 @@ func (b *Bridge) watchHomes(ctx context.Context) {
 				continue
 			}
 			for _, s := range sessions {
-				if !s.Ran() {
-					continue // a frozen one could not even say why it does not start
-				}
 				if _, ok := began[s]; !ok {
 					began[s] = known[h]
 				}
-				b.boundHome(ctx, s, known[h].bytes, began[s].bytes)
-				b.keepRoom(ctx, s, began[s].free)
+				if s.Ran() { // a frozen one could not even say why it does not start
+					b.boundHome(ctx, s, known[h].bytes, began[s].bytes)
+					b.keepRoom(ctx, s, began[s].free)
+				}
 			}
 		}
 		var tick <-chan time.Time // never, while there is nobody

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -345,12 +346,23 @@ func file(t *testing.T, name, text string) {
 func TestGitRunsNothingOfTheAgents(t *testing.T) {
 	operator := as(t, "operator")
 	const attack = "/usr/local/bin/aaau-test-attack"
+	identity(t, operator)
+	tree(t, operator, "pwned")
+	dir, kept := tree(t, operator, "traps"), tree(t, operator, "kept")
+	setTraps(t, dir, traps)
+	sh(t, operator, kept, "cp -a ../traps/. .; rm -rf ../traps/*")
+	// set has some of them there again, and nothing else.
+	set := func(t *testing.T, some []trap) {
+		t.Helper()
+		var names []string
+		for _, p := range some {
+			names = append(names, slug(p.name))
+		}
+		sh(t, operator, kept, `rm -rf ../traps/*; cp -a "$@" ../traps/`, names...)
+	}
 	t.Run("the traps work", func(t *testing.T) {
 		begin(t)
-		identity(t, operator)
-		tree(t, operator, "pwned")
-		dir := tree(t, operator, "open")
-		setTraps(t, dir, traps)
+		set(t, traps)
 		file(t, attack, attacks(dir, traps))
 		output(t, operator, "bash", attack)
 		provoke(t, dir, "after", traps)
@@ -363,15 +375,10 @@ func TestGitRunsNothingOfTheAgents(t *testing.T) {
 	})
 	t.Run("but not in a session", func(t *testing.T) {
 		begin(t)
-		identity(t, operator)
-		tree(t, operator, "pwned")
 		for n := 0; n < len(traps); n += 16 { // as many repositories as one workspace may have
 			some := traps[n:min(n+16, len(traps))]
-			dir := tree(t, operator, fmt.Sprint("closed", n))
-			setTraps(t, dir, some)
-			before := some
+			set(t, some)
 			some = withoutRefused(t, dir, some)
-			t.Logf("%d of %d are refused", len(before)-len(some), len(before))
 			for rest := some; len(rest) > 0; { // an attack that is seen ends its session
 				file(t, attack, attacks(dir, rest))
 				c := sit(t, operator, "aaau", "-C", dir, "--", "bash", "-c", "bash "+attack+"; echo d''one; read")
@@ -380,7 +387,6 @@ func TestGitRunsNothingOfTheAgents(t *testing.T) {
 					if i < 0 {
 						t.Fatalf("killed for no trap: %q", m[1])
 					}
-					t.Logf("%s: %s", rest[i].name, m[1])
 					rest = rest[i+1:]
 					c.leave()
 					continue
@@ -399,69 +405,43 @@ func TestGitRunsNothingOfTheAgents(t *testing.T) {
 			}
 		}
 	})
+	t.Run("nor on ext4", func(t *testing.T) {
+		begin(t)
+		dir := ext4(t) + "/operator"
+		some := slices.DeleteFunc(slices.Clone(traps), func(p trap) bool {
+			return !strings.HasPrefix(p.name, "namespace, ") && !strings.Contains(p.name, "exchanged")
+		})
+		setTraps(t, dir, some)
+		file(t, attack, attacks(dir, some))
+		run(t, operator, "aaau", "-C", dir, "--", "bash", attack)
+		provoke(t, dir, "after", some)
+		for _, name := range pwned(t) {
+			t.Errorf("%s", name)
+		}
+	})
 	t.Run("nor where it is the workspace itself", func(t *testing.T) {
 		begin(t)
-		identity(t, operator)
-		tree(t, operator, "pwned")
-		dir := tree(t, operator, "single")
-		setTraps(t, dir, traps)
-		for _, p := range traps {
-			if strings.HasPrefix(p.name, "namespace, ") {
-				continue // they take their time, and had it
-			}
+		some := slices.DeleteFunc(slices.Clone(traps), func(p trap) bool {
+			// They take their time, and had it.
+			return regexp.MustCompile("^namespace|of the tree|^include |odd|^parent|bare|exchanged|in an ignored|node_modules").MatchString(p.name)
+		})
+		set(t, some)
+		for _, p := range some {
 			for _, sub := range []string{"repo", "wt", "repo/sub"} {
 				if _, err := os.Stat(filepath.Join(dir, slug(p.name), sub, ".git")); err != nil {
 					continue
 				}
 				file(t, attack, attacksWithin(dir, sub, p))
 				if r := run(t, operator, "aaau", "-C", filepath.Join(dir, slug(p.name), sub), "--", "bash", attack); r.status == 255 {
-					t.Logf("%s is refused: %s", p.name, r.stderr)
 					checkRefusal(t, "of a trap", []string{dir}, r.status, r.stderr[strings.LastIndex("\n"+strings.TrimSuffix(r.stderr, "\n"), "\n"):])
 				}
 			}
 		}
-		provoke(t, dir, "after", traps)
+		provoke(t, dir, "after", some)
 		for _, name := range pwned(t) {
 			t.Errorf("%s", name)
 		}
 	})
-}
-
-// Git follows links, and writes what the agent may have chosen to where they lead.
-func TestGitWritesNowhereElse(t *testing.T) {
-	begin(t)
-	operator := as(t, "operator")
-	identity(t, operator)
-	tree(t, operator, "pwned")
-	const link = "ln -sfn /home/operator/.bash_login "
-	links := []trap{
-		{"message", "repository repo", link + "repo/.git/COMMIT_EDITMSG; echo ': >/home/operator/pwned/message' >repo/.git/MERGE_MSG", "git -C repo commit --allow-empty"},
-		{"log", "repository repo; rm -r repo/.git/logs", "mkdir repo/.git/logs; " + link + `repo/.git/logs/HEAD; git -C repo update-ref 'refs/heads/;echo>$PWNED/log;#' HEAD`,
-			`git -C repo checkout ';echo>$PWNED/log;#'`},
-	}
-	for _, where := range []string{"open", "closed"} {
-		dir := tree(t, operator, where)
-		setTraps(t, dir, links)
-		for _, p := range links {
-			file(t, "/usr/local/bin/aaau-test-attack", attacks(dir, []trap{p}))
-			said := ""
-			if where == "open" {
-				output(t, operator, "bash", "/usr/local/bin/aaau-test-attack")
-			} else {
-				said = told(t, operator, dir+"/"+slug(p.name), "bash /usr/local/bin/aaau-test-attack")
-			}
-			sh(t, operator, dir+"/"+slug(p.name), "export GIT_EDITOR=true; set +e; "+p.provoke+"; true")
-			run(t, operator.with("PWNED="+operator.home+"/pwned"), "bash", "-lc", "true")
-			os.Remove(operator.home + "/.bash_login")
-			fired := slices.Contains(pwned(t), slug(p.name))
-			switch {
-			case where == "open" && !fired:
-				t.Errorf("%s is no trap at all", p.name)
-			case where == "closed" && fired:
-				t.Errorf("git has written for the agent: %s (told: %q)", p.name, said)
-			}
-		}
-	}
 }
 
 // Our own client asks git about repositories that an agent may have made.
@@ -507,9 +487,7 @@ func TestLocksComeBack(t *testing.T) {
 		{"hooks exchanged", "cp -r .git/hooks h; " + helper + " exchange h .git/hooks", "touch .git/hooks/pre-commit"},
 		{"hooks replaced", "mv .git/hooks .git/h; mkdir .git/hooks", "touch .git/hooks/pre-commit"},
 		{"hooks removed", "rm -r .git/hooks", "mkdir .git/hooks && touch .git/hooks/pre-commit"},
-		{"commondir", "echo . >c; mv c .git/commondir", "echo /x >.git/commondir"},
 		{"worktree's file", "cat w/.git >g; mv g w/.git", "echo gitdir: /x >w/.git"},
-		{"worktree's commondir", "cp .git/worktrees/w/commondir c; mv c .git/worktrees/w/commondir", "echo /x >.git/worktrees/w/commondir"},
 		{"worktree removed", "git worktree remove --force w", "echo '[x]' >>.git/config"},
 		{"worktree moved", "git worktree move w w2", "echo '[x]' >>.git/config"},
 		{"worktree added", "git worktree add -q v", "echo '[x]' >>.git/config"},
@@ -529,20 +507,33 @@ func TestLocksComeBack(t *testing.T) {
 			defer func() { run(t, operator, "aaau", "kill", s.id) }()
 			sh(t, operator, dir, test.mine)
 			// Either it goes on, and then it cannot do that; or it is frozen, and says why.
-			var out string
+			frozen := ""
 			if !eventually(func() bool {
 				s.typed(test.theirs + " 2>/dev/null\r")
-				m := s.match("\x1e([0-9]+)\x1e|(frozen[^\n]*)")
-				out = m[3]
-				return m[2] != "0"
+				m := s.match("\x1e([0-9]+)\x1e|(frozen[^\n]*|killed[^\n]*)")
+				if frozen = m[3]; frozen != "" && goesOn(t, s.id) {
+					m, frozen = s.match("\x1e([0-9]+)\x1e"), ""
+				}
+				return frozen != "" || m[2] != "0"
 			}) {
 				t.Errorf("the agent can go on to %q", test.theirs)
 			}
-			if out != "" {
-				t.Errorf("what people do every day freezes the session: %s", out)
+			if frozen != "" {
+				t.Errorf("what people do every day ends the session: %s", frozen)
 			}
 		})
 	}
+}
+
+// goesOn says whether a session that was frozen thaws soon.
+func goesOn(t *testing.T, id string) bool {
+	t.Helper()
+	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if dirs, _ := filepath.Glob("/sys/fs/cgroup/aaau.slice/aaau-*.slice/aaau-*-" + id + ".scope"); len(dirs) == 1 && property(t, filepath.Base(dirs[0]), "FreezerState") == "running" {
+			return true
+		}
+	}
+	return false
 }
 
 // The same tree twice, by itself and as a part of another: it is no less locked.
@@ -574,16 +565,16 @@ func TestManyRepositories(t *testing.T) {
 	operator := as(t, "operator")
 	identity(t, operator)
 	dir := tree(t, operator, "src")
-	sh(t, operator, dir, "git init -q r1; for i in $(seq 2 60); do cp -r r1 r$i; done; mkdir deep; for i in $(seq 3000); do mkdir -p deep/$((i/50))/$i; done")
-	if got := inside(t, operator, dir, `set +e; for i in $(seq 60); do echo x 2>/dev/null >>r$i/.git/config && echo wrote $i; done; true`); got != "" {
-		t.Errorf("of 60 repositories: %s", got)
+	sh(t, operator, dir, "git init -q r1; for i in $(seq 2 40); do cp -r r1 r$i; done; mkdir deep; mkdir -p deep/{1..40}/{1..50}")
+	if got := inside(t, operator, dir, `set +e; for i in $(seq 40); do echo x 2>/dev/null >>r$i/.git/config && echo wrote $i; done; true`); got != "" {
+		t.Errorf("of 40 repositories: %s", got)
 	}
-	sh(t, operator, dir, "for i in $(seq 61 400); do cp -r r1 r$i; done")
-	r := run(t, operator, at(dir, "aaau", "-C", ".", "--", "bash", "-c", `for i in $(seq 400); do echo x 2>/dev/null >>r$i/.git/config && echo wrote $i; done; true`)...)
+	sh(t, operator, dir, "for i in $(seq 41 250); do cp -r r1 r$i; done")
+	r := run(t, operator, at(dir, "aaau", "-C", ".", "--", "bash", "-c", `for i in $(seq 250); do echo x 2>/dev/null >>r$i/.git/config && echo wrote $i; done; true`)...)
 	if r.status == 255 {
-		checkRefusal(t, "of 400 repositories", []string{dir}, r.status, r.stderr)
+		checkRefusal(t, "of 250 repositories", []string{dir}, r.status, r.stderr)
 	} else if r.stdout != "" {
-		t.Errorf("of 400 repositories: %+v", r)
+		t.Errorf("of 250 repositories: %+v", r)
 	}
 }
 
@@ -665,6 +656,82 @@ func TestWorkspacesWithinARepository(t *testing.T) {
 			if slices.Contains(fired, slug(p.name)) != (where == "open") {
 				t.Errorf("%s, %s: fired %v", p.name, where, fired)
 			}
+		}
+	}
+}
+
+// At the end aaau itself moves and removes what an agent has left, as the person: it
+// must not be led to anything else.
+func TestPuttingAsideHarmsNothingElse(t *testing.T) {
+	operator := as(t, "operator")
+	const swap = `while :; do ` + helper + ` exchange new link; done`
+	for _, test := range []struct{ name, attack string }{
+		{"a link to a repository", "ln -s /home/operator/private new; ln -s /home/operator/private/.git other; mkdir third; ln -s /home/operator/private/.git third/.git; mkdir fourth; echo 'gitdir: /home/operator/private/.git' >fourth/.git"},
+		{"a link on the way", "mkdir -p a; ln -s /home/operator a/b; ln -s /home a/c"},
+		{"a repository that is there already aside", "git init -q new; git -C new config core.fsmonitor x; ln -s /home/operator/private new/.git.from-agent; ln -s /home/operator/private/secret new/.git/HEAD.from-agent"},
+		{"aside is a directory", "git init -q new; git -C new config core.fsmonitor x; mkdir -p new/.git.from-agent/x; mkdir new/.git/HEAD.from-agent"},
+		{"links within", "git init -q new; git -C new config core.fsmonitor x; rm new/.git/HEAD; ln -s /home/operator/private/.git/HEAD new/.git/HEAD; rm -r new/.git/hooks; ln -s /home/operator/private/.git/hooks new/.git/hooks"},
+		{"swapped while it is done", "git init -q new; git -C new config core.fsmonitor x; cp -r new link0; rm -rf link0; ln -s /home/operator/private link; (" + swap + ") & sleep 0.3"},
+		{"swapped while links are removed", `mkdir -p d; for i in $(seq 40); do mkdir -p .git/d; ln -s x .git/d/secret; mv .git/d .git/e$i 2>/dev/null; ln -s /home/operator/private .git/d; rm -f .git/d; done; mkdir p; ln -s x p/secret; ln -s /home/operator/private l; mkdir .git/d; ` + helper + ` exchange p .git/d; ` + helper + ` exchange l .git/d`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			begin(t)
+			identity(t, operator)
+			private, dir := tree(t, operator, "private"), tree(t, operator, "shop")
+			// Both have what would be put aside, were it an agent's.
+			const own = "git init -q .; echo secret >secret; git add secret; git commit -qm first; git config core.fsmonitor /bin/true; git config alias.x '!true'; printf '#!/bin/sh\n' >.git/hooks/pre-commit; chmod 755 .git/hooks/pre-commit"
+			sh(t, operator, private, own)
+			sh(t, operator, dir, own)
+			const look = `find . -mindepth 1 \( -path ./.git/index -o -path './.git/fsmonitor*' \) -prune -o -printf '%p %y %m %s %l\n' | sort; git status --short; git fsck --no-progress; cat .git/HEAD .git/config`
+			before := sh(t, operator, private, look)
+			s := openShell(t, operator, "-C", dir)
+			s.typed("{ " + test.attack + "; } >/dev/null 2>&1\r")
+			s.match("\x1e([0-9]+)\x1e|killed")
+			for range 3 { // leave and come again, as long as it is there
+				s.typed("\x1d\x1d\x1d")
+				s.leave()
+				if len(scopes(t)) == 0 {
+					break
+				}
+				s = shell{sit(t, operator, "aaau", "-n", s.id), s.id}
+			}
+			run(t, operator, "aaau", "kill", s.id)
+			if after := sh(t, operator, private, look); after != before {
+				t.Errorf("what is private was\n%s\nand is\n%s", before, after)
+			}
+			if got := sh(t, operator, dir, "git log --format=%s; git config alias.x; cat .git/hooks/pre-commit"); got != "first\n!true\n#!/bin/sh" {
+				t.Errorf("the person's own repository is %q", got)
+			}
+		})
+	}
+}
+
+// What was put aside comes back by the words that were said; and what is harmless, or
+// the person's own, stays where it is.
+func TestNewRepositoriesAreThereForThePerson(t *testing.T) {
+	begin(t)
+	operator := as(t, "operator")
+	identity(t, operator)
+	dir := tree(t, operator, "shop")
+	sh(t, operator, dir, "git init -q .; git commit -q --allow-empty -m first")
+	c := sit(t, operator, at(dir, "aaau", "-C", ".", "--", "bash", "-c", `
+		git init -q plain; git -C plain commit -q --allow-empty -m plain; git clone -q . clone; git init -q --bare bare; git worktree add -q wt; git -c protocol.file.allow=always submodule --quiet add ./plain sub
+		git init -q risky; git -C risky commit -q --allow-empty -m risky; git -C risky config core.hooksPath .husky; mkdir risky/.husky; echo d''one; read`)...)
+	c.expect("done\r\n")
+	sh(t, operator, dir, "git init -q mine; cd mine; git config alias.x '!true'; git config core.hooksPath .husky; git commit -q --allow-empty -m mine") // in another window
+	c.typed("\r")
+	c.leave()
+	for _, name := range []string{"plain", "clone", "wt", "sub"} {
+		sh(t, operator, dir+"/"+name, "git status >/dev/null; git log --format=%s | head -1")
+	}
+	sh(t, operator, dir+"/bare", "git rev-parse --is-bare-repository")
+	_, said, _ := strings.Cut(plain(c.all()), "done\n")
+	for _, m := range regexp.MustCompile(`back with: (.*)`).FindAllStringSubmatch(said, -1) {
+		sh(t, operator, "/", m[1])
+	}
+	for _, name := range []string{"risky", "mine"} {
+		if got := run(t, operator, at(dir+"/"+name, "git", "log", "--format=%s")...); got.stdout != name+"\n" {
+			t.Errorf("after all that was said (%q) %s is %+v", said, name, got)
 		}
 	}
 }
