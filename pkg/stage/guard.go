@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -286,6 +287,9 @@ func head(dir string) string {
 	return string(text)
 }
 
+// removal is how long a repository may take to be gone, once it is none any more.
+const removal = 500 * time.Millisecond
+
 // broken looks whether a repository is one no more, and then does as tripped does.
 func (g *guard) broken(dir string) (why string) {
 	before := g.repos[dir]
@@ -296,8 +300,15 @@ func (g *guard) broken(dir string) (why string) {
 		g.repos[dir] = now
 		return ""
 	}
-	if _, err := os.Lstat(filepath.Dir(dir)); errors.Is(err, os.ErrNotExist) {
-		return "" // all of it is gone
+	// Somebody outside may be removing all of it, who has every right to. The program
+	// stands still for as long as it takes to see that.
+	_ = unix.Kill(-1, unix.SIGSTOP) // there may be none left
+	for end := time.Now().Add(removal); time.Now().Before(end); time.Sleep(removal / 50) {
+		_, err := os.Lstat(dir)
+		if errors.Is(err, os.ErrNotExist) || head(dir) != "" {
+			_ = unix.Kill(-1, unix.SIGCONT)
+			return ""
+		}
 	}
 	g.kill()
 	name := filepath.Join(dir, "HEAD")

@@ -58,16 +58,50 @@ func lock(root string, paths []string, again bool) error {
 		pinned[path] = true
 		return bind(base, path, unix.MOUNT_ATTR_RDONLY)
 	}
+	var failed error
 	for _, path := range slices.Sorted(slices.Values(paths)) {
 		err := one(path)
-		if again && errors.Is(err, unix.ENOENT) && missing(base, filepath.Dir(path)) {
-			continue
+		if again && errors.Is(err, unix.ENOENT) {
+			if missing(base, filepath.Dir(path)) {
+				continue
+			}
+			if err = remake(base, path); err == nil {
+				err = one(path)
+			}
 		}
-		if err != nil {
-			return fmt.Errorf("protecting %.200q: %w", filepath.Join(root, path), err)
+		if err != nil && failed == nil {
+			failed = fmt.Errorf("protecting %.200q: %w", filepath.Join(root, path), err)
+		}
+		if err != nil && !again {
+			break
 		}
 	}
-	return nil
+	return failed
+}
+
+// remake makes what git does without, but must not be the agent's to make: a
+// repository that was put in another's place has none.
+func remake(base int, path string) error {
+	dir, err := unix.Openat2(base, filepath.Dir(path), &unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
+	})
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	switch name := filepath.Base(path); name {
+	case "hooks":
+		return unix.Mkdirat(dir, name, 0o755)
+	case "commondir":
+		fd, err := unix.Openat(dir, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o644)
+		if err != nil {
+			return err
+		}
+		_, err = unix.Write(fd, []byte(".\n"))
+		return errors.Join(err, unix.Close(fd))
+	}
+	return unix.ENOENT
 }
 
 func missing(base int, path string) bool {
