@@ -45,6 +45,8 @@ const (
 	relockSoon = 5 * time.Millisecond
 	// relockPause is the longest pause between two tries.
 	relockPause = time.Second
+	// remakeAfter is how long something may be missing that can be made again.
+	remakeAfter = time.Second
 	exposed     = "exposed"
 )
 
@@ -62,7 +64,7 @@ func (b *Bridge) keepLocked(s *session.Session) {
 		}
 		began, frozen := time.Now(), false
 		for pause := time.Millisecond; ; pause = min(2*pause, relockPause) {
-			err := b.relock(ctx, s)
+			err := b.relock(ctx, s, time.Since(began) > remakeAfter)
 			if err == nil {
 				break
 			}
@@ -93,8 +95,9 @@ func (b *Bridge) keepLocked(s *session.Session) {
 	}
 }
 
-func (b *Bridge) relock(ctx context.Context, s *session.Session) error {
+func (b *Bridge) relock(ctx context.Context, s *session.Session, remake bool) error {
 	for _, r := range s.Locks {
+		r.Remake = remake
 		if _, err := b.ask(ctx, privsep.Request{Relock: &r}, int(s.Mounts.Fd())); err != nil {
 			return err
 		}

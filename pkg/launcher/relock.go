@@ -52,7 +52,7 @@ func (l *Launcher) relock(c *net.UnixConn, r privsep.Relock, ns int) error {
 			if !isMount(string(r.Path)) {
 				return privsep.Errorf("malformed", "%.200q is no mount there", string(r.Path))
 			}
-			return workspace.Relock(string(r.Path), r.Lock, r.UID, r.GID)
+			return workspace.Relock(string(r.Path), r.Lock, r.UID, r.GID, r.Remake)
 		}()
 	}()
 	if err := <-done; err != nil {

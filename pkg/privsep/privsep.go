@@ -107,6 +107,9 @@ type Relock struct {
 	Mount
 	UID uint32 `json:"uid"` // the agent's
 	GID uint32 `json:"gid"`
+	// Remake: make again what is missing, if it may be empty. Not at once: somebody
+	// may be about to remove or replace all of it.
+	Remake bool `json:"remake,omitempty"`
 }
 
 // Reply answers a Request: Error, or Session with three descriptors in this

@@ -88,6 +88,17 @@ func (g *guard) watch() error {
 	for path := range g.repos {
 		masks[path] |= unix.IN_DELETE | unix.IN_MOVED_FROM | unix.IN_CLOSE_WRITE | unix.IN_ATTRIB
 	}
+	for path := range g.want { // what is gone as a whole may come back
+		dir := filepath.Dir(path)
+		for there := false; !there; dir = filepath.Dir(dir) {
+			if _, err := os.Lstat(dir); err == nil {
+				there = true
+				if dir != filepath.Dir(path) {
+					masks[dir] |= unix.IN_CREATE | unix.IN_MOVED_TO
+				}
+			}
+		}
+	}
 	var fd int
 	raw, err := g.events.SyscallConn()
 	if err != nil {
@@ -154,17 +165,16 @@ func (g *guard) start(exposed func() error, end func(why string)) error {
 	go func() {
 		was := false
 		for range look {
+			if err := g.watch(); err != nil { // the files may be others now
+				g.fail("watching the locks", err)
+			}
 			is := lost(g.want)
-			switch {
-			case is: // again and again: what was locked anew may be gone again
+			if is { // again and again: what was locked anew may be gone again
 				if err := exposed(); err != nil {
 					g.fail("telling that a lock is gone", err)
 				}
-			case was:
-				if err := g.watch(); err != nil { // the files are others now
-					g.fail("watching the locks", err)
-				}
-				poke() // and one may have gone before
+			} else if was {
+				poke() // one may have gone before it was watched
 			}
 			was = is
 		}
@@ -217,7 +227,11 @@ func (g *guard) next() (why string, moved bool, err error) {
 				return why, false, nil
 			}
 		}
-		if event.Mask&(unix.IN_CREATE|unix.IN_MOVED_TO) == 0 {
+		if event.Mask&(unix.IN_CREATE|unix.IN_MOVED_TO) == 0 && name != "commondir" {
+			continue
+		}
+		if g.wds[event.Wd] == "" { // on the way to what is to be locked
+			moved = true
 			continue
 		}
 		if why := g.tripped(g.wds[event.Wd], name); why != "" {
@@ -242,6 +256,12 @@ func (g *guard) tripped(dir, name string) (why string) {
 	case st.Mode&unix.S_IFMT == unix.S_IFLNK:
 		why = "a symbolic link"
 	case name == "commondir":
+		// Empty it is just being made; with "." it is as if there were none, and made
+		// by the client or the launcher.
+		text, err := os.ReadFile(path)
+		if err == nil && (len(text) == 0 || string(text) == ".\n") {
+			return ""
+		}
 		why = "what redirects git"
 	default:
 		return ""

@@ -18,13 +18,14 @@ func Lock(root string, paths []string, uid, gid uint32) error {
 	if len(paths) == 0 {
 		return nil
 	}
-	return As(uid, gid, func() error { return lock(root, paths, false) })
+	return As(uid, gid, func() error { return lock(root, paths, false, false) })
 }
 
 // Relock is Lock once more: what is locked stays as it is, and what is gone with its
-// directory needs no lock.
-func Relock(root string, paths []string, uid, gid uint32) error {
-	return As(uid, gid, func() error { return lock(root, paths, true) })
+// directory needs no lock. If told so, it makes again what git does without but must
+// not be the agent's to make.
+func Relock(root string, paths []string, uid, gid uint32, remaking bool) error {
+	return As(uid, gid, func() error { return lock(root, paths, true, remaking) })
 }
 
 // As calls f with the file system rights of uid and gid, and root's other ones. f
@@ -39,7 +40,7 @@ func As(uid, gid uint32, f func() error) (err error) {
 	return f()
 }
 
-func lock(root string, paths []string, again bool) error {
+func lock(root string, paths []string, again, remaking bool) error {
 	base, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
@@ -65,8 +66,10 @@ func lock(root string, paths []string, again bool) error {
 			if missing(base, filepath.Dir(path)) {
 				continue
 			}
-			if err = remake(base, path); err == nil {
-				err = one(path)
+			if remaking {
+				if err = remake(base, path); err == nil {
+					err = one(path)
+				}
 			}
 		}
 		if err != nil && failed == nil {
@@ -79,8 +82,8 @@ func lock(root string, paths []string, again bool) error {
 	return failed
 }
 
-// remake makes what git does without, but must not be the agent's to make: a
-// repository that was put in another's place has none.
+// remake makes an empty hooks or a commondir that says nothing: a repository that
+// was put in another's place may have none.
 func remake(base int, path string) error {
 	dir, err := unix.Openat2(base, filepath.Dir(path), &unix.OpenHow{
 		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
@@ -90,18 +93,20 @@ func remake(base int, path string) error {
 		return err
 	}
 	defer unix.Close(dir)
-	switch name := filepath.Base(path); name {
+	name := filepath.Base(path)
+	switch name {
 	case "hooks":
 		return unix.Mkdirat(dir, name, 0o755)
 	case "commondir":
-		fd, err := unix.Openat(dir, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o644)
-		if err != nil {
-			return err
-		}
-		_, err = unix.Write(fd, []byte(".\n"))
-		return errors.Join(err, unix.Close(fd))
+	default:
+		return unix.ENOENT // it is the person's to make again
 	}
-	return unix.ENOENT
+	fd, err := unix.Openat(dir, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = unix.Write(fd, []byte(".\n"))
+	return errors.Join(err, unix.Close(fd))
 }
 
 func missing(base int, path string) bool {

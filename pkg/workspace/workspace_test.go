@@ -245,7 +245,7 @@ func TestLock(t *testing.T) {
 		t.Errorf("%d mounts", before)
 	}
 	// Again: nothing new; and what was replaced from outside is locked again.
-	if err := Relock(at, locks, agent, agents); err != nil || mounts() != before {
+	if err := Relock(at, locks, agent, agents, false); err != nil || mounts() != before {
 		t.Errorf("%v, %d mounts", err, mounts())
 	}
 	t.Cleanup(func() { // children first

@@ -34,7 +34,7 @@ arm() { printf '#!/bin/sh\n: >/home/operator/pwned/%s\ncat 2>/dev/null\nexit 0\n
 const everyday = `
 export GIT_EDITOR=true GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND=false
 for d in . repo repo/sub wt p/q/repo; do [ -d "$d" ] || continue; (cd "$d" 2>/dev/null || exit 0
-	git status --porcelain=v2 --branch; echo >>touched; git add touched; git commit -m mine; [ "$when" = during ] || git checkout -q -b new$RANDOM$RANDOM) </dev/null >/dev/null 2>&1; done
+	git status --porcelain=v2 --branch; [ -e .git ] || exit 0; echo >>a; git commit -m mine a; [ "$when" = during ] || git checkout -q -b new$RANDOM$RANDOM) </dev/null >/dev/null 2>&1; done
 `
 
 const config = `printf '[core]\n\tfsmonitor = "%s"\n' "$evil"`
@@ -98,12 +98,12 @@ var traps = []trap{
 	{"include in git's directory", "repository repo; git -C repo config include.path extra", config + " >repo/.git/extra", ""},
 
 	{"fsmonitor of the tree", "repository repo; mkdir repo/t; printf '#!/bin/sh\n' >repo/t/f; chmod 755 repo/t/f; git -C repo config core.fsmonitor t/f", "cat evil >repo/t/f; mv repo/t repo/u; mkdir repo/t; cp evil repo/t/f", ""},
-	{"filter of the tree", "repository repo; printf '#!/bin/sh\ncat\n' >repo/clean; chmod 755 repo/clean; echo 'touched filter=f' >repo/.gitattributes; git -C repo config filter.f.clean './clean %f'", "cat evil >repo/clean; cp evil c; mv c repo/clean", ""},
-	{"filter of the tree, by an interpreter", "repository repo; echo cat >repo/clean.sh; echo 'touched filter=f' >repo/.gitattributes; git -C repo config filter.f.clean 'sh clean.sh'", "cat evil >repo/clean.sh", ""},
-	{"filter of the tree, in a pipe", "repository repo; printf '#!/bin/sh\ncat\n' >repo/clean; chmod 755 repo/clean; echo 'touched filter=f' >repo/.gitattributes; git -C repo config filter.f.clean 'cat | ./clean'", "cat evil >repo/clean", ""},
+	{"filter of the tree", "repository repo; printf '#!/bin/sh\ncat\n' >repo/clean; chmod 755 repo/clean; echo 'a filter=f' >repo/.gitattributes; git -C repo config filter.f.clean './clean %f'", "cat evil >repo/clean; cp evil c; mv c repo/clean", ""},
+	{"filter of the tree, by an interpreter", "repository repo; echo cat >repo/clean.sh; echo 'a filter=f' >repo/.gitattributes; git -C repo config filter.f.clean 'sh clean.sh'", "cat evil >repo/clean.sh", ""},
+	{"filter of the tree, in a pipe", "repository repo; printf '#!/bin/sh\ncat\n' >repo/clean; chmod 755 repo/clean; echo 'a filter=f' >repo/.gitattributes; git -C repo config filter.f.clean 'cat | ./clean'", "cat evil >repo/clean", ""},
 	{"filter that an attribute calls", "repository repo; printf '#!/bin/sh\ncat\n' >repo/clean; chmod 755 repo/clean; git -C repo config filter.f.clean './clean'", "cat evil >repo/clean; echo '* filter=f' >repo/.git/info/attributes", ""},
-	{"textconv of the tree", "repository repo; printf '#!/bin/sh\ncat $1\n' >repo/conv; chmod 755 repo/conv; echo 'a diff=f' >repo/.gitattributes; git -C repo config diff.f.textconv ./conv", "cat evil >repo/conv; echo more >>repo/a", "git -C repo diff"},
-	{"external diff of the tree", "repository repo; printf '#!/bin/sh\n' >repo/conv; chmod 755 repo/conv; git -C repo config diff.external ./conv", "cat evil >repo/conv; echo more >>repo/a", "git -C repo diff"},
+	{"textconv of the tree", "repository repo; printf '#!/bin/sh\ncat $1\n' >repo/conv; chmod 755 repo/conv; echo 'a diff=f' >repo/.gitattributes; git -C repo config diff.f.textconv ./conv", "cat evil >repo/conv; echo more >>repo/a", "echo z >>repo/a; git -C repo diff"},
+	{"external diff of the tree", "repository repo; printf '#!/bin/sh\n' >repo/conv; chmod 755 repo/conv; git -C repo config diff.external ./conv", "cat evil >repo/conv; echo more >>repo/a", "echo z >>repo/a; git -C repo diff"},
 	{"editor of the tree", "repository repo; printf '#!/bin/sh\n' >repo/ed; chmod 755 repo/ed; git -C repo config core.editor ./ed", "cat evil >repo/ed", "unset GIT_EDITOR; git -C repo commit --allow-empty"},
 	{"alias of the tree", "repository repo; printf '#!/bin/sh\n' >repo/st; chmod 755 repo/st; git -C repo config alias.st '!./st --short'", "cat evil >repo/st", "git -C repo st"},
 
@@ -358,7 +358,7 @@ func TestGitRunsNothingOfTheAgents(t *testing.T) {
 		for _, p := range some {
 			names = append(names, slug(p.name))
 		}
-		sh(t, operator, kept, `rm -rf ../traps/*; cp -a "$@" ../traps/`, names...)
+		sh(t, operator, kept, `chmod -R u+rwX ../traps; rm -rf ../traps/*; cp -a "$@" ../traps/`, names...)
 	}
 	t.Run("the traps work", func(t *testing.T) {
 		begin(t)
@@ -428,7 +428,8 @@ func TestGitRunsNothingOfTheAgents(t *testing.T) {
 		set(t, some)
 		for _, p := range some {
 			for _, sub := range []string{"repo", "wt", "repo/sub"} {
-				if _, err := os.Stat(filepath.Join(dir, slug(p.name), sub, ".git")); err != nil {
+				if _, err := os.Stat(filepath.Join(dir, slug(p.name), sub, ".git")); err != nil ||
+					sub == "repo" && regexp.MustCompile("^(worktree's|submodule's)").MatchString(p.name) {
 					continue
 				}
 				file(t, attack, attacksWithin(dir, sub, p))
@@ -485,15 +486,13 @@ func TestLocksComeBack(t *testing.T) {
 		{"config set often", "for i in $(seq 20); do git config a.b$i c; done", "echo '[x]' >>.git/config"},
 		{"tracking", "git checkout -q -b x; git branch -m y; git remote add o /nowhere; git branch -u main", "echo '[x]' >>.git/config"},
 		{"hooks exchanged", "cp -r .git/hooks h; " + helper + " exchange h .git/hooks", "touch .git/hooks/pre-commit"},
-		{"hooks replaced", "mv .git/hooks .git/h; mkdir .git/hooks", "touch .git/hooks/pre-commit"},
+		{"hooks replaced", "mv .git/hooks .git/h; mkdir -p .git/hooks", "touch .git/hooks/pre-commit"},
 		{"hooks removed", "rm -r .git/hooks", "mkdir .git/hooks && touch .git/hooks/pre-commit"},
 		{"worktree's file", "cat w/.git >g; mv g w/.git", "echo gitdir: /x >w/.git"},
 		{"worktree removed", "git worktree remove --force w", "echo '[x]' >>.git/config"},
 		{"worktree moved", "git worktree move w w2", "echo '[x]' >>.git/config"},
 		{"worktree added", "git worktree add -q v", "echo '[x]' >>.git/config"},
 		{"another repository's config", "git -C nested config a.b c", "echo '[x]' >>nested/.git/config"},
-		{"another repository again", "mv nested n; git init -q nested", "echo '[x]' >>nested/.git/config"},
-		{"another repository removed", "rm -rf nested", "echo '[x]' >>.git/config"},
 		{"branches", "git branch x; git checkout -q x; git commit -q --allow-empty -m x; git rebase -q main; git stash -u; git gc -q; git pull -q . main; git tag t", "echo '[x]' >>.git/config"},
 		{"submodule added", "git -c protocol.file.allow=always submodule --quiet add ./nested sub", "echo '[x]' >>.git/config"},
 		{"initialized again", "git init -q .", "echo '[x]' >>.git/config"},
@@ -508,10 +507,10 @@ func TestLocksComeBack(t *testing.T) {
 			sh(t, operator, dir, test.mine)
 			// Either it goes on, and then it cannot do that; or it is frozen, and says why.
 			frozen := ""
-			if !eventually(func() bool {
+			if !soon(func() bool {
 				s.typed(test.theirs + " 2>/dev/null\r")
 				m := s.match("\x1e([0-9]+)\x1e|(frozen[^\n]*|killed[^\n]*)")
-				if frozen = m[3]; frozen != "" && goesOn(t, s.id) {
+				if frozen = m[3]; frozen != "" && s.shows("\x1e[0-9]+\x1e") {
 					m, frozen = s.match("\x1e([0-9]+)\x1e"), ""
 				}
 				return frozen != "" || m[2] != "0"
@@ -525,15 +524,24 @@ func TestLocksComeBack(t *testing.T) {
 	}
 }
 
-// goesOn says whether a session that was frozen thaws soon.
-func goesOn(t *testing.T, id string) bool {
-	t.Helper()
-	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if dirs, _ := filepath.Glob("/sys/fs/cgroup/aaau.slice/aaau-*.slice/aaau-*-" + id + ".scope"); len(dirs) == 1 && property(t, filepath.Base(dirs[0]), "FreezerState") == "running" {
-			return true
+// soon is eventually for what should take milliseconds.
+func soon(yes func() bool) bool {
+	for end := time.Now().Add(3 * time.Second); !yes(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			return false
 		}
 	}
-	return false
+	return true
+}
+
+// shows says whether something new on the terminal soon matches; it stays new.
+func (c *console) shows(pattern string) bool {
+	re := regexp.MustCompile(pattern)
+	return soon(func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return re.Match(c.shown[c.seen:])
+	})
 }
 
 // The same tree twice, by itself and as a part of another: it is no less locked.

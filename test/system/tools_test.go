@@ -1,0 +1,124 @@
+package system
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// tools gives the operator node, as nvm installs it.
+func tools(t *testing.T) {
+	t.Helper()
+	operator := as(t, "operator")
+	sh(t, operator, operator.home, `
+		v=.nvm/versions/node/v20.20.2; mkdir -p $v/bin $v/lib/node_modules; cp /usr/bin/node $v/bin/; cp -r "$(dirname "$(dirname "$(readlink -f /usr/bin/npm)")")" $v/lib/node_modules/npm
+		ln -s ../lib/node_modules/npm/bin/npm-cli.js $v/bin/npm; ln -s ../lib/node_modules/npm/bin/npx-cli.js $v/bin/npx`)
+	t.Cleanup(func() { output(t, as(t, "root"), "rm", "-rf", operator.home+"/.nvm") })
+}
+
+// toolBins are where people's tools are, as each of them installs itself.
+var toolBins = []string{
+	".nvm/versions/node/v20.20.2/bin", ".pyenv/shims", ".pyenv/bin", ".pyenv/versions/3.12.1/bin", ".local/share/uv/tools/ruff/bin", ".local/share/uv/python/cpython-3.12/bin", ".cargo/bin", ".rustup/toolchains/stable/bin",
+	"go/bin", "sdk/go1.25.0/bin", ".local/share/mise/shims", ".local/share/mise/installs/node/22/bin", ".asdf/shims", ".asdf/bin", ".linuxbrew/bin",
+}
+
+// toolSecrets lie among or beside them.
+var toolSecrets = []string{
+	".npmrc", ".pypirc", ".netrc", ".cargo/credentials.toml", ".cargo/credentials", ".cargo/config.toml", ".cargo/registry/cache/x", ".cargo/git/x", ".config/uv/uv.toml", ".config/mise/config.toml", ".cache/uv/x", ".cache/pip/x", ".npm/_cacache/x",
+	"go/pkg/mod/x", "go/src/private/x", ".config/gh/hosts.yml", ".ssh/id_ed25519", ".local/share/keyrings/login.keyring", ".local/share/mise/state/x", ".local/state/mise/x", ".local/bin/personal", ".local/share/other/x", ".asdfrc", ".config/go/env", "bin/personal",
+	".local/share/uv/credentials/x",
+}
+
+func fakeTools(t *testing.T) account {
+	t.Helper()
+	operator := as(t, "operator")
+	var path []string
+	var script strings.Builder
+	for _, dir := range toolBins {
+		name := "tool-" + strings.NewReplacer("/", "-", ".", "").Replace(dir)
+		script.WriteString("mkdir -p " + dir + "; printf '#!/bin/sh\\necho " + name + "\\n' >" + dir + "/" + name + "; chmod 755 " + dir + "/" + name + "\n")
+		path = append(path, operator.home+"/"+dir)
+	}
+	for _, f := range toolSecrets {
+		script.WriteString("mkdir -p " + filepath.Dir(f) + "; echo a-secret-of-mine >" + f + "; chmod 644 " + f + "\n")
+	}
+	script.WriteString("chmod -R a+rX .")
+	sh(t, operator, operator.home, script.String())
+	t.Cleanup(func() {
+		sh(t, as(t, "root"), operator.home, "rm -rf .nvm .pyenv .local .cargo .rustup go sdk .asdf .linuxbrew .npmrc .pypirc .netrc .config .cache .npm .ssh .asdfrc bin; chmod 700 .")
+	})
+	return operator.with("PATH=" + strings.Join(path, ":") + ":/home/operator/bin:/home/operator/.local/bin:/usr/local/bin:/usr/bin:/bin:/usr/games")
+}
+
+func TestToolsAreThereAndReadOnly(t *testing.T) {
+	begin(t)
+	addAlias(t, "tooled", "program=/bin/bash\ntools=yes\n")
+	addAlias(t, "working", "program=/bin/bash\ntools=yes\nworkspace=yes\n")
+	operator := fakeTools(t)
+	project := tree(t, operator, "project")
+	got := succeeds(t, operator, at(project, "aaau", "working", "-c", `
+		for d in `+strings.Join(toolBins, " ")+`; do n=tool-$(echo $d | tr / - | tr -d .); [ "$($n)" = $n ] || echo "no $d"; [ "$(command -v $n)" = /home/operator/$d/$n ] || echo "$n is $(command -v $n)"
+			for try in "touch $d/x" "rm $d/$n" "chmod 777 $d/$n" "mv $d $d.x" "unshare -Urm mount -o remount,bind,rw $d" "unshare -Urm umount $d"; do (cd /home/operator; eval "$try") 2>/dev/null && echo "did $try"; done; done
+		grep -rl a-secret-of-mine /home/operator 2>/dev/null; true`)...)
+	if got != "" {
+		t.Errorf("the agent finds %s", got)
+	}
+	path := filepath.SplitList(succeeds(t, operator, "aaau", "tooled", "-c", `echo "$PATH"`))
+	last := -1
+	for _, dir := range toolBins { // in the person's order, and before the machine's
+		i := slices.Index(path, operator.home+"/"+dir)
+		if i < last || i > slices.Index(path, "/usr/bin") {
+			t.Errorf("%s is at %d of PATH %q", dir, i, path)
+		}
+		last = i
+	}
+	if !strings.HasPrefix(path[0], "/var/lib/aaau/agent/") || slices.ContainsFunc(path, func(p string) bool { return p == "/home/operator/bin" || p == "/home/operator/.local/bin" }) {
+		t.Errorf("PATH is %q", path)
+	}
+	for _, other := range [][]string{{"-p", "ls /home"}, {"-C", project, "-p", "ls /home/operator"}} { // not in a profile without
+		if got := succeeds(t, operator, append([]string{"aaau"}, other...)...); got != "" && got != "project" {
+			t.Errorf("%q shows %q", other, got)
+		}
+	}
+	// It is said, and nothing is changed in them.
+	c := sit(t, operator, at(project, "aaau", "working", "-c", "true")...)
+	c.match(`session [^\n]*tools[^\n]*\n`)
+	c.ends(0)
+	belongs(t, operator, operator.home)
+	if got := sh(t, as(t, "root"), operator.home, "find . -newer project -not -path './project*' -type f"); got != "" {
+		t.Errorf("changed: %s", got)
+	}
+}
+
+// Whoever has none of them, or some in other places, or of others, works all the same.
+func TestToolsInOddPlaces(t *testing.T) {
+	begin(t)
+	addAlias(t, "tooled", "program=/bin/bash\ntools=yes\n")
+	operator := as(t, "operator")
+	if got := output(t, operator, "aaau", "tooled", "-c", "ls /home"); got != "" {
+		t.Errorf("of no tools is seen %q", got)
+	}
+	srv := tmpfs(t, "/srv/tools", "mode=755")
+	sh(t, as(t, "root"), srv, "install -d -o operator -g operator nvm; install -d -o observer cargo")
+	t.Cleanup(func() { sh(t, as(t, "root"), operator.home, "rm -rf .nvm .cargo .pyenv .rustup .asdf") })
+	sh(t, operator, operator.home, `mkdir -p /srv/tools/nvm/versions/node/v1/bin; printf '#!/bin/sh\necho linked\n' >/srv/tools/nvm/versions/node/v1/bin/linked; chmod 755 /srv/tools/nvm/versions/node/v1/bin/linked
+		ln -s /srv/tools/nvm .nvm; mkdir .cargo .asdf; ln -s /srv/tools/cargo .cargo/bin; echo file >.pyenv; ln -s nowhere .rustup; ln -s . .asdf/shims`)
+	r := run(t, operator.with("PATH=/home/operator/.nvm/versions/node/v1/bin:/home/operator/.cargo/bin:/usr/bin:/bin"), "aaau", "tooled", "-c", "linked; echo end")
+	if r.status != 0 || r.stdout != "linked\nend\n" {
+		t.Errorf("in odd places they are %+v", r)
+	}
+}
+
+// Where the home itself is the workspace, what is in people's PATH is still not the
+// agent's to write.
+func TestToolsInAWorkspaceStayReadOnly(t *testing.T) {
+	begin(t)
+	addAlias(t, "working", "program=/bin/bash\ntools=yes\nworkspace=yes\n")
+	operator := fakeTools(t)
+	// The home itself as the workspace, by an explicit word.
+	r := run(t, operator, at(operator.home, "aaau", "--workspace", ".", "working", "-c", "for d in .cargo/bin go/bin .nvm/versions/node/v20.20.2/bin; do touch $d/x 2>/dev/null && echo wrote $d; done; echo end")...)
+	if r.stdout != "end\n" {
+		t.Errorf("it is %+v", r)
+	}
+}
