@@ -155,6 +155,13 @@ func (g *guard) start(exposed func() error, end func(why string)) error {
 			case err != nil:
 				g.fail("watching git's directories", err)
 			case why != "":
+				// What it did besides, before it was killed, is undone too.
+				for {
+					_ = g.events.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+					if _, _, err := g.next(); err != nil {
+						break
+					}
+				}
 				end(why)
 				return
 			case moved:
@@ -258,7 +265,7 @@ func (g *guard) tripped(dir, name string) (why string) {
 	case name == "commondir":
 		// Empty it is just being made; with "." it is as if there were none, and made
 		// by the client or the launcher.
-		text, err := os.ReadFile(path)
+		text, err := readSmall(path)
 		if err == nil && (len(text) == 0 || string(text) == ".\n") {
 			return ""
 		}
@@ -268,6 +275,9 @@ func (g *guard) tripped(dir, name string) (why string) {
 	}
 	g.kill()
 	err := unix.Unlink(path)
+	if err == unix.ENOENT { // it got another name before it was killed: that is told next
+		err = nil
+	}
 	if err != nil {
 		return fmt.Sprintf("%s was put into git's own directory, as %.200q, and cannot be removed (%v)", why, path, err)
 	}
@@ -290,10 +300,7 @@ func head(dir string) string {
 			return ""
 		}
 	}
-	if unix.Lstat(filepath.Join(dir, "HEAD"), &st) != nil || st.Mode&(unix.S_IFMT|0o400) != unix.S_IFREG|0o400 || st.Size > 4096 {
-		return ""
-	}
-	text, err := os.ReadFile(filepath.Join(dir, "HEAD"))
+	text, err := readSmall(filepath.Join(dir, "HEAD"))
 	if err != nil {
 		return ""
 	}
@@ -309,6 +316,26 @@ func head(dir string) string {
 
 // removal is how long a repository may take to be gone, once it is none any more.
 const removal = 500 * time.Millisecond
+
+// readSmall reads a regular file of at most 4096 bytes. The program may put anything
+// in its place at any time, and must not make us wait.
+func readSmall(path string) ([]byte, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size > 4096 {
+		return nil, unix.EFBIG
+	}
+	buf := make([]byte, st.Size)
+	n, err := unix.Read(fd, buf)
+	return buf[:max(n, 0)], err
+}
 
 // broken looks whether a repository is one no more, and then does as tripped does.
 func (g *guard) broken(dir string) (why string) {
