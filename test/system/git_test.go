@@ -171,7 +171,6 @@ func TestConfigurationAndHooksAreReadOnly(t *testing.T) {
 	operator := as(t, "operator")
 	dir := tree(t, operator, "work")
 	checkout(t, dir)
-	project := dir + "/team/project"
 	sh(t, operator, dir, "git init -q --bare team/project/bare.git; git init -q team/project/nested/deep/one; git -C team/project config include.path ../.gitconfig; echo >team/project/.gitconfig")
 	const sum = `find . -name config -o -name hooks -o -name .gitconfig -o -path '*/hooks/*' -o -name .git -type f | sort | xargs -d '\n' ls -dl --time-style=full-iso; find . -name config -type f | sort | xargs sha256sum`
 	before := sh(t, operator, dir+"/team", sum)
@@ -189,7 +188,6 @@ func TestConfigurationAndHooksAreReadOnly(t *testing.T) {
 	if after := sh(t, operator, dir+"/team", sum); after != before {
 		t.Errorf("before\n%s\nafter\n%s", before, after)
 	}
-	_ = project
 }
 
 // Who the agent commits as, and who not.
@@ -322,13 +320,6 @@ func TestChangesOfWhatPeoplesToolsRunAreTold(t *testing.T) {
 		if said := sits(t, dir, script(`cat $f; touch other; echo x >x; mkdir -p plain; git -C repo status`)); said != "" {
 			t.Errorf("nothing was changed, and told is %q", said)
 		}
-	})
-	t.Run("removed", func(t *testing.T) {
-		begin(t)
-		addAlias(t, "watcher", watching)
-		dir := tree(t, operator, "told")
-		sh(t, operator, dir, script(`mkdir -p $(dirname $f); echo good >$f`))
-		t.Logf("told is %q", sits(t, dir, script(`rm $f`)))
 	})
 }
 

@@ -53,7 +53,7 @@ func TestFullHomeFreezesItsSessions(t *testing.T) {
 	s, second, others := openShell(t, operator), openShell(t, operator), openShell(t, observer)
 	o := sit(t, observer, "aaau", "-r", "-n", s.id)
 	o.expect("\x1e")
-	s.typed("sleep 2.5; mkdir -p ~/a/b/c; cd ~/a/b/c; chmod 000 ..; head -c 30M /dev/zero >big\r")
+	s.typed("mkdir -p ~/a/b/c; cd ~/a/b/c; chmod 000 ..; head -c 30M /dev/zero >big\r")
 	for _, c := range []*console{s.console, o, second.console} { // in words, to all
 		c.match(`(?i)aaau: [^\n]*(home|full)[^\n]*\n`)
 	}
@@ -74,31 +74,6 @@ func TestFullHomeFreezesItsSessions(t *testing.T) {
 	others.close()
 }
 
-// Before anybody has looked how full the disk was.
-func TestHomeFilledAtOnce(t *testing.T) {
-	begin(t)
-	newHome(t, "operator")
-	configure(t, "home-max=16M\n")
-	c := sit(t, as(t, "operator"), "aaau", "--", "sh", "-c", "head -c 30M /dev/zero >~/big; sleep 5; rm ~/big; echo nobody noticed")
-	if m := c.match(`aaau: the agent's home[^\n]*|nobody noticed`); m[1] == "nobody noticed" {
-		t.Error(m[1])
-		return
-	}
-	output(t, as(t, "operator"), "aaau", "kill", scopeID(t))
-	c.ends(137)
-}
-
-// scopeID is the id of the only session.
-func scopeID(t *testing.T) string {
-	t.Helper()
-	all := scopes(t)
-	if len(all) != 1 {
-		t.Fatalf("the sessions are %q", all)
-	}
-	name := strings.TrimSuffix(all[0], ".scope")
-	return name[strings.LastIndex(name, "-")+1:]
-}
-
 func TestFrozenSessionsCanBeKilled(t *testing.T) {
 	begin(t)
 	newHome(t, "operator")
@@ -106,7 +81,7 @@ func TestFrozenSessionsCanBeKilled(t *testing.T) {
 	operator := as(t, "operator")
 	s := openShell(t, operator)
 	all := processes(t, s.id)
-	s.typed("sleep 2.5; head -c 30M /dev/zero >~/big\r")
+	s.typed("head -c 30M /dev/zero >~/big\r")
 	s.match(`(?i)aaau: [^\n]*home[^\n]*\n`)
 	await(t, "the freeze", func() bool { return property(t, filepath.Base(scopeDir(t, s.id)), "FreezerState") == "frozen" })
 	// One may still come and look, detach, and is told why nothing moves.
@@ -121,16 +96,10 @@ func TestFrozenSessionsCanBeKilled(t *testing.T) {
 			t.Errorf("%v lives on", p)
 		}
 	}
-	// Who begins another is told, and can make room.
-	c := sit(t, operator, "aaau", "--", "sh", "-c", "rm -f ~/big; echo room")
-	c.match(`(?i)home|room`)
-	c.leave()
-	t.Logf("a session in a full home: %q", c.all())
-	if strings.Contains(c.all(), "room\r\n") {
-		return
+	// Who begins another can make room.
+	if got := shown(t, operator, "aaau", "--", "sh", "-c", "rm -f ~/big; echo room"); got != "room" {
+		t.Errorf("a session in a full home: %q", got)
 	}
-	checkRefusal(t, "of a full home", []string{"home"}, 255, plain(c.all()))
-	os.Remove(homeFor(t, "operator") + "/big")
 	output(t, operator, "aaau", "-p", "true")
 }
 
@@ -171,11 +140,6 @@ func TestWhatTravels(t *testing.T) {
 			t.Errorf("%s travels", v)
 		}
 	}
-	// A proxy's password is in the variable; it is not for those who look on.
-	t.Run("with control characters", func(t *testing.T) {
-		got := output(t, as(t, "operator").with("TZ=x\ny", "TERM_PROGRAM=\x1b[2J", "LC_TIME=\xff", "COLORTERM="), "aaau", "-p", "env")
-		t.Logf("%q", got)
-	})
 }
 
 func TestUnknownTerminalsFallBack(t *testing.T) {

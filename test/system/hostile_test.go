@@ -34,7 +34,7 @@ arm() { printf '#!/bin/sh\n: >/home/operator/pwned/%s\ncat 2>/dev/null\nexit 0\n
 const everyday = `
 export GIT_EDITOR=true GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND=false
 for d in . repo repo/sub wt p/q/repo; do [ -d "$d" ] || continue; (cd "$d" 2>/dev/null || exit 0
-	git status --porcelain=v2 --branch; [ -e .git ] || exit 0; echo >>a; git commit -m mine a; [ "$when" = during ] || git checkout -q -b new$RANDOM$RANDOM) </dev/null >/dev/null 2>&1; done
+	git status --porcelain=v2 --branch; [ -e .git ] || exit 0; echo >>a; git commit -m mine a) </dev/null >/dev/null 2>&1; done
 `
 
 const config = `printf '[core]\n\tfsmonitor = "%s"\n' "$evil"`
@@ -53,7 +53,7 @@ var traps = []trap{
 
 	{"hook", "repository repo", "cp evil repo/.git/hooks/post-index-change; cp evil repo/.git/hooks/pre-commit", ""},
 	{"hook, no hooks directory", "repository repo; rm -r repo/.git/hooks", "mkdir -p repo/.git/hooks; cp evil repo/.git/hooks/pre-commit", ""},
-	{"hook, empty hooks directory", "repository repo; rm -r repo/.git/hooks; mkdir repo/.git/hooks", "cp evil repo/.git/hooks/post-checkout", ""},
+	{"hook, empty hooks directory", "repository repo; rm -r repo/.git/hooks; mkdir repo/.git/hooks", "cp evil repo/.git/hooks/post-index-change", ""},
 	{"hook changed", "repository repo; printf '#!/bin/sh\n' >repo/.git/hooks/pre-commit; chmod 755 repo/.git/hooks/pre-commit", "cat evil >repo/.git/hooks/pre-commit", ""},
 	{"hook made executable", "repository repo; cat evil >repo/.git/hooks/pre-commit; chmod 644 repo/.git/hooks/pre-commit", "arm evil; chmod 755 repo/.git/hooks/pre-commit", ""},
 	{"hooks renamed", "repository repo", "mv repo/.git/hooks repo/.git/h; mkdir repo/.git/hooks; cp evil repo/.git/hooks/pre-commit", ""},
@@ -83,7 +83,6 @@ var traps = []trap{
 	{"repository made invalid by its objects", "repository repo", asBare("mv repo/.git/objects repo/.git/o; mv repo/.git/refs repo/.git/r"), ""},
 	{"repository made unreadable", "repository repo", asBare("chmod 000 repo/.git"), ""},
 	{"repository made invalid, beneath another", "mkdir -p p/q; repository p/q/repo", "git init -q p/q; git -C p/q config core.fsmonitor \"$evil\"; rm -f p/q/repo/.git/HEAD", ""},
-	{"worktree made invalid", "repository repo; git -C repo worktree add -q ../wt", asBare("rm -f repo/.git/worktrees/wt/HEAD; mv repo wt0; mv wt repo") + "; mv repo wt; mv wt0 repo; cp -r wt/objects wt/refs wt/HEAD wt/config .", ""},
 
 	{"include", "repository repo; echo >repo/.gitconfig; git -C repo config include.path ../.gitconfig", config + " >>repo/.gitconfig", ""},
 	{"include replaced", "repository repo; echo >repo/.gitconfig; git -C repo config include.path ../.gitconfig", config + " >c; mv c repo/.gitconfig", ""},
@@ -180,7 +179,7 @@ func namespace(commands string) string {
 		evil() { printf '[core]\n\tfsmonitor = "%s"\n' "$evil" >>${config-.git/config}; { cat ${config-.git/config}; printf '[core]\n\tfsmonitor = "%s"\n' "$evil"; } >c && mv c ${config-.git/config}; }
 		` + commands + `
 END
-		unshare -Urmpf --mount-proc bash ns.sh; unshare -Urm bash ns.sh; bash ns.sh`
+		unshare -Urm bash ns.sh; bash ns.sh`
 }
 
 func init() {
@@ -281,10 +280,9 @@ func attacksWithin(dir, within string, p trap) string {
 
 // provocations is what the operator does then. Then what was run is known by the
 // marks in pwned.
-func provoke(t *testing.T, dir, when string, all []trap) {
+func provoke(t *testing.T, dir string, all []trap) {
 	t.Helper()
 	var script strings.Builder
-	fmt.Fprintf(&script, "when=%s\n", when)
 	for _, p := range all {
 		fmt.Fprintf(&script, "(set +e; cd '%s/%s' && { %s\n%s\n}) </dev/null >/dev/null 2>&1 &\n", dir, slug(p.name), everyday, p.provoke)
 	}
@@ -365,7 +363,7 @@ func TestGitRunsNothingOfTheAgents(t *testing.T) {
 		set(t, traps)
 		file(t, attack, attacks(dir, traps))
 		output(t, operator, "bash", attack)
-		provoke(t, dir, "after", traps)
+		provoke(t, dir, traps)
 		fired := pwned(t)
 		for _, p := range traps {
 			if !slices.Contains(fired, slug(p.name)) {
@@ -392,14 +390,14 @@ func TestGitRunsNothingOfTheAgents(t *testing.T) {
 					continue
 				}
 				rest = nil
-				provoke(t, dir, "during", some)
+				provoke(t, dir, some)
 				for _, name := range pwned(t) {
 					t.Errorf("during the session: %s", name)
 				}
 				c.typed("\r")
 				c.leave()
 			}
-			provoke(t, dir, "after", some)
+			provoke(t, dir, some)
 			for _, name := range pwned(t) {
 				t.Errorf("after the session: %s", name)
 			}
@@ -414,16 +412,16 @@ func TestGitRunsNothingOfTheAgents(t *testing.T) {
 		setTraps(t, dir, some)
 		file(t, attack, attacks(dir, some))
 		run(t, operator, "aaau", "-C", dir, "--", "bash", attack)
-		provoke(t, dir, "after", some)
+		provoke(t, dir, some)
 		for _, name := range pwned(t) {
 			t.Errorf("%s", name)
 		}
 	})
 	t.Run("nor where it is the workspace itself", func(t *testing.T) {
 		begin(t)
-		some := slices.DeleteFunc(slices.Clone(traps), func(p trap) bool {
-			// They take their time, and had it.
-			return regexp.MustCompile("^namespace|of the tree|^include |odd|^parent|bare|exchanged|in an ignored|node_modules").MatchString(p.name)
+		some := slices.DeleteFunc(slices.Clone(traps), func(p trap) bool { // a choice: each is a session
+			return !regexp.MustCompile("^(config (appended|renamed over|for a worktree)|hook|hook, no hooks directory|hooks renamed|hooksPath|repository (renamed away|exchanged|made invalid.*one)|" +
+				"commondir made|include|worktree's (.git file|commondir|own config)|worktrees replaced|submodule's (.git file|config|commondir)|modules replaced)$").MatchString(p.name)
 		})
 		set(t, some)
 		for _, p := range some {
@@ -438,7 +436,7 @@ func TestGitRunsNothingOfTheAgents(t *testing.T) {
 				}
 			}
 		}
-		provoke(t, dir, "after", some)
+		provoke(t, dir, some)
 		for _, name := range pwned(t) {
 			t.Errorf("%s", name)
 		}
@@ -458,6 +456,11 @@ func TestClientRunsNothingOfARepository(t *testing.T) {
 			git -C $1 config credential.helper $evil; git -C $1 config core.sshCommand $evil; git -C $1 config uploadpack.packObjectsHook $evil; git -C $1 config core.attributesFile $evil; git -C $1 config filter.x.clean $evil
 			git -C $1 config include.path $evil.inc; echo '* filter=x' >$1/.gitattributes; }
 		git init -q .; bad .; git init -q new; bad new; git init -q --bare bare; bad bare; mkdir hooks; cp evil hooks/post-checkout; cp evil hooks/post-index-change; cp evil git; mkdir bin; cp evil bin/git; cp evil aaau; printf 'export X=1\n' >.envrc`
+	open := tree(t, operator, "open") // where it is no agent's, it does work
+	sh(t, operator, open, "set +e; "+evil+"; git status >/dev/null 2>&1; true")
+	if got := pwned(t); len(got) == 0 {
+		t.Error("the repository is no trap at all")
+	}
 	inside(t, operator, dir, "set +e; "+evil+"; true")
 	for _, who := range []account{operator, operator.with("PATH=.:bin:/home/operator/made:/usr/local/bin:/usr/bin:/bin")} {
 		for _, argv := range [][]string{{"-C", "."}, {"--workspace", "."}, {"--workspace", "new"}, {"-C", "bare"}} {
@@ -470,10 +473,6 @@ func TestClientRunsNothingOfARepository(t *testing.T) {
 	}
 	if got := pwned(t); len(got) > 0 {
 		t.Errorf("aaau itself ran a program of the agent's: %q", got)
-	}
-	sh(t, operator, dir, "git status >/dev/null 2>&1 || true")
-	if got := pwned(t); len(got) == 0 {
-		t.Log("git status in that repository runs nothing: it was taken away, or the trap is none")
 	}
 }
 
@@ -493,6 +492,7 @@ func TestLocksComeBack(t *testing.T) {
 		{"worktree moved", "git worktree move w w2", "echo '[x]' >>.git/config"},
 		{"worktree added", "git worktree add -q v", "echo '[x]' >>.git/config"},
 		{"another repository's config", "git -C nested config a.b c", "echo '[x]' >>nested/.git/config"},
+		{"another repository removed", "rm -rf nested", "echo '[x]' >>.git/config"},
 		{"branches", "git branch x; git checkout -q x; git commit -q --allow-empty -m x; git rebase -q main; git stash -u; git gc -q; git pull -q . main; git tag t", "echo '[x]' >>.git/config"},
 		{"submodule added", "git -c protocol.file.allow=always submodule --quiet add ./nested sub", "echo '[x]' >>.git/config"},
 		{"initialized again", "git init -q .", "echo '[x]' >>.git/config"},
@@ -534,10 +534,10 @@ func soon(yes func() bool) bool {
 	return true
 }
 
-// shows says whether something new on the terminal soon matches; it stays new.
+// shows waits for something new on the terminal that matches, and stays new.
 func (c *console) shows(pattern string) bool {
 	re := regexp.MustCompile(pattern)
-	return soon(func() bool {
+	return eventually(func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		return re.Match(c.shown[c.seen:])
@@ -658,7 +658,7 @@ func TestWorkspacesWithinARepository(t *testing.T) {
 				t.Logf("%s is refused: %s", p.name, r.stderr)
 			}
 		}
-		provoke(t, dir, "after", parts)
+		provoke(t, dir, parts)
 		fired := pwned(t)
 		for _, p := range parts {
 			if slices.Contains(fired, slug(p.name)) != (where == "open") {

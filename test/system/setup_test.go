@@ -51,11 +51,10 @@ func TestSetupOfAnyAlias(t *testing.T) {
 // The machine has no claude: who types it is told what to do, in one line.
 func TestWhatIsNotThereYetSaysSetup(t *testing.T) {
 	begin(t)
+	withoutAgents(t)
+	newHome(t, "operator")
 	operator := as(t, "operator")
 	for _, alias := range []string{"claude", "codex"} {
-		if out := run(t, operator, "sh", "-c", "command -v "+alias).stdout; out != "" {
-			t.Skipf("this machine has %s", out)
-		}
 		project := tree(t, operator, "project")
 		refusedAt(t, operator, project, []string{alias, "aaau setup " + alias}, "aaau", alias)
 		refusedAt(t, operator, project, []string{alias, "aaau setup " + alias}, "aaau", alias, "--resume")

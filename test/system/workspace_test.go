@@ -627,9 +627,10 @@ func TestSessionsEndGivesTheFileSystemBack(t *testing.T) {
 	s := openShell(t, operator, "-C", place+"/operator/project")
 	s.prints("echo >x; pwd", place+"/operator/project")
 	output(t, as(t, "root"), "mount", "-o", "remount,ro", place)
-	out, _ := s.do("touch y")
+	if _, status := s.do("touch y"); status == 0 {
+		t.Error("the agent writes on a file system that is read-only")
+	}
 	output(t, as(t, "root"), "mount", "-o", "remount,rw", place)
-	_ = out
 	s.close()
 	output(t, operator, "rm", "-rf", place+"/operator/project")
 }
@@ -656,10 +657,8 @@ func TestDirectoriesRenamedDuringSetUp(t *testing.T) {
 			_ = unix.Renameat2(unix.AT_FDCWD, base+"/p", unix.AT_FDCWD, base+"/link", unix.RENAME_EXCHANGE)
 		}
 	}()
-	said := map[string]int{}
 	for range 12 {
 		r := run(t, operator, "aaau", "--workspace", base+"/p", "-C", base+"/p", "--", "cat", "file")
-		said[fmt.Sprint(r.status, r.stdout)]++
 		if strings.Contains(r.stdout, "stolen") {
 			t.Errorf("the agent got another's tree")
 		}
@@ -669,7 +668,6 @@ func TestDirectoriesRenamedDuringSetUp(t *testing.T) {
 	}
 	close(stop)
 	<-done
-	t.Log(said)
 }
 
 // Which file systems, and why not: one line that says what to do.
@@ -708,9 +706,7 @@ func TestWhereNoWorkspaceCanBe(t *testing.T) {
 		dir := tree(t, operator, "real")
 		output(t, operator, "mkdir", dir+"/elsewhere")
 		r := run(t, operator, "unshare", "-Urm", "bash", "-c", `mount --bind "$0" "$0/elsewhere" && exec aaau -C "$0/elsewhere" -- pwd`, dir)
-		if r.status == 0 {
-			t.Logf("it was in %q", r.stdout)
-		} else {
+		if r.status != 0 || strings.TrimSpace(r.stdout) != dir {
 			checkRefusal(t, "of a bind mount", []string{dir}, r.status, r.stderr)
 		}
 	})
@@ -887,13 +883,6 @@ func TestHostileDescriptors(t *testing.T) {
 			t.Errorf("the answer is %s", got)
 		}
 	})
-	t.Run("a lock through a link", func(t *testing.T) { // would show observer's directory inside
-		got := output(t, operator, helper, "open", "a good one",
-			`{"argv":["sh","-c","cat /home/operator/hostile/link/file; ls /srv/hostile/observers"],"rows":24,"cols":80,"dirs":[{"lock":["link/file","link"]}]}`)
-		if strings.Contains(got, "theirs") {
-			t.Logf("by the link's own name, as everybody: %s", got)
-		}
-	})
 	output(t, operator, helper, "open", "a good one")
 	if a, b := mainPID(t, "aaau.service"), mainPID(t, "aaau-launcher.service"); a != bridge || b != launcher {
 		t.Errorf("the services were %d and %d, and are %d and %d", bridge, launcher, a, b)
@@ -966,7 +955,7 @@ func TestSessionsWithAWorkspaceArePrivate(t *testing.T) {
 	// It is not even told from one that is not there.
 	real, none := run(t, observer, "aaau", "-n", s.id), run(t, observer, "aaau", "-n", "zzzzzzzzzz")
 	if strings.ReplaceAll(real.stderr, s.id, "ID") != strings.ReplaceAll(none.stderr, "zzzzzzzzzz", "ID") {
-		t.Logf("one that is there: %q; one that is not: %q", real.stderr, none.stderr)
+		t.Errorf("one that is there: %q; one that is not: %q", real.stderr, none.stderr)
 	}
 	s.prints("echo for-$((6*7))", "for-42")
 	for _, who := range []account{operator, root} {
@@ -1033,9 +1022,6 @@ func TestNoDirectoryIsLeftOpenBehindAKilledClient(t *testing.T) {
 			t.Errorf("%s still has %s", service, project)
 		}
 	}
-	if slices.Contains(scopes(t), project) {
-		t.Fail()
-	}
 }
 
 // Where one is may be gone, or closed, or too far down.
@@ -1061,8 +1047,6 @@ func TestCurrentDirectoriesThatAreNone(t *testing.T) {
 				if strings.TrimSpace(r.stdout) != dir+"/f" {
 					t.Errorf("it is %+v", r)
 				}
-			case "closed":
-				t.Logf("it is %+v", r)
 			default:
 				checkRefusal(t, "of a directory that is none", nil, r.status, r.stderr)
 			}
