@@ -12,7 +12,9 @@ func tools(t *testing.T) {
 	t.Helper()
 	operator := as(t, "operator")
 	sh(t, operator, operator.home, `
-		v=.nvm/versions/node/v20.20.2; mkdir -p $v/bin $v/lib/node_modules; cp /usr/bin/node $v/bin/; cp -r "$(dirname "$(dirname "$(readlink -f /usr/bin/npm)")")" $v/lib/node_modules/npm
+		v=.nvm/versions/node/v20.20.2; mkdir -p $v/bin $v/lib/node_modules; cp /usr/bin/node $v/bin/; npm=$(dirname "$(dirname "$(readlink -f /usr/bin/npm)")")
+		# Debian's has some of its modules beside itself.
+		case $npm in /usr/share/nodejs/*) ln -s $npm $v/lib/node_modules/npm;; *) cp -r $npm $v/lib/node_modules/npm; esac
 		ln -s ../lib/node_modules/npm/bin/npm-cli.js $v/bin/npm; ln -s ../lib/node_modules/npm/bin/npx-cli.js $v/bin/npx`)
 	t.Cleanup(func() { output(t, as(t, "root"), "rm", "-rf", operator.home+"/.nvm") })
 }
