@@ -177,8 +177,8 @@ func TestConfiguredRefusals(t *testing.T) {
 		},
 		"an include that is a link": {
 			func(t *testing.T, h, ws string) {
-				write(t, h+"/shared", "")
-				symlink(t, "../shared", ws+"/conf")
+				write(t, h+"/common", "")
+				symlink(t, "../common", ws+"/conf")
 				gitIn(t, ws, "config", "include.path", "../conf")
 			},
 			[]string{"include.path in ", "leads through ", "/ws/conf, a symbolic link"},
