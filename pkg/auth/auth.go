@@ -1,10 +1,11 @@
-// Package auth decides who may do what. It reads nothing and remembers nothing:
-// the bridge asks it for every connection, and the launcher asks it again, from
-// its own knowledge, before a session starts.
+// Package auth decides who may do what, and is the one place that does. It reads
+// nothing and remembers nothing: the bridge asks it for every connection, and the
+// launcher asks it again, from its own knowledge, before a session starts.
 package auth
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/AgentaaU/AaaU/pkg/peer"
 )
@@ -15,7 +16,7 @@ type Role int
 const (
 	None        Role = iota
 	ReadOnly         // see
-	Interactive      // see, type, resize
+	Interactive      // start sessions, see, type, resize; end and share one's own
 	Admin            // everything, any session
 )
 
@@ -33,6 +34,27 @@ type Policy struct {
 	Group     uint32   // members may connect
 	GroupName string   // for messages
 	AgentUIDs []uint32 // never let in, whatever else holds
+	Rules     []Rule   // of those that fit, the last decides
+	Join      Join
+	Unknown   []string // who is denied by a name that nobody here has: for the journal
+}
+
+// Rule gives a role to a user, or to those who have a group.
+type Rule struct {
+	Group   bool // ID is a group's
+	ID      uint32
+	Role    Role   // None: denied
+	Profile string // whose sessions it is about; empty: every one's
+}
+
+func (r Rule) fits(who peer.Peer, profile string) bool {
+	if r.Profile != "" && r.Profile != profile {
+		return false
+	}
+	if r.Group {
+		return who.In(r.ID)
+	}
+	return who.UID == r.ID
 }
 
 // Denied is a refusal, worded for the person who was refused.
@@ -43,28 +65,55 @@ type Denied struct {
 
 func (d *Denied) Error() string { return d.Reason }
 
-// Role decides the level of a peer, or refuses it with a *Denied.
-func (p Policy) Role(who peer.Peer) (Role, error) {
-	for _, uid := range p.AgentUIDs {
-		if who.UID == uid {
-			return None, &Denied{who, fmt.Sprintf("uid %d is an agent's: agents may not use AaaU", who.UID)}
-		}
-	}
+// Role decides the level of a peer with a profile's sessions, or refuses it with a
+// *Denied. An empty profile is the general case: only rules about every one fit.
+//
+// An agent is refused before anything else is asked, and a stranger to the group
+// before the rules are: they give nobody what the socket's mode does not. They do
+// not touch root, who could change them anyway: so no administrator is locked out
+// by a line of theirs.
+func (p Policy) Role(who peer.Peer, profile string) (Role, error) {
+	role := Interactive
 	switch {
+	case slices.Contains(p.AgentUIDs, who.UID):
+		return None, &Denied{who, fmt.Sprintf("uid %d is an agent's: agents may not use AaaU", who.UID)}
 	case who.UID == 0:
 		return Admin, nil
 	case !who.In(p.Group):
 		return None, &Denied{who, fmt.Sprintf("uid %d is not in group %s: sudo usermod -aG %s USER, then newgrp %s",
 			who.UID, p.GroupName, p.GroupName, p.GroupName)}
 	case who.UID < systemUIDs:
-		return Admin, nil
-	default:
-		return Interactive, nil
+		role = Admin
 	}
+	for _, r := range p.Rules {
+		if r.fits(who, profile) {
+			role = r.Role
+		}
+	}
+	if role == None {
+		what := "AaaU"
+		if profile != "" {
+			what = fmt.Sprintf("profile %.40s", profile)
+		}
+		return None, &Denied{who, fmt.Sprintf("uid %d is denied %s by access.conf: ask your administrator", who.UID, what)}
+	}
+	return role, nil
 }
 
-// MayJoin says whether somebody of this role may see, watch or join a session. A
-// private one is its owner's, and Admins'.
-func MayJoin(who peer.Peer, role Role, owner uint32, private bool) bool {
-	return role >= Admin || role >= ReadOnly && (!private || who.UID == owner)
+// Admit says whether a peer may come in at all: whether there is a profile with
+// which it has a role. If not, it is refused as in the general case.
+func (p Policy) Admit(who peer.Peer) error {
+	_, refused := p.Role(who, "")
+	if refused == nil {
+		return nil
+	}
+	for _, r := range p.Rules {
+		if r.Role == None || !r.fits(who, r.Profile) {
+			continue
+		}
+		if _, err := p.Role(who, r.Profile); err == nil {
+			return nil
+		}
+	}
+	return refused
 }

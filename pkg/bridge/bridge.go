@@ -28,19 +28,19 @@ import (
 const maxClients = 8192
 
 // Bridge serves one or more listening sockets. Set the exported fields, then
-// call Serve.
+// call Serve, from which on Policy and the maxima are Reload's and SetMax's.
 type Bridge struct {
 	Config         config.Dirs
-	Policy         auth.Policy
-	MaxSessions    int
-	MaxPerUser     int
-	HomeMax        int64  // bytes of an agent's home; 0: no limit
-	AgentUser      string // instead of the profiles' own; empty: theirs
+	Policy         auth.Policy // guarded by mu: see policy
+	MaxSessions    int         // guarded by mu
+	MaxPerUser     int         // guarded by mu
+	HomeMax        int64       // bytes of an agent's home; 0: no limit
+	AgentUser      string      // instead of the profiles' own; empty: theirs
 	LauncherSocket string
 	Log            *log.Logger
 	Record         *audit.Log
 
-	mu       sync.Mutex // guards the tables, never held across I/O
+	mu       sync.Mutex // guards the tables and what Reload changes, never held across I/O
 	sessions map[string]*session.Session
 	perUser  map[uint32]int // sessions, those being started included
 	total    int
@@ -191,13 +191,6 @@ func (b *Bridge) leave(s *session.Session) {
 	b.mu.Unlock()
 	b.release(s.Owner.UID)
 	b.tellEnded(s)
-}
-
-// find returns a session by its id, or nil.
-func (b *Bridge) find(id string) *session.Session {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.sessions[id]
 }
 
 // notify tells all of a session's clients something.

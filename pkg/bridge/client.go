@@ -88,7 +88,7 @@ func (c *client) open(ctx context.Context, in *wire.Reader, fds *fdReader) (*ses
 	if err2 := raw.Control(func(fd uintptr) { c.who, err = peer.Of(int(fd)) }); err2 != nil || err != nil {
 		return nil, nil, errors.Join(err, err2)
 	}
-	if c.role, err = c.b.Policy.Role(c.who); err != nil {
+	if err := c.b.policy().Admit(c.who); err != nil {
 		return nil, nil, err
 	}
 	if err := in.Hello(); err != nil {
@@ -126,9 +126,16 @@ func (c *client) open(ctx context.Context, in *wire.Reader, fds *fdReader) (*ses
 	}
 	c.conn.SetDeadline(time.Time{})
 
-	allowed := c.role
+	var s *session.Session
+	if req.Attach == "" {
+		if c.role, err = c.b.mayStart(c.who, req.Profile); err != nil {
+			return nil, nil, err
+		}
+	} else if s, c.role = c.b.findFor(c.who, req.Attach); s == nil {
+		return nil, nil, refusal("no-session", "no session %.40q", req.Attach)
+	}
 	if req.ReadOnly {
-		c.role = auth.ReadOnly
+		c.role = min(c.role, auth.ReadOnly)
 	}
 	// Who may type is waited for while they read; who only watches never is; and
 	// what a session is piped into gets all of it, as from any pipe.
@@ -151,11 +158,7 @@ func (c *client) open(ctx context.Context, in *wire.Reader, fds *fdReader) (*ses
 		}
 		return s, cursor, nil
 	}
-	s := c.b.find(req.Attach)
-	if s == nil || !auth.MayJoin(c.who, allowed, s.Owner.UID, s.Private) { // who may not join may not know
-		return nil, nil, refusal("no-session", "no session %.40q", req.Attach)
-	}
-	if c.role >= auth.Interactive && req.Rows > 0 && req.Cols > 0 {
+	if c.role.May(auth.Resize, c.owns(s)) && req.Rows > 0 && req.Cols > 0 {
 		if err := s.Resize(req.Rows, req.Cols); err != nil {
 			return nil, nil, refusal("no-session", "session %s has ended", s.ID)
 		}
@@ -166,6 +169,9 @@ func (c *client) open(ctx context.Context, in *wire.Reader, fds *fdReader) (*ses
 	}
 	return s, cursor, nil
 }
+
+// owns says whether a session is the client's own.
+func (c *client) owns(s *session.Session) bool { return c.who.UID == s.Owner.UID }
 
 // answer tells what a client has to know of a profile.
 func (c *client) answer(payload []byte) error {
@@ -252,7 +258,7 @@ func (c *client) receive(ctx context.Context, in *wire.Reader, s *session.Sessio
 		}
 		switch t {
 		case wire.Input:
-			if c.role < auth.Interactive {
+			if !c.role.May(auth.Type, c.owns(s)) {
 				out.send(refused("typing"))
 			} else if err := s.Write(payload); err != nil {
 				continue // it has ended, and the client is about to hear of it
@@ -262,13 +268,13 @@ func (c *client) receive(ctx context.Context, in *wire.Reader, s *session.Sessio
 			if err := wire.Decode(payload, &size); err != nil {
 				return err
 			}
-			if c.role >= auth.Interactive && size.Rows > 0 && size.Cols > 0 {
+			if c.role.May(auth.Resize, c.owns(s)) && size.Rows > 0 && size.Cols > 0 {
 				if err := s.Resize(size.Rows, size.Cols); err != nil {
 					return fmt.Errorf("resizing: %w", err)
 				}
 			}
 		case wire.Kill:
-			if c.role < auth.Admin && (c.role < auth.Interactive || c.who.UID != s.Owner.UID) {
+			if !c.role.May(auth.Kill, c.owns(s)) {
 				c.b.tellRefused(c.who, s.ID, "kill")
 				out.send(refused("killing another's session"))
 				continue

@@ -50,12 +50,8 @@ func (l *Launcher) plan(req privsep.Start, client int, dirs []int) (plan, error)
 	if err != nil {
 		return plan{}, err
 	}
-	role, err := policy.Role(human)
-	if err != nil {
-		return plan{}, privsep.Errorf("refused", "%v", err)
-	}
-	if role < auth.Interactive {
-		return plan{}, privsep.Errorf("refused", "%v may not start sessions", role)
+	if err := mayStart(policy, human, req.Profile); err != nil {
+		return plan{}, err
 	}
 	profile, err := l.Dirs.Profile(req.Profile)
 	if errors.Is(err, config.ErrNoProfile) {
@@ -106,6 +102,18 @@ func (l *Launcher) plan(req privsep.Start, client int, dirs []int) (plan, error)
 		p.orders.Advice = "to install it: aaau setup " + profile.Name
 	}
 	return p, nil
+}
+
+// mayStart decides again what the bridge has decided, from files that root has read.
+func mayStart(policy auth.Policy, human peer.Peer, profile string) error {
+	role, err := policy.Role(human, profile)
+	if err != nil {
+		return privsep.Errorf("refused", "%v", err)
+	}
+	if role < auth.Interactive {
+		return privsep.Errorf("refused", "you are %v for profile %.40s by access.conf: you may watch its sessions, but not start any", role, profile)
+	}
+	return nil
 }
 
 // checkClient makes sure that fd is a living connection which somebody made to a

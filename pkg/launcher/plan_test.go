@@ -11,7 +11,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/config"
+	"github.com/AgentaaU/AaaU/pkg/peer"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
 	"github.com/AgentaaU/AaaU/pkg/spec"
 )
@@ -38,6 +40,29 @@ func TestProgram(t *testing.T) {
 		var e *privsep.Error
 		if errors.As(err, &e) != (c.code != "") || e != nil && e.Code != c.code || !slices.Equal(got, c.want) {
 			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}
+
+func TestMayStart(t *testing.T) {
+	policy := auth.Policy{Group: 990, Rules: []auth.Rule{
+		{ID: 1000, Role: auth.ReadOnly}, {ID: 1000, Role: auth.Interactive, Profile: "claude"}, {ID: 1001, Profile: "claude"},
+	}}
+	for _, c := range []struct {
+		uid     uint32
+		profile string
+		says    string
+	}{
+		{1000, "claude", ""},
+		{1000, "shell", "you are ReadOnly for profile shell"},
+		{1000, "", "you are ReadOnly"},
+		{1001, "claude", "denied profile claude"},
+		{1001, "shell", ""},
+	} {
+		err := mayStart(policy, peer.Peer{UID: c.uid, GID: 990}, c.profile)
+		var e *privsep.Error
+		if (err == nil) != (c.says == "") || err != nil && (!errors.As(err, &e) || e.Code != "refused" || !strings.Contains(e.Message, c.says)) {
+			t.Errorf("uid %d, %q: %v", c.uid, c.profile, err)
 		}
 	}
 }

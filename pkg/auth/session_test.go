@@ -1,0 +1,90 @@
+package auth
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/AgentaaU/AaaU/pkg/peer"
+)
+
+func TestOn(t *testing.T) {
+	const owner, other, guest, watcher, denied, boss = 1000, 1001, 1002, 1003, 1004, 1005
+	p := policy(user(watcher, ReadOnly, ""), user(denied, None, ""), user(boss, Admin, "claude"))
+	shared := map[uint32]Role{guest: Interactive, watcher: Interactive, denied: Admin}
+	type who struct {
+		name string
+		peer.Peer
+	}
+	people := []who{
+		{"owner", person(owner)}, {"other", person(other)}, {"guest", person(guest)}, {"watcher", person(watcher)},
+		{"denied", person(denied)}, {"boss", person(boss)}, {"root", peer.Peer{}}, {"stranger", peer.Peer{UID: other, GID: other}},
+	}
+	const no, ro, in, ad = None, ReadOnly, Interactive, Admin
+	for name, c := range map[string]struct {
+		join  Join
+		s     Session
+		roles []Role // of people, in that order
+	}{
+		//                                                                                      owner other guest watcher denied boss root stranger
+		"any":                            {JoinAny, Session{Profile: "claude"}, []Role{in, in, in, ro, no, ad, ad, no}},
+		"any, another profile":           {JoinAny, Session{Profile: "shell"}, []Role{in, in, in, ro, no, in, ad, no}},
+		"any, private":                   {JoinAny, Session{Profile: "shell", Private: true}, []Role{in, no, no, no, no, no, ad, no}},
+		"any, private and shared":        {JoinAny, Session{Profile: "shell", Private: true, Shared: shared}, []Role{in, no, in, ro, no, no, ad, no}},
+		"any, private, boss":             {JoinAny, Session{Profile: "claude", Private: true}, []Role{in, no, no, no, no, ad, ad, no}},
+		"any, shared lowers nobody":      {JoinAny, Session{Profile: "shell", Shared: map[uint32]Role{guest: ReadOnly}}, []Role{in, in, in, ro, no, in, ad, no}},
+		"read-only":                      {JoinReadOnly, Session{Profile: "claude"}, []Role{in, ro, ro, ro, no, ad, ad, no}},
+		"read-only, shared":              {JoinReadOnly, Session{Profile: "shell", Shared: shared}, []Role{in, ro, in, ro, no, ro, ad, no}},
+		"read-only, private":             {JoinReadOnly, Session{Profile: "shell", Private: true}, []Role{in, no, no, no, no, no, ad, no}},
+		"read-only, private and shared":  {JoinReadOnly, Session{Profile: "shell", Private: true, Shared: shared}, []Role{in, no, in, ro, no, no, ad, no}},
+		"owner":                          {JoinOwner, Session{Profile: "claude"}, []Role{in, no, no, no, no, ad, ad, no}},
+		"owner, shared":                  {JoinOwner, Session{Profile: "shell", Shared: shared}, []Role{in, no, in, ro, no, no, ad, no}},
+		"owner, shared with Admin's all": {JoinOwner, Session{Profile: "shell", Shared: map[uint32]Role{guest: Admin}}, []Role{in, no, in, no, no, no, ad, no}},
+	} {
+		p, s := p, c.s
+		p.Join, s.Owner = c.join, owner
+		for i, w := range people {
+			if got := p.On(w.Peer, s); got != c.roles[i] {
+				t.Errorf("%s: %s has %v, want %v", name, w.name, got, c.roles[i])
+			}
+		}
+	}
+	// Who was lowered or denied since is so on a session of their own, too.
+	for uid, want := range map[uint32]Role{watcher: ReadOnly, denied: None} {
+		if got := p.On(person(uid), Session{Owner: uid, Profile: "shell"}); got != want {
+			t.Errorf("uid %d: %v on their own", uid, got)
+		}
+	}
+}
+
+// The whole table: who may do what with a session of their own, and of another's.
+func TestMay(t *testing.T) {
+	const y, n = true, false
+	actions := []Action{See, Type, Resize, Kill, Freeze, Thaw, Share, Dismiss}
+	if got := fmt.Sprint(actions); got != "[see type resize kill freeze thaw share dismiss]" {
+		t.Errorf("the actions are %s", got)
+	}
+	for _, c := range []struct {
+		role Role
+		own  bool
+		may  []bool
+	}{
+		//                  see type resize kill freeze thaw share dismiss
+		{None, false, []bool{n, n, n, n, n, n, n, n}},
+		{None, true, []bool{n, n, n, n, n, n, n, n}},
+		{ReadOnly, false, []bool{y, n, n, n, n, n, n, n}},
+		{ReadOnly, true, []bool{y, n, n, n, n, n, n, n}},
+		{Interactive, false, []bool{y, y, y, n, n, n, n, n}},
+		{Interactive, true, []bool{y, y, y, y, y, y, y, y}},
+		{Admin, false, []bool{y, y, y, y, y, y, y, y}},
+		{Admin, true, []bool{y, y, y, y, y, y, y, y}},
+	} {
+		for i, a := range actions {
+			if got := c.role.May(a, c.own); got != c.may[i] {
+				t.Errorf("%v, own %t, %v: %t", c.role, c.own, a, got)
+			}
+		}
+		if c.role.May(Dismiss+1, c.own) {
+			t.Errorf("%v may do what there is not", c.role)
+		}
+	}
+}
