@@ -1,4 +1,4 @@
-// Package config reads AaaU's configuration: aaau.conf and the profiles.
+// Package config reads AaaU's configuration: aaau.conf, access.conf and the profiles.
 //
 // What can be said in a unit file is said there (limits, for one); these files
 // hold the rest. Each setting is one line, `key=value`; `#` starts a comment
@@ -9,6 +9,8 @@
 //	(or /usr/local/lib/aaau)
 //	                                       /etc/aaau/aaau.conf
 //	                                       /etc/aaau/aaau.conf.d/*.conf      in order of name, the last word wins
+//	/usr/lib/aaau/access.conf              /etc/aaau/access.conf             all of them, the last rule that fits wins
+//	                                       /etc/aaau/access.conf.d/*.conf
 //
 // The launcher decides from these files as root, so every one of them, and its
 // directory, must be root's and writable by nobody else; anything else is an
@@ -216,10 +218,14 @@ func (d Dirs) Profiles() ([]string, error) {
 
 // list returns the *.conf files of a directory, sorted; none if it is missing.
 func (d Dirs) list(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
+	err := d.owned(dir) // who may write there may take files away
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+	if err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -268,9 +274,15 @@ func (d Dirs) parse(name string, set func(key, value string) error) error {
 	return nil
 }
 
-// owned refuses what somebody other than the owner could have written.
+// owned refuses what somebody other than the owner could have written, and a link to
+// nothing, which is not a file that nobody wrote.
 func (d Dirs) owned(name string) error {
 	fi, err := os.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, missing := os.Lstat(name); missing == nil {
+			return fmt.Errorf("%s: a link to nothing", name)
+		}
+	}
 	if err != nil {
 		return err
 	}

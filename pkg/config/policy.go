@@ -9,8 +9,8 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/auth"
 )
 
-// Policy gathers what decisions about people are made from, for the users and
-// groups that the configuration names.
+// Policy gathers what decisions about people are made from: the users and groups
+// that the configuration names, and access.conf.
 func (d Dirs) Policy(cfg Config) (auth.Policy, error) {
 	g, err := user.LookupGroup(cfg.Group)
 	if err != nil {
@@ -20,16 +20,31 @@ func (d Dirs) Policy(cfg Config) (auth.Policy, error) {
 	if err != nil {
 		return auth.Policy{}, err
 	}
-	p := auth.Policy{Group: uint32(gid), GroupName: cfg.Group}
+	agents, err := d.AgentUIDs(cfg)
+	if err != nil {
+		return auth.Policy{}, err
+	}
+	a, err := d.access()
+	if err != nil {
+		return auth.Policy{}, err
+	}
+	return auth.Policy{
+		Group: uint32(gid), GroupName: cfg.Group, AgentUIDs: agents,
+		Rules: a.rules, Join: a.join, Unknown: a.unknown,
+	}, nil
+}
+
+// AgentUIDs are the uids of all agent users, of aaau.conf and of profiles.
+func (d Dirs) AgentUIDs(cfg Config) (uids []uint32, err error) {
 	names := slices.Clone(cfg.AgentUsers)
 	profiles, err := d.Profiles()
 	if err != nil {
-		return auth.Policy{}, err
+		return nil, err
 	}
 	for _, n := range profiles {
 		profile, err := d.Profile(n)
 		if err != nil {
-			return auth.Policy{}, err
+			return nil, err
 		}
 		if profile.User != "" {
 			names = append(names, profile.User)
@@ -42,9 +57,9 @@ func (d Dirs) Policy(cfg Config) (auth.Policy, error) {
 		}
 		uid, err := strconv.ParseUint(u.Uid, 10, 32)
 		if err != nil {
-			return auth.Policy{}, err
+			return nil, err
 		}
-		p.AgentUIDs = append(p.AgentUIDs, uint32(uid))
+		uids = append(uids, uint32(uid))
 	}
-	return p, nil
+	return uids, nil
 }

@@ -20,11 +20,11 @@ func (l *Launcher) relock(c *net.UnixConn, r privsep.Relock, ns int) error {
 	if err != nil {
 		return err
 	}
-	policy, err := l.Dirs.Policy(cfg)
+	agents, err := l.Dirs.AgentUIDs(cfg)
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(policy.AgentUIDs, r.UID) || r.GID == 0 {
+	if !slices.Contains(agents, r.UID) || r.GID == 0 {
 		return privsep.Errorf("malformed", "uid %d is not an agent's", r.UID)
 	}
 	var theirs, ours unix.Stat_t
