@@ -10,6 +10,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 
 	"github.com/coreos/go-systemd/v22/activation"
@@ -50,21 +51,19 @@ func runCommand() *cli.Command {
 }
 
 func run(c *cli.Context) error {
-	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	cfg, err := config.System.Load()
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP) // one that comes early waits
+	defer signal.Stop(hangups)
+	cfg, policy, err := configured(config.System, c.String("group"))
 	if err != nil {
 		return err
 	}
-	if g := c.String("group"); g != "" {
-		cfg.Group = g
-	}
-	b, err := bridge.FromConfig(config.System, cfg)
-	if err != nil {
-		return err
-	}
+	b := bridge.FromConfig(config.System, cfg, policy)
 	b.AgentUser, b.LauncherSocket = c.String("user"), privsep.LauncherSocket
 	b.Log = log.New(os.Stderr, "", 0)
+	tellUnknown(b, policy)
 
 	unlock, err := lock(c.String("lock-file"))
 	if err != nil {
@@ -84,7 +83,7 @@ func run(c *cli.Context) error {
 		return err
 	}
 	if len(listeners) == 0 {
-		ln, err := listen(c.String("socket"), int(b.Policy.Group))
+		ln, err := listen(c.String("socket"), int(policy.Group))
 		if err != nil {
 			return err
 		}
@@ -103,6 +102,9 @@ func run(c *cli.Context) error {
 	if _, err := daemon.SdNotify(true, daemon.SdNotifyReady); err != nil {
 		return fmt.Errorf("telling systemd: %w", err)
 	}
+	var reloading sync.WaitGroup
+	reloading.Go(func() { reloadAtSignal(ctx, b, hangups, c.String("group")) })
+	defer func() { stop(); reloading.Wait() }()
 	return b.Serve(ctx, listeners...)
 }
 

@@ -51,12 +51,8 @@ type Bridge struct {
 }
 
 // FromConfig makes a Bridge as the configuration has it.
-func FromConfig(dirs config.Dirs, cfg config.Config) (*Bridge, error) {
-	policy, err := dirs.Policy(cfg)
-	if err != nil {
-		return nil, err
-	}
-	return &Bridge{Config: dirs, Policy: policy, HomeMax: cfg.HomeMax, MaxSessions: cfg.MaxSessions, MaxPerUser: cfg.MaxSessionsPerUser}, nil
+func FromConfig(dirs config.Dirs, cfg config.Config, policy auth.Policy) *Bridge {
+	return &Bridge{Config: dirs, Policy: policy, HomeMax: cfg.HomeMax, MaxSessions: cfg.MaxSessions, MaxPerUser: cfg.MaxSessionsPerUser}
 }
 
 // Serve accepts clients until ctx ends, and then ends every session. It closes

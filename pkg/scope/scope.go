@@ -112,7 +112,7 @@ func (s *Systemd) StartScope(profile, id, description string, pid int) error {
 }
 
 // StartService runs argv as a transient service of Type=notify and returns when it
-// says that it is ready.
+// says that it is ready. SIGHUP reloads it.
 func (s *Systemd) StartService(unit, description string, argv []string) error {
 	type command struct {
 		Path          string
@@ -123,6 +123,7 @@ func (s *Systemd) StartService(unit, description string, argv []string) error {
 		prop("Description", description),
 		prop("Type", "notify"),
 		prop("ExecStart", []command{{argv[0], argv, false}}),
+		prop("ExecReload", []command{{"/bin/kill", []string{"/bin/kill", "-HUP", "$MAINPID"}, false}}),
 		prop("CollectMode", "inactive-or-failed"),
 		prop("LimitNOFILE", uint64(65536)),
 		prop("LimitNOFILESoft", uint64(65536)),
