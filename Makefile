@@ -45,6 +45,7 @@ units := $(foreach f,$(wildcard systemd/*.socket systemd/*.service systemd/*.sli
 	$f=$(unitdir)/$(f:systemd/%=%))
 data := $(foreach f,$(wildcard sysusers.d/*.conf),$f=$(sysusersdir)/$(notdir $f)) \
 	$(foreach f,$(wildcard tmpfiles.d/*.conf),$f=$(tmpfilesdir)/$(notdir $f)) \
+	packaging/access.conf=$(vendordir)/access.conf \
 	$(foreach f,$(wildcard packaging/profiles.d/*.conf),$f=$(vendordir)/profiles.d/$(notdir $f)) \
 	$(foreach f,$(wildcard docs/man/*.?),$f=$(mandir)/man$(subst .,,$(suffix $f))/$(notdir $f)) \
 	$(foreach f,$(wildcard README.md CHANGELOG.md LICENSE docs/*.md),$f=$(docdir)/$f)
