@@ -3,6 +3,7 @@ package system
 import (
 	"os"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -106,4 +107,183 @@ func TestNewgrpWorksAtOnce(t *testing.T) {
 		c.expect("agent\r\n")
 		c.ends(42)
 	})
+}
+
+// grant writes rules into a file of their own for the length of a test, and has the
+// bridge take them over.
+func grant(t *testing.T, rules ...string) {
+	t.Helper()
+	const dir = "/etc/aaau/access.conf.d"
+	if os.Mkdir(dir, 0o755) == nil {
+		t.Cleanup(func() { os.Remove(dir) })
+	}
+	t.Cleanup(func() {
+		os.Remove(accessFile)
+		reload(t, "reloaded")
+	})
+	writeAccess(t, rules...)
+	reload(t, "reloaded")
+}
+
+const accessFile = "/etc/aaau/access.conf.d/90-test.conf"
+
+func writeAccess(t *testing.T, rules ...string) {
+	t.Helper()
+	if err := os.WriteFile(accessFile, []byte(strings.Join(rules, "\n")+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// reload waits for what the bridge says to it.
+func reload(t *testing.T, word string) {
+	t.Helper()
+	pid, since := mainPID(t, "aaau.service"), journalNow(t)
+	systemctl(t, "reload", "aaau.service")
+	await(t, "the journal to say "+word, func() bool {
+		return strings.Contains(messages(t, since, "aaau.service"), word)
+	})
+	if now := mainPID(t, "aaau.service"); now != pid {
+		t.Errorf("the bridge is another process: %d, not %d", now, pid)
+	}
+}
+
+// watches joins a session and finds that nothing but watching is allowed.
+func watches(t *testing.T, who account, s shell) {
+	t.Helper()
+	o := sit(t, who, "aaau", "-n", s.id)
+	o.expect("\x1e")
+	o.typed("echo $((7000+77))\r")
+	o.expect("typing is not allowed")
+	s.prints("echo $((40+2))", "42")
+	o.expect("42")
+	o.typed(strings.Repeat("\x1d", 3))
+	o.ends(0)
+	if strings.Contains(o.all(), "7077") {
+		t.Errorf("what was typed came through: %q", o.all())
+	}
+}
+
+func TestAccessLowersToReadOnly(t *testing.T) {
+	begin(t)
+	s := openShell(t, as(t, "operator"))
+	observer := as(t, "observer")
+	grant(t, "user=observer readonly")
+	watches(t, observer, s)
+	refused(t, observer, []string{"you are ReadOnly for profile shell", "not start"}, "aaau", "-p", "id")
+	refused(t, observer, []string{"not allowed"}, "aaau", "kill", s.id)
+	s.close()
+}
+
+func TestAccessDenies(t *testing.T) {
+	begin(t)
+	s := openShell(t, as(t, "operator"))
+	observer := as(t, "observer")
+	grant(t, "group=aaau deny", "user=operator Interactive")
+	for _, argv := range [][]string{{"-p", "id"}, {"-n", s.id}, {"-r", "-n", s.id}, {"kill", s.id}} {
+		refused(t, observer, []string{"denied AaaU by access.conf"}, append([]string{"aaau"}, argv...)...)
+	}
+	output(t, as(t, "operator"), "aaau", "-p", "true")
+	output(t, as(t, "root"), "aaau", "-p", "true")
+
+	// But for one profile: then the others' sessions are not there.
+	writeProfile(t, "other", "any-program=yes")
+	writeAccess(t, "user=observer deny", "user=observer Interactive other")
+	reload(t, "reloaded")
+	refused(t, observer, []string{"denied profile shell by access.conf"}, "aaau", "-p", "id")
+	refused(t, observer, []string{"no session"}, "aaau", "-n", s.id)
+	if got := output(t, observer, "aaau", "other", "-c", "id -un"); got != "agent" {
+		t.Errorf("the agent is %q", got)
+	}
+	s.close()
+}
+
+func TestAccessRaisesToAdminForOneProfile(t *testing.T) {
+	begin(t)
+	writeProfile(t, "other", "any-program=yes")
+	operator, observer := as(t, "operator"), as(t, "observer")
+	shell, other := openShell(t, operator), openShell(t, operator, "other")
+	refused(t, observer, []string{"not allowed"}, "aaau", "kill", other.id)
+	grant(t, "user=observer Admin other")
+	refused(t, observer, []string{"not allowed"}, "aaau", "kill", shell.id)
+	output(t, observer, "aaau", "kill", other.id)
+	other.ends(137)
+	shell.close()
+}
+
+func TestAccessToOthersSessions(t *testing.T) {
+	begin(t)
+	operator, observer := as(t, "operator"), as(t, "observer")
+	s := openShell(t, operator)
+	grant(t, "join=read-only-for-others")
+	watches(t, observer, s)
+	writeAccess(t, "join=owner-only")
+	reload(t, "reloaded")
+	for _, argv := range [][]string{{"-n", s.id}, {"-r", "-n", s.id}} {
+		refused(t, observer, []string{"no session"}, append([]string{"aaau"}, argv...)...)
+	}
+	output(t, as(t, "root"), "aaau", "kill", s.id)
+	s.ends(137)
+}
+
+// A mistake is told with its place; those who are there go on, those who come are
+// treated as before, and the root half, which keeps nothing, starts nothing.
+func TestAccessBrokenAtReload(t *testing.T) {
+	begin(t)
+	operator, observer := as(t, "operator"), as(t, "observer")
+	s := openShell(t, operator)
+	grant(t, "user=observer ReadOnly")
+	o := sit(t, observer, "aaau", "-n", s.id)
+	o.expect("\x1e")
+
+	writeAccess(t, "# all may do all", "group=aaau Admin", "user=observer none")
+	reload(t, accessFile+`:3: user: "none" is none of`)
+	watches(t, observer, s)
+	refused(t, observer, []string{"not start"}, "aaau", "-p", "id")
+	refused(t, operator, []string{accessFile + ":3: user"}, "aaau", "-p", "id")
+	s.prints("echo $((50+5))", "55")
+	o.expect("55")
+
+	// Somebody else's file, however right, is no better.
+	writeAccess(t, "group=aaau Admin")
+	output(t, as(t, "root"), "chown", "observer", accessFile)
+	reload(t, accessFile+": owned by uid")
+	watches(t, observer, s)
+	refused(t, operator, []string{accessFile + ": owned by"}, "aaau", "-p", "id")
+
+	os.Remove(accessFile)
+	reload(t, "reloaded")
+	output(t, observer, "aaau", "-p", "true")
+	o.typed("echo $((7000+77))\r") // who came as a watcher is one
+	o.expect("typing is not allowed")
+	s.close()
+	o.ends(0)
+}
+
+// The root half asks its own files, not the bridge: what they say counts before the
+// bridge has heard of it.
+func TestAccessIsDecidedAgainByTheLauncher(t *testing.T) {
+	begin(t)
+	observer := as(t, "observer")
+	grant(t)
+	writeAccess(t, "user=observer ReadOnly")
+	since := journalNow(t)
+	refused(t, observer, []string{"you are ReadOnly for profile shell"}, "aaau", "-p", "id")
+	if said := messages(t, since, "aaau-launcher.service"); !strings.Contains(said, "you are ReadOnly") {
+		t.Errorf("the launcher said %q", said)
+	}
+	writeAccess(t, "user=observer deny shell")
+	refused(t, observer, []string{"denied profile shell"}, "aaau", "-p", "id")
+}
+
+// An agent stays out, and root in, whatever the file says.
+func TestAccessHasItsLimits(t *testing.T) {
+	begin(t)
+	loosen(t, serverSocket)
+	grant(t, "user=agent Admin", "group=agent Admin", "user=outsider Admin", "user=root deny", "user=no-such-person deny")
+	agent := as(t, "agent")
+	agent.groups = append(agent.groups, group(t, "aaau"))
+	refused(t, agent, []string{"agents may not"}, "aaau", "-p", "id")
+	refused(t, as(t, "outsider"), []string{"usermod -aG aaau"}, "aaau", "-p", "id")
+	output(t, as(t, "root"), "aaau", "-p", "true")
+	reload(t, `access.conf denies user "no-such-person"`)
 }
