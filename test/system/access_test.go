@@ -287,3 +287,18 @@ func TestAccessHasItsLimits(t *testing.T) {
 	output(t, as(t, "root"), "aaau", "-p", "true")
 	reload(t, `access.conf denies user "no-such-person"`)
 }
+
+// Who has other uids is not known by name: a line that denies the access group holds
+// for them too, as no line about a user does.
+func TestAccessDeniedToAllHoldsForOtherUIDs(t *testing.T) {
+	begin(t)
+	observer := as(t, "observer")
+	other := observer // as newuidmap(1) makes it: another number, the same groups
+	other.uid, other.home = 100000, "/"
+	grant(t, "user=observer deny")
+	output(t, other, "aaau", "-p", "true") // which is why the manual says so
+	writeAccess(t, "group=aaau deny", "user=operator Interactive")
+	reload(t, "reloaded")
+	refused(t, other, []string{"denied AaaU by access.conf"}, "aaau", "-p", "id")
+	output(t, as(t, "operator"), "aaau", "-p", "true")
+}

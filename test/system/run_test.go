@@ -143,6 +143,9 @@ func TestBridgeAsATransientService(t *testing.T) {
 	}
 	t.Cleanup(func() { systemctlMay("stop", unit) })
 	pid := mainPID(t, unit)
+	if can := property(t, unit, "CanReload"); can != "yes" {
+		t.Errorf("CanReload is %s", can)
+	}
 	if bridge := as(t, "aaau-bridge"); credentials(t, pid) != fmt.Sprintf("%d %d", bridge.uid, bridge.gid) {
 		t.Errorf("the bridge is %s", credentials(t, pid))
 	}
