@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/config"
 	"github.com/AgentaaU/AaaU/pkg/peer"
@@ -280,7 +282,7 @@ func (c *client) receive(ctx context.Context, in *wire.Reader, s *session.Sessio
 				continue
 			}
 			c.b.tellKill(s, c.who)
-			if err := c.b.kill(ctx, s); err != nil {
+			if err := c.b.kill(ctx, s, unix.SIGKILL); err != nil {
 				c.b.Log.Printf("session %s: %v", s.ID, err)
 				out.send(wire.Frame(wire.Refused, wire.ErrorNote{Code: "failed", Message: err.Error()}))
 			}

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/AgentaaU/AaaU/pkg/peer"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
@@ -111,7 +114,7 @@ func (b *Bridge) end(s *session.Session) {
 		case <-time.After(wait):
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), launchTimeout)
-		if err := b.kill(ctx, s); err != nil {
+		if err := b.kill(ctx, s, unix.SIGKILL); err != nil {
 			b.Log.Printf("session %s: %v", s.ID, err)
 		}
 		cancel()
@@ -119,9 +122,9 @@ func (b *Bridge) end(s *session.Session) {
 	}
 }
 
-// kill asks the launcher to end everything in a session's scope.
-func (b *Bridge) kill(ctx context.Context, s *session.Session) error {
-	_, err := b.ask(ctx, privsep.Request{Kill: &privsep.Scope{Name: s.Scope}})
+// kill asks the launcher to send a signal to everything in a session's scope.
+func (b *Bridge) kill(ctx context.Context, s *session.Session, sig syscall.Signal) error {
+	_, err := b.ask(ctx, privsep.Request{Kill: &privsep.Kill{Name: s.Scope, Signal: int(sig)}})
 	return err
 }
 

@@ -114,7 +114,7 @@ func (l *Launcher) serve(ctx context.Context, c *net.UnixConn) {
 	case req.Start != nil && len(fds) == 1+len(req.Start.Dirs):
 		err = l.start(ctx, c, *req.Start, fds[0], fds[1:])
 	case req.Kill != nil && len(fds) == 0:
-		err = l.control(ctx, c, "killed", req.Kill.Name, (*scope.Systemd).Kill)
+		err = l.kill(ctx, c, *req.Kill)
 	case req.Freeze != nil && len(fds) == 0:
 		err = l.control(ctx, c, "froze", req.Freeze.Name, (*scope.Systemd).Freeze)
 	case req.Thaw != nil && len(fds) == 0:
@@ -173,6 +173,23 @@ func (l *Launcher) refuse(c *net.UnixConn, asker peer.Peer, req *privsep.Request
 	if err := privsep.Send(c, privsep.Reply{Error: shown}); err != nil {
 		l.Log.Printf("answering: %v", err)
 	}
+}
+
+// signals is how many there are, the first being 1 (signal(7)).
+const signals = 64
+
+// kill sends a signal to everything in a session's scope.
+func (l *Launcher) kill(ctx context.Context, c *net.UnixConn, k privsep.Kill) error {
+	sig := syscall.Signal(k.Signal)
+	if k.Signal == 0 {
+		sig = syscall.SIGKILL
+	}
+	if sig < 1 || sig > signals {
+		return privsep.Errorf("malformed", "there is no signal %d", k.Signal)
+	}
+	return l.control(ctx, c, fmt.Sprintf("sent signal %d to", sig), k.Name, func(systemd *scope.Systemd, unit string) error {
+		return systemd.Kill(unit, sig)
+	})
 }
 
 // control does something to a session's scope.

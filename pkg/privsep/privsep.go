@@ -44,7 +44,7 @@ const MaxMessage = 96 << 10
 // go descriptors, the client's own connection first.
 type Request struct {
 	Start   *Start   `json:"start,omitempty"`
-	Kill    *Scope   `json:"kill,omitempty"`   // SIGKILL to everything in it
+	Kill    *Kill    `json:"kill,omitempty"`
 	Freeze  *Scope   `json:"freeze,omitempty"` // nothing in it runs
 	Thaw    *Scope   `json:"thaw,omitempty"`   // it goes on
 	Measure *Measure `json:"measure,omitempty"`
@@ -70,7 +70,7 @@ func (r Request) String() string {
 	case r.Start != nil:
 		return fmt.Sprintf("a session of profile %.40q", r.Start.Profile)
 	case r.Kill != nil:
-		return fmt.Sprintf("to kill %.80q", r.Kill.Name)
+		return fmt.Sprintf("to send signal %d to %.80q", r.Kill.Signal, r.Kill.Name)
 	case r.Freeze != nil:
 		return fmt.Sprintf("to freeze %.80q", r.Freeze.Name)
 	case r.Thaw != nil:
@@ -93,6 +93,12 @@ type Start struct {
 // Scope is a session's.
 type Scope struct {
 	Name string `json:"name"`
+}
+
+// Kill asks for a signal to everything in a scope.
+type Kill struct {
+	Name   string `json:"name"`             // of the scope
+	Signal int    `json:"signal,omitempty"` // 0: SIGKILL
 }
 
 // Measure asks how much is in the home that an agent user has for a person.

@@ -13,10 +13,10 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/godbus/dbus/v5"
-	"golang.org/x/sys/unix"
 )
 
 // Name is the scope of a session: aaau-PROFILE-ID.scope. Prefix drop-ins,
@@ -164,11 +164,12 @@ func (s *Systemd) start(unit string, props ...property) error {
 	}
 }
 
-// Kill sends SIGKILL to every process in a unit, frozen or not. (StopUnit is
-// refused on a frozen scope from systemd 257 on.)
-func (s *Systemd) Kill(unit string) error {
-	if err := s.call("KillUnit", unit, "all", int32(unix.SIGKILL)).Err; err != nil {
-		return fmt.Errorf("killing %s: %w", unit, err)
+// Kill sends a signal to every process in a unit. One that is frozen ends by SIGKILL
+// all the same (StopUnit is refused on a frozen scope from systemd 257 on), and gets
+// any other when it thaws.
+func (s *Systemd) Kill(unit string, signal syscall.Signal) error {
+	if err := s.call("KillUnit", unit, "all", int32(signal)).Err; err != nil {
+		return fmt.Errorf("sending signal %d to %s: %w", signal, unit, err)
 	}
 	return nil
 }

@@ -119,16 +119,17 @@ var evilRequests = []evilRequest{
 	{"two requests at once", honest + honest, withClient(1)},
 	{"half a request", honest[:20], withClient(1)},
 
-	{"kill with a descriptor", `{"kill":{"scope":"aaau-shell-aaaaaaaaaa.scope"}}`, withClient(1)},
-	{"start and kill", `{"start":{"profile":"shell","rows":24,"cols":80},"kill":{"scope":"aaau-shell-aaaaaaaaaa.scope"}}`, withClient(1)},
-	{"kill another's service", `{"kill":{"scope":"ssh.service"}}`, nothing},
-	{"kill everything", `{"kill":{"scope":"-.slice"}}`, nothing},
-	{"kill the bridge", `{"kill":{"scope":"aaau.service"}}`, nothing},
-	{"kill all agents", `{"kill":{"scope":"aaau.slice"}}`, nothing},
-	{"kill by a pattern", `{"kill":{"scope":"aaau-shell-*.scope"}}`, nothing},
-	{"kill what is not there", `{"kill":{"scope":"aaau-shell-aaaaaaaaaa.scope"}}`, nothing},
-	{"kill nothing", `{"kill":{"scope":""}}`, nothing},
-	{"stop instead", `{"stop":{"scope":"aaau-shell-aaaaaaaaaa.scope"}}`, nothing},
+	{"kill with a descriptor", `{"kill":{"name":"aaau-shell-aaaaaaaaaa.scope"}}`, withClient(1)},
+	{"start and kill", `{"start":{"profile":"shell","rows":24,"cols":80},"kill":{"name":"aaau-shell-aaaaaaaaaa.scope"}}`, withClient(1)},
+	{"kill another's service", `{"kill":{"name":"ssh.service"}}`, nothing},
+	{"kill everything", `{"kill":{"name":"-.slice"}}`, nothing},
+	{"kill the bridge", `{"kill":{"name":"aaau.service"}}`, nothing},
+	{"kill all agents", `{"kill":{"name":"aaau.slice"}}`, nothing},
+	{"kill by a pattern", `{"kill":{"name":"aaau-shell-*.scope"}}`, nothing},
+	{"kill what is not there", `{"kill":{"name":"aaau-shell-aaaaaaaaaa.scope"}}`, nothing},
+	{"kill nothing", `{"kill":{"name":""}}`, nothing},
+	{"a signal that there is not", `{"kill":{"name":"aaau-shell-aaaaaaaaaa.scope","signal":65}}`, nothing},
+	{"stop instead", `{"stop":{"name":"aaau-shell-aaaaaaaaaa.scope"}}`, nothing},
 }
 
 // beEvil is the evil bridge: it asks one thing of the launcher, and prints what
