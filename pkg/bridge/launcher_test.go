@@ -101,8 +101,14 @@ func (l *localLauncher) start(c *net.UnixConn, s privsep.Start) {
 		l.t.Error(err)
 		return
 	}
+	mounts, err := os.Open("/proc/self/ns/mnt")
+	if err != nil {
+		l.t.Error(err)
+		return
+	}
+	defer mounts.Close()
 	err = privsep.Send(c, privsep.Reply{Session: &privsep.Session{ID: id, Scope: id, User: "tester", Argv: s.Argv, PID: stage.Process.Pid}},
-		int(master.Fd()), pidfd, int(r.Fd()))
+		int(master.Fd()), pidfd, int(r.Fd()), int(mounts.Fd()))
 	master.Close()
 	r.Close()
 	syscall.Close(pidfd)

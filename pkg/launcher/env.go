@@ -71,8 +71,9 @@ func (l *Launcher) environment(cfg config.Config, profile config.Profile, agent 
 		env = append(env, c.Variable+"="+value)
 		secrets = append(secrets, c.Variable)
 	}
-	if term = knownTerminal(term); term == "dumb" {
-		env = append(env, "PAGER=cat") // the program's terminal has nobody at it who could turn pages
+	if term = knownTerminal(term); term == "dumb" || asked.Pipes {
+		term = "dumb"
+		env = append(env, "PAGER=cat") // there is nobody who could turn pages
 	}
 	home := agent.home
 	search := []string{home + "/.local/bin", home + "/bin", home + "/.cargo/bin", home + "/go/bin"}

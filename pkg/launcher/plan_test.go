@@ -196,24 +196,28 @@ func TestOpenTerminal(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Fatal("this test makes a devpts: run it as root (sudo make check)")
 	}
-	term, err := openTerminal(4321, 4322, 33, 101)
+	term, err := openStreams(4321, 4322, false, 33, 101)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer term.close()
-	ws, err := unix.IoctlGetWinsize(term.slave, unix.TIOCGWINSZ)
+	slave, master := term.program[0], term.bridge[0]
+	if in, out, errs := term.stdio(); in != uintptr(slave) || out != in || errs != in {
+		t.Errorf("the program would have %d, %d, %d, not thrice %d", in, out, errs, slave)
+	}
+	ws, err := unix.IoctlGetWinsize(slave, unix.TIOCGWINSZ)
 	if err != nil || ws.Row != 33 || ws.Col != 101 {
 		t.Errorf("%+v %v", ws, err)
 	}
 	var st unix.Stat_t
-	if err := unix.Fstat(term.slave, &st); err != nil || st.Uid != 4321 || st.Gid != 4322 || st.Mode&0o777 != 0o620 {
+	if err := unix.Fstat(slave, &st); err != nil || st.Uid != 4321 || st.Gid != 4322 || st.Mode&0o777 != 0o620 {
 		t.Errorf("%d:%d %o %v", st.Uid, st.Gid, st.Mode, err)
 	}
-	n, err := unix.IoctlGetInt(term.master, unix.TIOCGPTN)
+	n, err := unix.IoctlGetInt(master, unix.TIOCGPTN)
 	if err != nil || n != 0 {
 		t.Errorf("not the first of its own file system: %d %v", n, err)
 	}
-	if flags, err := unix.FcntlInt(uintptr(term.master), unix.F_GETFL, 0); err != nil || flags&unix.O_NONBLOCK == 0 {
+	if flags, err := unix.FcntlInt(uintptr(master), unix.F_GETFL, 0); err != nil || flags&unix.O_NONBLOCK == 0 {
 		t.Errorf("the master blocks: %v", err)
 	}
 }

@@ -45,13 +45,13 @@ func (l *Launcher) start(ctx context.Context, c *net.UnixConn, req privsep.Start
 		return err
 	}
 	took.lap("plan")
-	term, err := openTerminal(plan.orders.UID, plan.orders.GID, req.Rows, req.Cols)
+	std, err := openStreams(plan.orders.UID, plan.orders.GID, req.Pipes, req.Rows, req.Cols)
 	if err != nil {
 		return err
 	}
-	defer term.close()
-	took.lap("terminal")
-	st, err := forkStage(term)
+	defer std.close()
+	took.lap("streams")
+	st, err := forkStage(std)
 	if err != nil {
 		return err
 	}
@@ -85,6 +85,9 @@ func (l *Launcher) start(ctx context.Context, c *net.UnixConn, req privsep.Start
 		User:    plan.user,
 		Argv:    plan.orders.Argv,
 		PID:     st.pid,
+		UID:     plan.orders.UID,
+		GID:     plan.orders.GID,
+		Pipes:   plan.orders.Pipes,
 		Dirs:    plan.shown(),
 		Secrets: plan.secrets,
 		Watch:   plan.profile.Watch,
@@ -92,7 +95,7 @@ func (l *Launcher) start(ctx context.Context, c *net.UnixConn, req privsep.Start
 
 		HomeBounded: mounts.homeBounded,
 	}
-	fds := []int{term.master, st.pidfd, st.status, st.mounts}[:made.FDs()]
+	fds := append([]int{std.bridge[0], st.pidfd, st.status, st.mounts}, std.bridge[1:]...)
 	if err := privsep.Send(c, privsep.Reply{Session: &made}, fds...); err != nil {
 		return fmt.Errorf("handing over the session: %w", err)
 	}
@@ -178,7 +181,7 @@ type child struct {
 func (c child) close() { privsep.Close(c.pidfd, c.orders, c.status, c.mounts) }
 
 // forkStage starts this very program again, as PID 1 of new namespaces.
-func forkStage(t terminal) (child, error) {
+func forkStage(s streams) (child, error) {
 	var status [2]int
 	orders, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -191,6 +194,7 @@ func forkStage(t terminal) (child, error) {
 	}
 	defer unix.Close(status[1])
 	c := child{orders: orders[1], status: status[0]}
+	stdin, stdout, stderr := s.stdio()
 	null, err := unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err == nil {
 		defer unix.Close(null)
@@ -200,7 +204,7 @@ func forkStage(t terminal) (child, error) {
 			Env: []string{"GOMAXPROCS=1"},
 			Files: []uintptr{ // 0, 1, 2, then privsep.OrdersFD and on
 				uintptr(null), uintptr(null), 2,
-				uintptr(orders[0]), uintptr(status[1]), uintptr(t.slave), uintptr(t.mount),
+				uintptr(orders[0]), uintptr(status[1]), uintptr(s.devpts), stdin, stdout, stderr,
 			},
 			Sys: &syscall.SysProcAttr{
 				Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWIPC,

@@ -5,8 +5,9 @@
 //	  │── Request, client's fd ──────▶│
 //	  │                               │── clone: pid and mount namespace ─▶│
 //	  │                               │   StartTransientUnit, "done"       │ waits
-//	  │◀── Reply, master, pidfd, ─────│                                    │
-//	  │    status pipe                │                                    │
+//	  │◀── Reply, terminal or ────────│                                    │
+//	  │    pipes, pidfd, status pipe, │                                    │
+//	  │    mount namespace            │                                    │
 //	  │── Go ────────────────────────▶│── Orders ─────────────────────────▶│
 //	  │                                                                    │ becomes the agent,
 //	  │◀────────────────────── Status{started} or Status{error}, by pipe ──│ starts the program,
@@ -118,9 +119,14 @@ type Relock struct {
 	Remake bool `json:"remake,omitempty"`
 }
 
-// Reply answers a Request: Error, or Session with three descriptors in this
-// order (PTY master, pidfd of the stage, read end of the status pipe, and the mount
-// namespace if there are Locks), or neither for what was done.
+// Reply answers a Request: Error, or Session with its descriptors, or neither for
+// what was done. The descriptors are in this order:
+//
+//   - the terminal's master, or the write end of the program's input
+//   - the pidfd of the stage
+//   - the read end of the status pipe
+//   - the session's mount namespace
+//   - with Pipes, the read ends of the program's output and of its errors
 type Reply struct {
 	Error   *Error   `json:"error,omitempty"`
 	Session *Session `json:"session,omitempty"`
@@ -134,6 +140,9 @@ type Session struct {
 	User  string    `json:"user"`
 	Argv  argv.Argv `json:"argv"`
 	PID   int       `json:"pid"` // of the stage
+	UID   uint32    `json:"uid"` // the agent's
+	GID   uint32    `json:"gid"`
+	Pipes bool      `json:"pipes,omitempty"` // instead of a terminal
 
 	Dirs    []spec.Shown `json:"dirs,omitempty"`    // what it sees of people's files
 	Secrets []string     `json:"secrets,omitempty"` // variables that were named, and credentials
@@ -146,14 +155,14 @@ type Session struct {
 
 // FDs is how many descriptors go with a Session, at most MaxFDs.
 func (s Session) FDs() int {
-	if len(s.Locks) > 0 {
+	if s.Pipes {
 		return MaxFDs
 	}
-	return MaxFDs - 1
+	return MaxFDs - 2
 }
 
 // MaxFDs is the most that FDs can be.
-const MaxFDs = 4
+const MaxFDs = 6
 
 // Go releases the stage: whoever sends it has the session's descriptors safe.
 type Go struct {
@@ -189,6 +198,7 @@ type Orders struct {
 	Umask    uint32        `json:"umask"`
 	Argv     argv.Argv     `json:"argv"`
 	Env      argv.Argv     `json:"env"`
+	Pipes    bool          `json:"pipes,omitempty"`  // the program's streams are no terminal
 	Advice   string        `json:"advice,omitempty"` // for when there is no such program
 }
 
@@ -203,8 +213,10 @@ type Mount struct {
 const (
 	OrdersFD = 3 + iota // a SOCK_SEQPACKET socket: Orders, or its end
 	StatusFD            // write end: Status
-	SlaveFD             // the terminal
-	DevptsFD            // a detached mount of the terminal's file system
+	DevptsFD            // a detached mount of a file system for terminals
+	StdinFD             // the program's, as the next two: the terminal three times, or pipes
+	StdoutFD
+	StderrFD
 )
 
 // Status is what a stage says, a line of JSON each; exactly one field is set.

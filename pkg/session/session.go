@@ -1,9 +1,10 @@
-// Package session holds one session from the bridge's side: its terminal, its
-// tape, and the word of its stage on how it began and ended.
+// Package session holds one session from the bridge's side: its terminal or its
+// pipes, its tapes, and the word of its stage on how it began and ended.
 //
-// Two goroutines, started by Start and ended by the session's end: one reads the
-// terminal into the tape, one follows the stage. A session ends when its stage has: then no process of it is left, and
-// no byte of output is still to come.
+// Start starts its goroutines, and the session's end ends them: one reads what the
+// program writes onto a tape (with pipes there are two of these, output's and
+// errors'), and one follows the stage. A session ends when its stage has: then no
+// process of it is left, and no byte of output is still to come.
 package session
 
 import (
@@ -25,12 +26,22 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/tape"
 )
 
-// tapeSize is how much output a session keeps for those who join late, in bytes.
+// tapeSize is how much output a session keeps for those who join late, in bytes, and
+// how much of errors.
 const tapeSize = 4 << 20
 
 // stall is how long a person's client may take nothing before the program waits
 // for it no longer.
 const stall = time.Second
+
+// linger is how long the end of a session's output may take when no process of it is
+// left. It takes no time, unless the program gave its terminal or its pipe away to
+// somebody outside: they do not keep the session.
+const linger = 2 * time.Second
+
+// maxLeft bounds, in bytes, what can be left to read then: no pipe of the agent's
+// holds more (pipe(7), pipe-max-size), and a terminal less.
+const maxLeft = 2 << 20
 
 // Info is what is known of a session from its start.
 type Info struct {
@@ -61,55 +72,88 @@ func (e Exit) String() string {
 // Session is one session.
 type Session struct {
 	Info
-	Mounts *os.File // its mount namespace, nil if it has no locks; open until the stage's last word
-	tape   *tape.Tape
-	master *os.File
+	Mounts *os.File // its mount namespace; open until the stage's last word
+	input  *os.File // the terminal's master, or the write end of a pipe
+	tracks []track  // output's, and with pipes errors'
 	pidfd  *os.File
 	status *os.File
 
-	started chan error    // one word: whether the program runs
-	drained chan struct{} // closed when the last byte of output is on the tape
-	ended   chan struct{} // closed when exit is set and all is over
+	started chan error     // one word: whether the program runs
+	gone    chan struct{}  // closed when none of its processes is left
+	reading sync.WaitGroup // until the last byte is on the tapes
+	ended   chan struct{}  // closed when exit is set and all is over
 	exit    Exit
 	ran     atomic.Bool
 
-	mu     sync.Mutex        // guards what follows
-	frozen map[string]string // why its processes are stopped, by reason
+	mu         sync.Mutex        // guards what follows
+	frozen     map[string]string // why its processes are stopped, by reason
+	rows, cols uint16            // the terminal's size
 
+	typing  sync.Mutex    // held by Write and CloseInput: the end comes after what was typed before
 	exposed chan struct{} // has room for one
 	// Changing is held while the session's processes are being stopped or let go on.
 	Changing sync.Mutex
 }
 
+// track is one way of what the program writes.
+type track struct {
+	from *os.File
+	tape *tape.Tape
+}
+
 // New takes a session over from the launcher, with its descriptors in the order
 // of privsep.Reply, which are the session's to close from here on, also
 // when New fails.
-func New(info Info, fds []int) (*Session, error) {
-	for _, fd := range fds[:3] {
-		// Before NewFile, which otherwise makes a file whose reads no Close ends.
-		if err := unix.SetNonblock(fd, true); err != nil {
-			privsep.Close(fds...)
-			return nil, fmt.Errorf("preparing the session's descriptors: %w", err)
-		}
-	}
-	t, err := tape.New(tapeSize)
-	if err != nil {
-		privsep.Close(fds...)
-		return nil, err
-	}
+func New(info Info, fds []int) (_ *Session, err error) {
 	s := &Session{
 		Info:    info,
-		tape:    t,
-		master:  os.NewFile(uintptr(fds[0]), "terminal"),
-		pidfd:   os.NewFile(uintptr(fds[1]), "pidfd"),
-		status:  os.NewFile(uintptr(fds[2]), "status"),
 		started: make(chan error, 1),
-		drained: make(chan struct{}),
+		gone:    make(chan struct{}),
 		ended:   make(chan struct{}),
 		exposed: make(chan struct{}, 1),
 	}
-	if len(fds) > 3 {
-		s.Mounts = os.NewFile(uintptr(fds[3]), "mounts")
+	defer func() {
+		if err != nil {
+			privsep.Close(fds...)
+			for _, t := range s.tracks {
+				t.tape.Close()
+			}
+		}
+	}()
+	if len(fds) != info.FDs() {
+		return nil, fmt.Errorf("a session with %d descriptors, not %d", len(fds), info.FDs())
+	}
+	for _, fd := range fds {
+		// Before NewFile, which otherwise makes a file whose reads no Close ends.
+		if err := unix.SetNonblock(fd, true); err != nil {
+			return nil, fmt.Errorf("preparing the session's descriptors: %w", err)
+		}
+	}
+	ways := 1 // of what the program writes
+	if info.Pipes {
+		ways = 2
+	} else {
+		size, err := unix.IoctlGetWinsize(fds[0], unix.TIOCGWINSZ)
+		if err != nil {
+			return nil, fmt.Errorf("asking the terminal for its size: %w", err)
+		}
+		s.rows, s.cols = size.Row, size.Col
+	}
+	for range ways {
+		t, err := tape.New(tapeSize)
+		if err != nil {
+			return nil, err
+		}
+		s.tracks = append(s.tracks, track{tape: t})
+	}
+	s.input = os.NewFile(uintptr(fds[0]), "input")
+	s.pidfd = os.NewFile(uintptr(fds[1]), "pidfd")
+	s.status = os.NewFile(uintptr(fds[2]), "status")
+	s.Mounts = os.NewFile(uintptr(fds[3]), "mounts")
+	s.tracks[0].from = s.input
+	if info.Pipes {
+		s.tracks[0].from = os.NewFile(uintptr(fds[4]), "output")
+		s.tracks[1].from = os.NewFile(uintptr(fds[5]), "errors")
 	}
 	return s, nil
 }
@@ -118,7 +162,9 @@ func New(info Info, fds []int) (*Session, error) {
 // atEnd is called, for whatever must be true by then. If its stage had to kill it,
 // tripped is called before.
 func (s *Session) Start(atEnd func(*Session), tripped func(why string)) {
-	go s.readTerminal()
+	for _, t := range s.tracks {
+		s.reading.Go(func() { t.read(s.gone) })
+	}
 	go s.follow(atEnd, tripped)
 }
 
@@ -141,11 +187,25 @@ func (s *Session) Exit() Exit { return s.exit }
 // Read makes a cursor on the session's output; the caller closes it. The program
 // waits for it as hold says.
 func (s *Session) Read(from int64, hold tape.Hold) (*tape.Cursor, error) {
-	return s.tape.Read(from, hold)
+	return s.tracks[0].tape.Read(from, hold)
 }
 
-// Bytes is how much output there was so far.
-func (s *Session) Bytes() int64 { return s.tape.Head() }
+// ReadErrors is Read for what the program writes to its standard error. The cursor is
+// nil where there is a terminal, which has both.
+func (s *Session) ReadErrors(from int64, hold tape.Hold) (*tape.Cursor, error) {
+	if !s.Pipes {
+		return nil, nil
+	}
+	return s.tracks[1].tape.Read(from, hold)
+}
+
+// Bytes is how much output there was so far, errors included.
+func (s *Session) Bytes() (n int64) {
+	for _, t := range s.tracks {
+		n += t.tape.Head()
+	}
+	return n
+}
 
 // Abandon lets go of the session, upon which its stage ends it. The end is still
 // to be waited for.
@@ -179,48 +239,104 @@ func (s *Session) Frozen() map[string]string {
 	return maps.Clone(s.frozen)
 }
 
-// Resize sets the terminal's size. The kernel tells the program (SIGWINCH) if it
-// is another one.
+// Resize sets the terminal's size, and the kernel tells the program (SIGWINCH): once,
+// however often the same size is set. Pipes have none.
 func (s *Session) Resize(rows, cols uint16) error {
-	raw, err := s.master.SyscallConn()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.Pipes || rows == s.rows && cols == s.cols {
+		return nil
+	}
+	raw, err := s.input.SyscallConn()
 	if err != nil {
 		return err
 	}
 	err2 := raw.Control(func(fd uintptr) {
 		err = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: cols})
 	})
-	return errors.Join(err, err2)
+	if err := errors.Join(err, err2); err != nil {
+		return err
+	}
+	s.rows, s.cols = rows, cols
+	return nil
 }
 
-// ErrEnded is for input that comes too late.
-var ErrEnded = errors.New("the session has ended")
+// Size is what the terminal was last sized to; zero with pipes.
+func (s *Session) Size() (rows, cols uint16) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rows, s.cols
+}
 
-// Write types data into the terminal and returns when the terminal has taken it
-// all, which may be never while the program does not read, but for the session's
-// end. What several writers write is never mixed within one Write: os.File sees to
-// that.
+var (
+	// ErrEnded is for input that comes too late.
+	ErrEnded = errors.New("the session has ended")
+	// ErrInputClosed is for input that nobody reads any more: the program has closed
+	// its own, or CloseInput was called.
+	ErrInputClosed = errors.New("the session's input is closed")
+)
+
+// Write types data into the terminal, or writes it to the program's input, and
+// returns when all of it was taken: which may be never while the program does not
+// read, but for the session's end. What several writers write is never mixed within
+// one Write.
 func (s *Session) Write(data []byte) error {
-	if _, err := s.master.Write(data); err != nil {
+	s.typing.Lock()
+	defer s.typing.Unlock()
+	if _, err := s.input.Write(data); err != nil {
+		select {
+		case <-s.gone:
+			return ErrEnded
+		default:
+		}
+		if s.Pipes {
+			return ErrInputClosed
+		}
 		return ErrEnded // a terminal fails only by ending
 	}
 	return nil
 }
 
-// readTerminal moves output onto the tape until the stage's end, which is the
-// terminal's: EIO (tty_ioctl(4) has no word on it; see pty(7)).
-func (s *Session) readTerminal() {
-	defer close(s.drained)
-	for {
-		s.tape.Wait(stall)
-		n, err := s.master.Read(s.tape.Space())
-		if n > 0 {
-			s.tape.Advance(n)
+// CloseInput ends the program's input, after what is being written. On a terminal it
+// does nothing: there one types that input has an end. More than once is as good as
+// once.
+func (s *Session) CloseInput() error {
+	if !s.Pipes {
+		return nil
+	}
+	s.typing.Lock()
+	defer s.typing.Unlock()
+	if err := s.input.Close(); !errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// read moves what the program writes onto the tape, until nobody can write any more:
+// a pipe then has an end, and a terminal EIO (tty_ioctl(4) has no word on it; see
+// pty(7)). Once gone is closed it waits for that no longer than linger; follow makes it
+// look.
+func (t track) read(gone <-chan struct{}) {
+	left := int64(maxLeft)
+	for last := false; left > 0; {
+		t.tape.Wait(stall)
+		select {
+		case <-gone:
+			last = true
+			t.from.SetReadDeadline(time.Now().Add(linger))
+		default:
 		}
-		if err != nil {
-			break
+		n, err := t.from.Read(t.tape.Space())
+		if n > 0 {
+			t.tape.Advance(n)
+		}
+		if last {
+			left -= int64(n)
+		}
+		if err != nil && (last || !errors.Is(err, os.ErrDeadlineExceeded)) {
+			return
 		}
 	}
-	s.master.SetWriteDeadline(time.Unix(1, 0)) // input under way has nowhere to go
 }
 
 // maxStatus bounds a line of the stage's, in bytes.
@@ -268,16 +384,22 @@ func (s *Session) follow(atEnd func(*Session), tripped func(why string)) {
 			s.exit.Wait = syscall.WaitStatus(st.Ended.Wait)
 		}
 	}
-	if s.Mounts != nil {
-		s.Mounts.Close()
-	}
+	s.Mounts.Close()
 	tell(errors.New("the session's first process ended before it started the program"))
 	s.awaitStage()
-	<-s.drained
+	for _, t := range s.tracks {
+		t.from.SetReadDeadline(time.Unix(1, 0)) // before gone, after which read sets its own
+	}
+	close(s.gone)
+	s.input.SetWriteDeadline(time.Unix(1, 0)) // input under way has nowhere to go
+	s.reading.Wait()
 	s.status.Close()
 	s.pidfd.Close()
-	s.master.Close()
-	s.tape.Close()
+	s.input.Close()
+	for _, t := range s.tracks {
+		t.from.Close()
+		t.tape.Close()
+	}
 	atEnd(s)
 	close(s.ended)
 }

@@ -29,6 +29,10 @@ type Session struct {
 	Argv    argv.Argv `json:"argv,omitempty"`    // instead of the profile's program
 	Args    argv.Argv `json:"args,omitempty"`    // after the profile's program
 	Size
+	// Pipes asks for three of them instead of a terminal, as where the person's own
+	// input is none: nothing is echoed, no byte is changed, errors come apart from
+	// output, and input has an end. Size is of no meaning then.
+	Pipes bool        `json:"pipes,omitempty"`
 	Env   argv.Argv   `json:"env,omitempty"`   // NAME=value
 	Umask *uint32     `json:"umask,omitempty"` // nil: 022
 	Cwd   argv.String `json:"cwd,omitempty"`   // where the program starts; empty: at home

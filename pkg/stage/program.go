@@ -12,10 +12,10 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/privsep"
 )
 
-// startProgram starts argv as a session leader with the session's terminal as
-// its controlling one and itself in the foreground. The program is looked for on
-// the agent's own PATH, with the agent's own rights.
-func startProgram(argv, env []string, advice string) (pid int, refused *privsep.Error) {
+// startProgram starts argv as a session leader, on a terminal with that as its
+// controlling one and itself in the foreground. The program is looked for on the
+// agent's own PATH, with the agent's own rights.
+func startProgram(argv, env []string, terminal bool, advice string) (pid int, refused *privsep.Error) {
 	path, refused := find(argv[0], pathOf(env))
 	if refused != nil {
 		if refused.Code == notFound && advice != "" {
@@ -23,11 +23,10 @@ func startProgram(argv, env []string, advice string) (pid int, refused *privsep.
 		}
 		return 0, refused
 	}
-	tty := uintptr(privsep.SlaveFD)
 	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{
 		Env:   env,
-		Files: []uintptr{tty, tty, tty},
-		Sys:   &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0},
+		Files: []uintptr{privsep.StdinFD, privsep.StdoutFD, privsep.StderrFD},
+		Sys:   &syscall.SysProcAttr{Setsid: true, Setctty: terminal, Ctty: 0},
 	})
 	switch {
 	case errors.Is(err, syscall.ENOEXEC):

@@ -9,13 +9,14 @@
 //  2. mounts what the session may see of people's files (view.go),
 //  3. becomes the agent's user for good, and proves it (drop.go), and gives up what
 //     would leave setuid files in people's directories (filter.go),
-//  4. starts the program on the session's terminal (program.go),
+//  4. starts the program on the session's terminal or pipes (program.go),
 //  5. reaps, until the program ends; reports its wait status; and ends itself,
 //     upon which the kernel kills whatever is left of the session.
 //
-// It never reads the terminal. It holds one descriptor of it open until it ends,
-// so that the bridge sees the terminal's end when the session has ended, and not
-// when a program closes its standard streams for a while.
+// It never reads the terminal. It holds it open until it ends, so that the bridge sees
+// the terminal's end when the session has ended, and not when a program closes its
+// standard streams for a while. Pipes it does not hold: when a program closes one,
+// that is the pipe's end.
 package stage
 
 import (
@@ -57,7 +58,7 @@ func run() error {
 	if err := unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&name[0])), 0, 0, 0); err != nil {
 		return fmt.Errorf("naming itself: %w", err)
 	}
-	for fd := privsep.OrdersFD; fd <= privsep.DevptsFD; fd++ {
+	for fd := privsep.OrdersFD; fd <= privsep.StderrFD; fd++ {
 		unix.CloseOnExec(fd)
 	}
 	if err := defaultSignals(); err != nil {
@@ -203,7 +204,10 @@ func begin(o privsep.Orders, mounts []int, mountErr error) (pid int, g *guard, r
 	if err := os.Chdir(dir); err != nil {
 		return 0, nil, privsep.Errorf("directory-missing", "the agent cannot go to %.200q: %v", dir, errors.Unwrap(err))
 	}
-	pid, refused = startProgram(o.Argv, append(append(o.Env, "PWD="+dir), env...), o.Advice)
+	pid, refused = startProgram(o.Argv, append(append(o.Env, "PWD="+dir), env...), !o.Pipes, o.Advice)
+	if o.Pipes {
+		privsep.Close(privsep.StdinFD, privsep.StdoutFD, privsep.StderrFD)
+	}
 	return pid, g, refused
 }
 

@@ -200,7 +200,7 @@ func ask(packet string, fds []int) (c *net.UnixConn, got []int) {
 // told to, another with the same connection.
 func replay() int {
 	c, fds := ask(honest, []int{clientFD})
-	if len(fds) != privsep.MaxFDs-1 {
+	if len(fds) != (privsep.Session{}).FDs() {
 		return 1
 	}
 	if err := privsep.Send(c, privsep.Go{Go: true}); err != nil {
