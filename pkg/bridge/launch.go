@@ -128,6 +128,23 @@ func (b *Bridge) kill(ctx context.Context, s *session.Session, sig syscall.Signa
 	return err
 }
 
+// put asks the launcher to copy a file, a memfd with all seals, into a session's /tmp,
+// and says what it is called there: name, or like it. The file stays the caller's.
+func (b *Bridge) put(ctx context.Context, s *session.Session, name string, file int) (path string, err error) {
+	mounts, err := s.Mounts.SyscallConn()
+	if err != nil {
+		return "", err
+	}
+	var reply privsep.Reply
+	err2 := mounts.Control(func(ns uintptr) {
+		reply, err = b.ask(ctx, privsep.Request{Put: &privsep.Put{Name: name, UID: s.UID, GID: s.GID}}, int(ns), file)
+	})
+	if err2 != nil { // it is closed
+		return "", session.ErrEnded
+	}
+	return reply.Path, err
+}
+
 // ask asks the launcher for something that is not a session.
 func (b *Bridge) ask(ctx context.Context, req privsep.Request, fds ...int) (privsep.Reply, error) {
 	var reply privsep.Reply

@@ -6,6 +6,9 @@
 // whom from root's own files. It keeps no state between requests, never reads a
 // byte of a terminal, and may be restarted at any time.
 //
+// What a bridge gone bad can still do to a session that it holds, it can do as the
+// agent at most: type, signal, and put files into the session's own /tmp.
+//
 // It must stay small enough to read in one sitting, and must not import what
 // parses people's and agents' bytes (wire, session, bridge), nor the CLI
 // library: a test says so.
@@ -123,6 +126,8 @@ func (l *Launcher) serve(ctx context.Context, c *net.UnixConn) {
 		err = l.measure(ctx, c, *req.Measure)
 	case req.Relock != nil && len(fds) == 1:
 		err = l.relock(c, *req.Relock, fds[0])
+	case req.Put != nil && len(fds) == 2:
+		err = l.put(c, *req.Put, fds[0], fds[1])
 	default:
 		err = privsep.Errorf("malformed", "a request must come with the descriptors that belong to it")
 	}

@@ -50,12 +50,13 @@ type Request struct {
 	Thaw    *Scope   `json:"thaw,omitempty"`   // it goes on
 	Measure *Measure `json:"measure,omitempty"`
 	Relock  *Relock  `json:"relock,omitempty"` // with the session's mount namespace
+	Put     *Put     `json:"put,omitempty"`    // with that, and the file
 }
 
 // OneThing says whether a request is for exactly that.
 func (r Request) OneThing() bool {
 	n := 0
-	for _, is := range []bool{r.Start != nil, r.Kill != nil, r.Freeze != nil, r.Thaw != nil, r.Measure != nil, r.Relock != nil} {
+	for _, is := range []bool{r.Start != nil, r.Kill != nil, r.Freeze != nil, r.Thaw != nil, r.Measure != nil, r.Relock != nil, r.Put != nil} {
 		if is {
 			n++
 		}
@@ -78,6 +79,8 @@ func (r Request) String() string {
 		return fmt.Sprintf("to thaw %.80q", r.Thaw.Name)
 	case r.Relock != nil:
 		return fmt.Sprintf("to lock paths beneath %.200q", string(r.Relock.Path))
+	case r.Put != nil:
+		return fmt.Sprintf("to put a file %.100q into a session", r.Put.Name)
 	default:
 		return fmt.Sprintf("to measure the home of %.40q for uid %d", r.Measure.User, r.Measure.UID)
 	}
@@ -119,6 +122,15 @@ type Relock struct {
 	Remake bool `json:"remake,omitempty"`
 }
 
+// Put asks for a copy of a file in a session's own /tmp, as the agent's. The file is
+// a memfd sealed against every change (memfd_create(2)), of at most spec.MaxFile
+// bytes: reading any other could take for ever.
+type Put struct {
+	Name string `json:"name"` // see spec.CheckName
+	UID  uint32 `json:"uid"`  // the agent's
+	GID  uint32 `json:"gid"`
+}
+
 // Reply answers a Request: Error, or Session with its descriptors, or neither for
 // what was done. The descriptors are in this order:
 //
@@ -131,6 +143,7 @@ type Reply struct {
 	Error   *Error   `json:"error,omitempty"`
 	Session *Session `json:"session,omitempty"`
 	Bytes   int64    `json:"bytes,omitempty"` // for a Measure
+	Path    string   `json:"path,omitempty"`  // for a Put: what the session calls the file
 }
 
 // Session is what the launcher made.

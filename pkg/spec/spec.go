@@ -22,6 +22,12 @@ const (
 	MaxLock  = 12 << 10 // bytes of them, and of aliases
 )
 
+// The limits of a file that is put into a session.
+const (
+	MaxFile     = 32 << 20 // bytes
+	MaxFileName = 100      // bytes
+)
+
 // Session is what is asked of a new session.
 type Session struct {
 	Profile string    `json:"profile,omitempty"` // empty: the default
@@ -124,6 +130,16 @@ func (s Session) Check() error {
 	}
 	if locks > MaxLocks || bytes > MaxLock {
 		return fmt.Errorf("%d paths to protect, of %d bytes: at most %d, of %d", locks, bytes, MaxLocks, MaxLock)
+	}
+	return nil
+}
+
+// CheckName says whether a file that is put into a session may have this name, which
+// neither a shell nor a person could take for anything else.
+func CheckName(name string) error {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+	if name == "" || len(name) > MaxFileName || strings.Trim(name, letters+"._-") != "" || name[0] == '.' || name[0] == '-' {
+		return fmt.Errorf("%.120q is no name for a file there: 1 to %d of A-Z a-z 0-9 . _ -, and neither . nor - first", name, MaxFileName)
 	}
 	return nil
 }

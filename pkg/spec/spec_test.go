@@ -50,3 +50,16 @@ func repeat(name string, n int) (list argv.Argv) {
 	}
 	return list
 }
+
+func TestCheckName(t *testing.T) {
+	for name, good := range map[string]bool{
+		"a": true, "shot.png": true, "A_b-c.D.9": true, strings.Repeat("x", MaxFileName): true,
+		"": false, strings.Repeat("x", MaxFileName+1): false,
+		".": false, "..": false, ".bashrc": false, "-rf": false,
+		"a/b": false, "/a": false, "../a": false, "a b": false, "a\n": false, "a\x00": false, "ä": false, "a$b": false, "a'": false,
+	} {
+		if err := CheckName(name); (err == nil) != good {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}

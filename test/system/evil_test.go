@@ -130,6 +130,10 @@ var evilRequests = []evilRequest{
 	{"kill nothing", `{"kill":{"name":""}}`, nothing},
 	{"a signal that there is not", `{"kill":{"name":"aaau-shell-aaaaaaaaaa.scope","signal":65}}`, nothing},
 	{"stop instead", `{"stop":{"name":"aaau-shell-aaaaaaaaaa.scope"}}`, nothing},
+
+	{"put with a client", `{"put":{"name":"a","uid":1,"gid":1}}`, withClient(2)},
+	{"put nothing", `{"put":{"name":"a","uid":1,"gid":1}}`, nothing},
+	{"put with one descriptor", `{"put":{"name":"a","uid":1,"gid":1}}`, withClient(1)},
 }
 
 // beEvil is the evil bridge: it asks one thing of the launcher, and prints what
