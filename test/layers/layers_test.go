@@ -21,13 +21,13 @@ var layers = [][]string{
 	{"pkg/session", "pkg/stage"},
 	{"pkg/tape", "pkg/scope", "pkg/audit", "pkg/config", "pkg/project", "pkg/workspace"},
 	{"pkg/wire", "pkg/privsep", "pkg/auth"},
-	{"pkg/peer", "pkg/version", "pkg/spec"},
+	{"pkg/peer", "pkg/version", "pkg/spec", "pkg/vtseq"},
 	{"pkg/argv"},
 }
 
 // forbidden lists what a package must never reach, directly or through others.
 var forbidden = map[string][]string{
-	"cmd/aaau-launcher": {module + "pkg/wire", module + "pkg/session", module + "pkg/bridge", module + "pkg/client", module + "pkg/tape", "github.com/urfave/cli/v2"},
+	"cmd/aaau-launcher": {module + "pkg/wire", module + "pkg/session", module + "pkg/bridge", module + "pkg/client", module + "pkg/tape", module + "pkg/vtseq", "github.com/urfave/cli/v2"},
 	"pkg/stage":         {module + "pkg/config", module + "pkg/scope", "github.com/godbus/dbus/v5"},
 	"pkg/project":       {module + "pkg/privsep", module + "pkg/config"},
 	"cmd/aaau":          {module + "pkg/workspace", module + "pkg/bridge", module + "pkg/launcher", module + "pkg/session", module + "pkg/config", module + "pkg/privsep", module + "pkg/tape", module + "pkg/peer", module + "pkg/scope"},

@@ -1,0 +1,222 @@
+package vtseq
+
+// Kind is what was found in output.
+type Kind uint8
+
+const (
+	Bell   Kind = iota + 1
+	Notice      // the program wants its people's attention, in words
+	Title       // the window's title
+	Asked       // a Query
+)
+
+// Found is one thing found in output.
+type Found struct {
+	Kind  Kind
+	Title string // of a Notice, if it has one; sanitised
+	Text  string // of a Notice or a Title; sanitised
+
+	Query Query
+	Param int  // of a Query: the mode, or the number of the OSC sequence
+	BEL   bool // of a Query: it ended with BEL, and so should the answer
+}
+
+const (
+	maxBody   = 1 << 10 // what is kept of a string, in bytes
+	maxParams = 64      // what is kept of a CSI sequence, in bytes
+)
+
+// Output finds what a program's output says besides what it draws. Its zero value
+// is ready for a stream's beginning.
+//
+//	ground ─ESC─▶ escape ─[─▶ csi ──────── final byte ──▶ ground
+//	   │             ├─ SP…/ ─▶ nf ─────── final byte ──▶ ground
+//	  C2─▶ ground2 ──┴─ ]P_X^ ─▶ str ─BEL, ST, CAN ─────▶ ground
+//
+// An ESC that does not begin ST ends a string unheard, as it does in xterm. So what
+// is wrapped for tmux or screen (DCS tmux; ESC ESC ] …) is found too.
+type Output struct {
+	state state
+	intro byte // of the string: the byte after ESC
+	n     int  // bytes of body
+	cut   bool // body lacks some
+	body  [maxBody]byte
+}
+
+type state uint8
+
+const (
+	ground  state = iota
+	ground2       // after C2
+	escape
+	nf // after ESC and an intermediate byte
+	csi
+	str
+	strEsc // after ESC in a string
+	strC1  // after C2 in a string
+)
+
+// Scan looks at the next bytes of the stream and tells found what they complete.
+func (o *Output) Scan(p []byte, found func(Found)) {
+	plain := finder{p: p, needles: "\x1b\a\x05\xc2"}
+	inside := finder{p: p, needles: "\x1b\a\x18\x1a\xc2"}
+	for i := 0; i < len(p); {
+		switch o.state {
+		case ground:
+			if i = plain.next(i); i < len(p) {
+				o.control(p[i], found)
+				i++
+			}
+		case csi:
+			i += o.params(p[i:], found)
+		case str:
+			j := inside.next(i)
+			o.keep(p[i:j], maxBody)
+			if i = j; i < len(p) {
+				o.inString(p[i], found)
+				i++
+			}
+		default:
+			if o.after(p[i], found) {
+				i++
+			}
+		}
+	}
+}
+
+// control takes a control character outside of strings.
+func (o *Output) control(b byte, found func(Found)) {
+	switch b {
+	case bel:
+		found(Found{Kind: Bell})
+	case enq:
+		found(Found{Kind: Asked, Query: AskAnswerback})
+	case esc:
+		o.state = escape
+	case can, sub:
+		o.state = ground
+	case c1:
+		o.state = ground2
+	}
+}
+
+// after takes the byte after ESC, C2 and the like; false if it is to be looked at
+// again in the new state.
+func (o *Output) after(b byte, found func(Found)) bool {
+	switch o.state {
+	case ground2:
+		o.state = ground
+		if !isC1(b) {
+			return false
+		}
+		o.begin(b-0x40, found)
+	case escape, nf:
+		switch {
+		case b < ' ' || b == del:
+			o.control(b, found)
+		case b < '0':
+			o.state = nf
+		case b > del || o.state == nf:
+			o.state = ground
+			return b <= del
+		default:
+			o.begin(b, found)
+		}
+	case strEsc:
+		if b != '\\' {
+			o.state = escape
+			return false
+		}
+		o.end(false, found)
+	case strC1:
+		if b == st {
+			o.end(false, found)
+			break
+		}
+		o.state = str
+		o.keep([]byte{c1}, maxBody)
+		return false
+	}
+	return true
+}
+
+// begin takes the byte after ESC that says what begins.
+func (o *Output) begin(b byte, found func(Found)) {
+	o.state, o.intro, o.n, o.cut = ground, b, 0, false
+	switch b {
+	case '[':
+		o.state = csi
+	case ']', 'P', '_', 'X', '^':
+		o.state = str
+	case 'Z':
+		found(Found{Kind: Asked, Query: AskID})
+	}
+}
+
+// params takes bytes of a CSI sequence and says how many.
+func (o *Output) params(p []byte, found func(Found)) int {
+	for i, b := range p {
+		switch {
+		case b < ' ' || b == del:
+			if o.control(b, found); o.state != csi {
+				return i + 1
+			}
+		case b < '@':
+			if o.n < maxParams {
+				o.body[o.n] = b
+				o.n++
+			} else {
+				o.cut = true
+			}
+		case b < del:
+			o.state = ground
+			if q, first := csiQuery(o.body[:o.n], b); q != NoQuery && !o.cut {
+				found(Found{Kind: Asked, Query: q, Param: first})
+			}
+			return i + 1
+		default:
+			o.state = ground
+			return i
+		}
+	}
+	return len(p)
+}
+
+// keep adds to the string's body what has room.
+func (o *Output) keep(p []byte, most int) {
+	n := copy(o.body[o.n:most], p)
+	o.n += n
+	o.cut = o.cut || n < len(p)
+}
+
+// inString takes a byte that may end a string.
+func (o *Output) inString(b byte, found func(Found)) {
+	switch b {
+	case esc:
+		o.state = strEsc
+	case c1:
+		o.state = strC1
+	case bel:
+		o.end(true, found)
+	default:
+		o.state = ground
+	}
+}
+
+// end takes a whole string.
+func (o *Output) end(byBEL bool, found func(Found)) {
+	o.state = ground
+	body := o.body[:o.n]
+	switch o.intro {
+	case ']':
+		osc(body, byBEL, found)
+	case 'P':
+		if q, _ := dcsQuery(body); q != NoQuery {
+			found(Found{Kind: Asked, Query: q})
+		}
+	case '_':
+		if q := apcQuery(body); q != NoQuery {
+			found(Found{Kind: Asked, Query: q})
+		}
+	}
+}

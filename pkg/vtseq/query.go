@@ -1,0 +1,224 @@
+package vtseq
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// Query is something that a program asks its terminal, which answers on the
+// program's input as if it were typed.
+type Query uint8
+
+const (
+	NoQuery        Query = iota
+	AskStatus            // DSR
+	AskCursor            // CPR
+	AskCursorExt         // DECXCPR
+	AskDSR               // other reports of the private DSR
+	AskID                // DA1, and DECID
+	AskID2               // DA2
+	AskID3               // DA3
+	AskVersion           // XTVERSION
+	AskMode              // DECRQM
+	AskPrivateMode       // DECRQM of a private mode
+	AskKeyboard          // kitty's keyboard protocol
+	AskCells             // the window's size in cells
+	AskWindow            // what else a window has, its title too
+	AskState             // DECRQPSR, DECRQCRA, XTREPORTCOLORS and the like
+	AskColour            // of text, background, cursor …
+	AskPalette           // a colour by its number
+	AskClipboard         // OSC 52
+	AskDesktop           // kitty: can it notify?
+	AskSetting           // DECRQSS
+	AskCapability        // XTGETTCAP
+	AskGraphics          // kitty's graphics protocol
+	AskAnswerback        // ENQ
+)
+
+// State is what answers depend on.
+type State struct {
+	Rows, Cols int // of the screen
+	Row, Col   int // of the cursor, from 0
+}
+
+// anything is the end of a range without one.
+const anything = 1 << 20
+
+// queries are all queries known, and their answers where the bridge has one. A
+// terminal that were missing would leave a program waiting for some of them; the
+// rest it does without.
+var queries = []struct {
+	intro    byte   // how it begins: the byte after ESC, or ENQ
+	key      string // of CSI and DCS: marker, intermediates and final byte
+	from, to int    // of CSI the first parameter, of OSC its number
+	query    Query
+	answer   func(Found, State) string
+}{
+	{'[', "n", 5, 5, AskStatus, func(Found, State) string { return "\x1b[0n" }},
+	{'[', "n", 6, 6, AskCursor, func(_ Found, s State) string { return fmt.Sprintf("\x1b[%d;%dR", s.Row+1, s.Col+1) }},
+	{'[', "?n", 6, 6, AskCursorExt, func(_ Found, s State) string { return fmt.Sprintf("\x1b[?%d;%d;1R", s.Row+1, s.Col+1) }},
+	{'[', "?n", 0, anything, AskDSR, nil},
+	{'[', "c", 0, 0, AskID, func(Found, State) string { return "\x1b[?62;22c" }},
+	{'Z', "", 0, 0, AskID, func(Found, State) string { return "\x1b[?62;22c" }},
+	{'[', ">c", 0, 0, AskID2, func(Found, State) string { return "\x1b[>1;10;0c" }},
+	{'[', "=c", 0, 0, AskID3, nil},
+	{'[', ">q", 0, 0, AskVersion, func(Found, State) string { return "\x1bP>|AaaU\x1b\\" }},
+	{'[', "$p", 0, anything, AskMode, func(f Found, _ State) string { return fmt.Sprintf("\x1b[%d;0$y", f.Param) }},
+	{'[', "?$p", 0, anything, AskPrivateMode, func(f Found, _ State) string { return fmt.Sprintf("\x1b[?%d;0$y", f.Param) }},
+	{'[', "?u", 0, anything, AskKeyboard, func(Found, State) string { return "\x1b[?0u" }},
+	{'[', "t", 18, 18, AskCells, func(_ Found, s State) string { return fmt.Sprintf("\x1b[8;%d;%dt", s.Rows, s.Cols) }},
+	{'[', "t", 11, 11, AskWindow, nil},
+	{'[', "t", 13, 16, AskWindow, nil},
+	{'[', "t", 19, 21, AskWindow, nil},
+	{'[', "#S", 0, anything, AskWindow, nil}, // XTTITLEPOS
+	{'[', "x", 0, 1, AskState, nil},          // DECREQTPARM
+	{'[', "+x", 0, anything, AskState, nil},  // DECRQPKFM
+	{'[', "*y", 0, anything, AskState, nil},  // DECRQCRA
+	{'[', "$w", 0, anything, AskState, nil},  // DECRQPSR
+	{'[', "$u", 0, anything, AskState, nil},  // DECRQTSR
+	{'[', "&u", 0, anything, AskState, nil},  // DECRQUPSS
+	{'[', "\"v", 0, anything, AskState, nil}, // DECRQDE
+	{'[', "'|", 0, anything, AskState, nil},  // DECRQLP
+	{'[', "#|", 0, anything, AskState, nil},  // XTREPORTSGR
+	{'[', "#R", 0, anything, AskState, nil},  // XTREPORTCOLORS
+	{'[', "?m", 0, anything, AskState, nil},  // XTQMODKEYS
+	{'[', "?S", 1, anything, AskState, nil},  // XTSMGRAPHICS
+	{']', "", 10, 10, AskColour, func(f Found, _ State) string { return colour(f, "ffff/ffff/ffff") }},
+	{']', "", 11, 11, AskColour, func(f Found, _ State) string { return colour(f, "0000/0000/0000") }},
+	{']', "", 12, 19, AskColour, nil},
+	{']', "", 4, 5, AskPalette, nil},
+	{']', "", 21, 21, AskPalette, nil}, // kitty
+	{']', "", 52, 52, AskClipboard, nil},
+	{']', "", 99, 99, AskDesktop, nil},
+	{'P', "$q", 0, anything, AskSetting, nil},
+	{'P', "+q", 0, anything, AskCapability, nil},
+	{'_', "G", 0, anything, AskGraphics, nil},
+	{enq, "", 0, 0, AskAnswerback, nil},
+}
+
+// Answer is what the bridge says to a query in place of a terminal, nil for
+// nothing.
+func Answer(f Found, s State) []byte {
+	for _, q := range queries {
+		if f.Kind == Asked && q.query == f.Query && q.answer != nil && (q.intro != ']' || q.from <= f.Param && f.Param <= q.to) {
+			return []byte(q.answer(f, s))
+		}
+	}
+	return nil
+}
+
+func colour(f Found, rgb string) string {
+	end := "\x1b\\"
+	if f.BEL {
+		end = "\a"
+	}
+	return fmt.Sprintf("\x1b]%d;rgb:%s%s", f.Param, rgb, end)
+}
+
+// csiFinals has the rows of queries for each final byte of CSI, since nearly every
+// sequence is none.
+var csiFinals = func() (rows [128][]int) {
+	for i, q := range queries {
+		if q.intro == '[' {
+			final := q.key[len(q.key)-1]
+			rows[final] = append(rows[final], i)
+		}
+	}
+	return rows
+}()
+
+// csiQuery says what the CSI sequence of these parameters, with intermediates, and
+// final byte asks, and its first parameter.
+func csiQuery(params []byte, final byte) (q Query, first int) {
+	if len(csiFinals[final]) == 0 {
+		return NoQuery, 0
+	}
+	var key [4]byte
+	k := 0
+	if len(params) > 0 && '<' <= params[0] && params[0] <= '?' {
+		key[k] = params[0]
+		k++
+		params = params[1:]
+	}
+	first, _ = number(params)
+	for _, b := range params {
+		if b < '0' && k < len(key)-1 {
+			key[k] = b
+			k++
+		}
+	}
+	key[k] = final
+	k++
+	for _, i := range csiFinals[final] {
+		if r := &queries[i]; string(key[:k]) == r.key && r.from <= first && first <= r.to {
+			return r.query, first
+		}
+	}
+	return NoQuery, 0
+}
+
+// oscQuery says what an OSC string of this number and data asks.
+func oscQuery(n int, data []byte) Query {
+	for i := range queries {
+		if r := &queries[i]; r.intro == ']' && r.from <= n && n <= r.to && asks(n, data) {
+			return r.query
+		}
+	}
+	return NoQuery
+}
+
+// asks says whether the data of an OSC string asks for something in place of
+// setting it.
+func asks(n int, data []byte) bool {
+	if n == 99 {
+		metadata, _, _ := bytes.Cut(data, []byte(";"))
+		p, _ := option(metadata, "p", ":")
+		return string(p) == "?"
+	}
+	for part := range bytes.SplitSeq(data, []byte(";")) {
+		if len(part) > 0 && part[len(part)-1] == '?' { // kitty: name=?
+			return true
+		}
+	}
+	return false
+}
+
+// dcsQuery says what a DCS string with this beginning asks; whole is false when
+// more of it could tell.
+func dcsQuery(s []byte) (q Query, whole bool) {
+	for len(s) > 0 && (s[0] == ';' || '0' <= s[0] && s[0] <= '9') {
+		s = s[1:]
+	}
+	if len(s) < 2 {
+		return NoQuery, len(s) == 1 && s[0] != '$' && s[0] != '+'
+	}
+	switch string(s[:2]) {
+	case "$q":
+		return AskSetting, true
+	case "+q":
+		return AskCapability, true
+	}
+	return NoQuery, true
+}
+
+// apcQuery says what an APC string asks. Kitty's terminal may answer any of its
+// graphics commands; this is the one that is there for the answer.
+func apcQuery(s []byte) Query {
+	control, _, _ := bytes.Cut(s, []byte(";"))
+	if len(control) > 0 && control[0] == 'G' {
+		if a, _ := option(control[1:], "a", ","); string(a) == "q" {
+			return AskGraphics
+		}
+	}
+	return NoQuery
+}
+
+// option finds the value of a key in key=value pairs.
+func option(pairs []byte, key, separator string) ([]byte, bool) {
+	for pair := range bytes.SplitSeq(pairs, []byte(separator)) {
+		if k, v, ok := bytes.Cut(pair, []byte("=")); ok && string(k) == key {
+			return v, true
+		}
+	}
+	return nil, false
+}
