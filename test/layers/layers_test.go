@@ -22,7 +22,7 @@ var layers = [][]string{
 	{"pkg/tape", "pkg/screen", "pkg/scope", "pkg/audit", "pkg/config", "pkg/project", "pkg/workspace"},
 	{"pkg/wire", "pkg/privsep", "pkg/auth"},
 	{"pkg/peer", "pkg/version", "pkg/spec", "pkg/vtseq"},
-	{"pkg/argv"},
+	{"pkg/argv", "pkg/gitindex"},
 }
 
 // forbidden lists what a package must never reach, directly or through others.
