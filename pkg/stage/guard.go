@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -32,15 +33,18 @@ type guard struct {
 
 	tripping atomic.Bool // set before the program is killed: start's end is to be awaited
 
-	mu  sync.Mutex       // guards wds
-	wds map[int32]string // the watched ones of gitDirs
+	mu    sync.Mutex       // guards wds, and what is being undone
+	wds   map[int32]string // the watched ones of gitDirs
+	links *gitlinks        // guarded by mu, too
+
+	again chan os.Signal // links are to be looked at, whatever inotify says
 }
 
 // newGuard makes the guard while the stage is still root: watches count for whoever
 // made the instance, and an agent could use up its own. It is nil if there are no
 // locks.
 func newGuard(o privsep.Orders) (*guard, error) {
-	g := &guard{want: map[string]bool{}, above: map[string]bool{}, gitDirs: map[string]bool{}, repos: map[string]string{}, wds: map[int32]string{}}
+	g := &guard{want: map[string]bool{}, above: map[string]bool{}, gitDirs: map[string]bool{}, repos: map[string]string{}, wds: map[int32]string{}, again: make(chan os.Signal, 1)}
 	for _, m := range o.Mounts {
 		for _, l := range m.Lock {
 			path := filepath.Join(string(m.Path), l)
@@ -68,7 +72,11 @@ func newGuard(o privsep.Orders) (*guard, error) {
 		for dir := range g.repos {
 			g.repos[dir] = head(dir)
 		}
-		return g.watch()
+		if err := g.watch(); err != nil {
+			return err
+		}
+		g.links, err = newGitlinks(g.want)
+		return err
 	})
 	return g, err
 }
@@ -142,6 +150,14 @@ func (g *guard) start(exposed func() error, end func(why string)) error {
 		default:
 		}
 	}
+	finish := func(why string) {
+		g.mu.Lock() // for good: nobody else is undoing anything
+		g.clear()
+		end(why)
+	}
+	if err := g.startLinks(finish); err != nil {
+		return err
+	}
 	// Waiting is in the runtime's poller (see awaitNoReader), which itself uses up the
 	// kernel's word that there was a change: so whatever wakes it, we look.
 	go func() {
@@ -162,7 +178,7 @@ func (g *guard) start(exposed func() error, end func(why string)) error {
 						break
 					}
 				}
-				end(why)
+				finish(why)
 				return
 			case moved:
 				poke()
@@ -174,6 +190,10 @@ func (g *guard) start(exposed func() error, end func(why string)) error {
 		for range look {
 			if err := g.watch(); err != nil { // the files may be others now
 				g.fail("watching the locks", err)
+			}
+			select {
+			case g.again <- unix.SIGIO:
+			default:
 			}
 			is := lost(g.want)
 			if is { // again and again: what was locked anew may be gone again
@@ -187,6 +207,72 @@ func (g *guard) start(exposed func() error, end func(why string)) error {
 		}
 	}()
 	return nil
+}
+
+// startLinks calls finish when an index leads git into what it would fall into; the
+// program has been killed then.
+func (g *guard) startLinks(finish func(why string)) error {
+	watches := os.NewFile(uintptr(g.links.watches), "inotify")
+	raw, err := watches.SyscallConn()
+	if err != nil {
+		return err
+	}
+	signal.Notify(g.again, unix.SIGIO) // a lease is to be broken; or the agent has sent it
+	news := make(chan struct{}, 1)
+	go func() { // as the mounts are
+		err := raw.Read(func(uintptr) bool {
+			select {
+			case news <- struct{}{}:
+			default:
+			}
+			return false
+		})
+		g.fail("watching what indexes name", err)
+	}()
+	go func() {
+		for again := true; ; { // a lease may have been broken before
+			g.mu.Lock()
+			changed, err := g.links.changed()
+			if err != nil {
+				g.fail("watching what indexes name", err)
+			}
+			why := ""
+			if again || changed {
+				why = g.clear()
+			}
+			g.mu.Unlock()
+			if why != "" {
+				time.Sleep(10 * time.Millisecond) // the other watches have their say, too
+				finish(why)
+			}
+			select {
+			case <-news:
+				again = false
+			case <-g.again:
+				again = true
+			}
+		}
+	}()
+	return nil
+}
+
+// clear looks where indexes lead git, and puts aside whatever git would fall into
+// there, at once; and kills the program, and looks again for what it did meanwhile.
+func (g *guard) clear() (why string) {
+	tries := map[danger]int{}
+	for {
+		d := g.links.look()
+		if d == nil || tries[*d] > 1 { // if it stays, that was told
+			return why
+		}
+		tries[*d]++
+		g.tripping.Store(true)
+		told := d.putAside()
+		g.kill()
+		if why == "" {
+			why = told
+		}
+	}
 }
 
 // fail ends the session: it would go on unguarded.
