@@ -24,9 +24,6 @@ const (
 	maxGitlinks = 10000
 )
 
-// writing is how long it may take to write a file of git's.
-const writing = 250 * time.Millisecond
-
 // gitlinks watches over the ways on which git gets from the repositories that were
 // there into others: an index that names a directory as a repository, and a .git in
 // that directory. Both are the agent's to make, and git run by the person in the old
@@ -269,152 +266,6 @@ func (l *gitlinks) wait(wd int, name string) {
 	l.names[int32(wd)][name] = true
 }
 
-// enter judges what git finds as the .git of a directory. It is in order if it was there
-// when the session began, or is such that git runs and reads nothing but what is in a
-// repository of its kind; then it is a checkout of its own, with its own index.
-func (l *gitlinks) enter(c checkout, top string, mode uint32) (*checkout, *danger) {
-	dot := top + "/.git"
-	if id, _, err := identify(dot); err != nil || l.known[id] || l.isLocked(top) {
-		return nil, nil
-	}
-	bad := func(format string, args ...any) (*checkout, *danger) {
-		return nil, &danger{dot, "git goes there, as an index names it as a repository, and " + fmt.Sprintf(format, args...)}
-	}
-	inner := checkout{top, dot, dot}
-	switch mode {
-	default:
-		return bad("it is neither a directory nor a file")
-	case unix.S_IFREG:
-		f, d := l.hold(dot, dot, maxGitFile)
-		if d != nil {
-			return bad("it %s", d.why)
-		}
-		if f == nil {
-			return nil, nil
-		}
-		if !strings.HasPrefix(string(f.text), gitDir) {
-			return nil, nil // git does not enter it either
-		}
-		git := gitDirOf(dot, string(f.text))
-		if !f.open && l.isOf(git, top) {
-			return nil, nil // the person has made it again, or moved it
-		}
-		inner = checkout{top, git, git}
-		base, rel := c.git, ""
-		if r, ok := strings.CutPrefix(git, c.git+"/modules/"); ok {
-			rel = "modules/" + r
-		} else if r, ok := strings.CutPrefix(git, c.common+"/worktrees/"); ok && !strings.Contains(r, "/") {
-			base, rel, inner.common = c.common, "worktrees/"+r, c.common
-		}
-		if rel == "" || f.open {
-			return bad("it leads to %.200q, which is neither a submodule's nor a worktree's", git)
-		}
-		at, there, d := l.walk(base, rel)
-		if d != nil {
-			return nil, d
-		}
-		if !there {
-			return nil, nil
-		}
-		if at != unix.S_IFDIR {
-			return bad("what it leads to is no directory")
-		}
-	case unix.S_IFDIR:
-	}
-	if why := l.armed(inner); why != "" {
-		return bad("%s", why)
-	}
-	return &inner, nil
-}
-
-// isOf says whether a directory of git's was there, and is for a work tree at top.
-func (l *gitlinks) isOf(git, top string) bool {
-	id, _, err := identify(git)
-	return err == nil && l.known[id] && (slices.Contains(worktrees(git), top) ||
-		slices.ContainsFunc(l.checkouts, func(o checkout) bool { return o.top == top && o.git == git }))
-}
-
-// isLocked says whether something is in a directory that is locked as a whole, and
-// still the one that was.
-func (l *gitlinks) isLocked(path string) bool {
-	for ; path != "/" && path != "."; path = filepath.Dir(path) {
-		if l.locks[path] {
-			id, _, err := identify(path)
-			return err == nil && l.known[id]
-		}
-	}
-	return false
-}
-
-// armed says what in a directory of git's makes git run something.
-func (l *gitlinks) armed(c checkout) (why string) {
-	for _, name := range []string{"commondir", "config", "hooks"} {
-		for _, dir := range []string{c.git, c.common} {
-			if d := l.watch(dir, name); d != nil {
-				return d.why
-			}
-		}
-	}
-	common, d := l.hold(c.git+"/commondir", c.top+"/.git", maxGitFile)
-	switch {
-	case d != nil:
-		return "its commondir " + d.why
-	case c.common == c.git && common != nil && (common.open || strings.TrimRight(string(common.text), "\n") != "."):
-		return "it takes its configuration from elsewhere (commondir)"
-	case c.common != c.git && (common == nil || common.open || strings.TrimRight(string(common.text), "\n") != "../.."):
-		return "it is not a worktree as git makes one (commondir)"
-	}
-	text, why := l.config(c)
-	if why != "" {
-		return why
-	}
-	if line := unclear(text, c); line != "" {
-		return fmt.Sprintf("its configuration says what may run something (%.100q)", line)
-	}
-	hooks := c.common + "/hooks"
-	if _, mode, err := identify(hooks); err != nil || mode&unix.S_IFMT == unix.S_IFREG || c.common != c.git {
-		return "" // a worktree's are those of a repository that is in order
-	} else if mode&unix.S_IFMT != unix.S_IFDIR {
-		return "it has its hooks elsewhere"
-	}
-	if d := l.watch(hooks, "*"); d != nil {
-		return d.why
-	}
-	entries, err := os.ReadDir(hooks)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return "its hooks cannot be looked at"
-	}
-	for _, e := range entries {
-		if !strings.HasSuffix(e.Name(), ".sample") {
-			return fmt.Sprintf("it has a hook (%.100q)", e.Name())
-		}
-	}
-	return ""
-}
-
-// config is what configures a checkout. That of a repository that was there is locked,
-// and the person may write it in place.
-func (l *gitlinks) config(c checkout) (text, why string) {
-	name := c.common + "/config"
-	if id, _, err := identify(c.common); err == nil && l.known[id] {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			return "", "its configuration cannot be read"
-		}
-		return string(text), ""
-	}
-	switch f, d := l.hold(name, c.top+"/.git", maxGitFile); {
-	case d != nil:
-		return "", "its configuration " + d.why
-	case f == nil:
-		return "", ""
-	case f.open:
-		return "", "whether its configuration changes cannot be watched here"
-	default:
-		return string(f.text), ""
-	}
-}
-
 // index reads an index, and the one that it shares entries with.
 func (l *gitlinks) index(git string) (gitindex.Index, *danger) {
 	x, d := l.oneIndex(git, "index")
@@ -447,104 +298,6 @@ func (l *gitlinks) oneIndex(git, name string) (gitindex.Index, *danger) {
 	return f.index, nil
 }
 
-// A file is one that was read.
-type file struct {
-	fd    int
-	id    identity
-	text  []byte         // but for an index
-	index gitindex.Index // of one
-	held  bool
-	open  bool // it cannot be held here
-	round int  // when it was asked for last
-}
-
-// hold reads a file, and sees to it that it stays as it is: there is a lease on it
-// (fcntl(2)), which nobody gets while somebody has it open for writing, or mapped so,
-// and which makes everybody wait who opens it so then, until we have killed the
-// program or gone. Git itself never writes these files in place, but for a .git. There
-// is none if there is no file. of is what to put aside for it.
-//
-// Older kernels grant no lease where ids are mapped. There we look again whenever
-// somebody opens the file, and say that it is open.
-func (l *gitlinks) hold(path, of string, limit int64) (*file, *danger) {
-	id, mode, err := identify(path)
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
-		return nil, nil
-	}
-	if err != nil || mode&unix.S_IFMT != unix.S_IFREG {
-		return nil, &danger{of, "is not a file that can be read"}
-	}
-	f := l.files[path]
-	if f == nil || f.id != id {
-		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-		if err == unix.ENOENT {
-			return nil, nil
-		}
-		if err != nil {
-			return nil, &danger{of, fmt.Sprintf("cannot be read (%v)", err)}
-		}
-		if f != nil {
-			unix.Close(f.fd)
-		}
-		// It may be another than before, and be replaced again: that is seen after this.
-		f = &file{fd: fd, id: id}
-		l.files[path] = f
-	}
-	f.round = l.round
-	if f.held {
-		if lease, err := unix.FcntlInt(uintptr(f.fd), unix.F_GETLEASE, 0); err != nil || lease != unix.F_RDLCK {
-			if filepath.Base(path) != ".git" {
-				return nil, &danger{of, "was opened to be written in place, which git never does"}
-			}
-			_, _ = unix.FcntlInt(uintptr(f.fd), unix.F_SETLEASE, unix.F_UNLCK) // it may be over
-			f.held, l.busy = false, &danger{of, "it is open to be written"}
-			return f, f.read(of, limit)
-		}
-		return f, nil
-	}
-	switch _, err := unix.FcntlInt(uintptr(f.fd), unix.F_SETLEASE, unix.F_RDLCK); {
-	case err == nil:
-		f.held = true
-	case err == unix.EAGAIN:
-		l.busy = &danger{of, "it, or what is in it, is open to be written in place, which git never does"}
-	case !f.open:
-		f.open = true
-		if wd, err := unix.InotifyAddWatch(l.watches, path, unix.IN_OPEN|unix.IN_MODIFY|unix.IN_CLOSE_WRITE|unix.IN_DONT_FOLLOW); err == nil {
-			l.wait(wd, "*")
-		}
-	}
-	return f, f.read(of, limit)
-}
-
-func (f *file) read(of string, limit int64) *danger {
-	var st unix.Stat_t
-	if err := unix.Fstat(f.fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size > limit {
-		return &danger{of, "is too large to be looked at"}
-	}
-	f.text = make([]byte, st.Size)
-	for n := 0; n < len(f.text); {
-		more, err := unix.Pread(f.fd, f.text[n:], int64(n))
-		if err != nil {
-			return &danger{of, fmt.Sprintf("cannot be read (%v)", err)}
-		}
-		if more == 0 {
-			f.text = f.text[:n]
-		}
-		n += more
-	}
-	return nil
-}
-
-// forget lets go of the files that nothing leads to any more.
-func (l *gitlinks) forget() {
-	for path, f := range l.files {
-		if f.round != l.round {
-			unix.Close(f.fd)
-			delete(l.files, path)
-		}
-	}
-}
-
 // changed takes what inotify has to say, and says whether to look again.
 func (l *gitlinks) changed() (yes bool, err error) {
 	buf := make([]byte, 16<<10)
@@ -559,10 +312,9 @@ func (l *gitlinks) changed() (yes bool, err error) {
 		for b := buf[:n]; len(b) >= unix.SizeofInotifyEvent; {
 			event := (*unix.InotifyEvent)(unsafe.Pointer(&b[0]))
 			end := unix.SizeofInotifyEvent + int(event.Len)
-			name := string(bytes.TrimRight(b[unix.SizeofInotifyEvent:end], "\x00"))
+			name, names := bytes.TrimRight(b[unix.SizeofInotifyEvent:end], "\x00"), l.names[event.Wd]
 			b = b[end:]
-			names := l.names[event.Wd]
-			yes = yes || names[name] || names["*"] || event.Mask&unix.IN_Q_OVERFLOW != 0
+			yes = yes || names[string(name)] || names["*"] || event.Mask&unix.IN_Q_OVERFLOW != 0
 			if event.Mask&unix.IN_IGNORED != 0 {
 				delete(l.names, event.Wd)
 			}
