@@ -140,7 +140,7 @@ func (l *gitlinks) armed(c checkout) (why string) {
 func (l *gitlinks) config(c checkout) (text, why string) {
 	name := c.common + "/config"
 	if id, _, err := identify(c.common); err == nil && l.known[id] {
-		text, err := os.ReadFile(name)
+		text, err := readUpTo(name, maxConfig)
 		if err != nil {
 			return "", "its configuration cannot be read"
 		}

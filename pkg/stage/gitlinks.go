@@ -20,6 +20,7 @@ import (
 // How much of it is looked at.
 const (
 	maxIndex    = 256 << 20
+	maxConfig   = 16 << 20 // the person's
 	maxGitFile  = 64 << 10 // configuration and what names directories of git's
 	maxGitlinks = 10000
 )
@@ -100,7 +101,7 @@ func newGitlinks(locks map[string]bool) (*gitlinks, error) {
 
 // worktrees are what the configuration in a directory of git's says of its work tree.
 func worktrees(git string) (tops []string) {
-	text, _ := os.ReadFile(git + "/config") // it is locked; without it there is no such setting
+	text, _ := readUpTo(git+"/config", maxConfig) // without it there is no such setting
 	for _, m := range worktree.FindAllStringSubmatch(string(text), -1) {
 		tops = append(tops, leads(git, m[1]))
 	}

@@ -403,9 +403,12 @@ func head(dir string) string {
 // removal is how long a repository may take to be gone, once it is none any more.
 const removal = 500 * time.Millisecond
 
-// readSmall reads a regular file of at most 4096 bytes. The program may put anything
+// readSmall reads a regular file of at most 4096 bytes.
+func readSmall(path string) ([]byte, error) { return readUpTo(path, 4096) }
+
+// readUpTo reads a regular file of at most limit bytes. The program may put anything
 // in its place at any time, and must not make us wait.
-func readSmall(path string) ([]byte, error) {
+func readUpTo(path string, limit int64) ([]byte, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
@@ -415,7 +418,7 @@ func readSmall(path string) ([]byte, error) {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return nil, err
 	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size > 4096 {
+	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size > limit {
 		return nil, unix.EFBIG
 	}
 	buf := make([]byte, st.Size)
