@@ -27,6 +27,7 @@ bindir      ?= $(PREFIX)/bin
 sbindir     ?= $(PREFIX)/sbin
 libexecdir  ?= $(PREFIX)/libexec
 unitdir     ?= $(PREFIX)/lib/systemd/system
+userunitdir ?= $(PREFIX)/lib/systemd/user
 generatordir ?= $(PREFIX)/lib/systemd/system-generators
 sysusersdir ?= $(PREFIX)/lib/sysusers.d
 tmpfilesdir ?= $(PREFIX)/lib/tmpfiles.d
@@ -43,6 +44,7 @@ programs := build/bin/aaau=$(bindir)/aaau \
 scripts := packaging/aaau-generator=$(generatordir)/aaau-generator
 units := $(foreach f,$(wildcard systemd/*.socket systemd/*.service systemd/*.slice systemd/*.d/*.conf),\
 	$f=$(unitdir)/$(f:systemd/%=%))
+userunits := $(foreach f,$(wildcard systemd/user/*.service),$f=$(userunitdir)/$(notdir $f))
 data := $(foreach f,$(wildcard sysusers.d/*.conf),$f=$(sysusersdir)/$(notdir $f)) \
 	$(foreach f,$(wildcard tmpfiles.d/*.conf),$f=$(tmpfilesdir)/$(notdir $f)) \
 	packaging/access.conf=$(vendordir)/access.conf \
@@ -52,13 +54,13 @@ data := $(foreach f,$(wildcard sysusers.d/*.conf),$f=$(sysusersdir)/$(notdir $f)
 # The directories to remove if empty, deepest first: ours, then those that a new /usr/local lacks.
 dirs := $(sort $(filter %.d,$(patsubst %/,%,$(foreach f,$(units),$(dir $(lastword $(subst =, ,$f))))))) \
 	$(libexecdir)/aaau $(vendordir)/profiles.d $(vendordir) $(docdir)/docs $(docdir) $(sysconfdir)/aaau \
-	$(unitdir) $(generatordir) $(patsubst %/,%,$(dir $(unitdir))) $(sysusersdir) $(tmpfilesdir) $(libexecdir) $(dir $(docdir)) \
+	$(unitdir) $(userunitdir) $(generatordir) $(patsubst %/,%,$(dir $(unitdir))) $(sysusersdir) $(tmpfilesdir) $(libexecdir) $(dir $(docdir)) \
 	$(mandir)/man1 $(mandir)/man8 $(mandir)
 
 sources  := go.mod go.sum $(shell find cmd pkg -name testdata -prune -o ! -name '*_test.go' -print 2>/dev/null)
 # With their directories, so that a removed file counts as a change.
-shipped  := $(foreach f,$(scripts) $(units) $(data),$(firstword $(subst =, ,$f))) \
-	$(wildcard systemd systemd/*.d sysusers.d tmpfiles.d packaging/profiles.d docs docs/man)
+shipped  := $(foreach f,$(scripts) $(units) $(userunits) $(data),$(firstword $(subst =, ,$f))) \
+	$(wildcard systemd systemd/*.d systemd/user sysusers.d tmpfiles.d packaging/profiles.d docs docs/man)
 binaries := $(foreach f,$(programs),$(firstword $(subst =, ,$f)))
 packages := ./cmd/... ./pkg/... ./test/...
 godirs    = $(wildcard cmd pkg test)
@@ -103,15 +105,15 @@ build/version: FORCE
 install: build ## install below DESTDIR= and PREFIX= (default /usr/local)
 	@umask 022; set -e; cp() { install -D -m "$$1" "$${2%%=*}" "$(DESTDIR)$${2#*=}"; }; \
 	for f in $(programs) $(scripts); do cp 755 "$$f"; done; \
-	for f in $(units) $(data); do cp 644 "$$f"; done; \
-	for f in $(units); do sed -i 's|/usr/sbin/aaau-|$(sbindir)/aaau-|g; s|/usr/libexec/aaau/|$(libexecdir)/aaau/|g' "$(DESTDIR)$${f#*=}"; done; \
+	for f in $(units) $(userunits) $(data); do cp 644 "$$f"; done; \
+	for f in $(units) $(userunits); do sed -i 's|/usr/bin/aaau |$(bindir)/aaau |g; s|/usr/sbin/aaau-|$(sbindir)/aaau-|g; s|/usr/libexec/aaau/|$(libexecdir)/aaau/|g' "$(DESTDIR)$${f#*=}"; done; \
 	install -d -m 755 "$(DESTDIR)$(sysconfdir)/aaau"
 ifeq ($(DESTDIR),)
 	@echo 'next, as root: systemd-sysusers && systemd-tmpfiles --create aaau.conf && systemctl daemon-reload && systemctl enable --now aaau.socket'
 endif
 
 uninstall: ## remove what install put there (same DESTDIR= and PREFIX=)
-	@for f in $(programs) $(scripts) $(units) $(data); do rm -f "$(DESTDIR)$${f#*=}"; done
+	@for f in $(programs) $(scripts) $(units) $(userunits) $(data); do rm -f "$(DESTDIR)$${f#*=}"; done
 	@for d in $(dirs); do [ ! -d "$(DESTDIR)$$d" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$d"; done
 ifneq ($(DESTDIR),)
 	@# A tree that holds no other file was made for this, down to bin and etc.

@@ -27,6 +27,8 @@ type order struct {
 	noWorkspace bool
 	env         []string // names
 	noTerminal  bool     // neither the input nor the output is one
+	terminal    *bool    // -t or -T: whether the program is to have one
+	detachKey   byte     // 0: none
 }
 
 // asked reads the command line.
@@ -35,6 +37,16 @@ func asked(c *cli.Context) (order, error) {
 		OpenRequest: wire.OpenRequest{Attach: c.String("session"), ReadOnly: c.Bool("read-only")},
 		workspaces:  c.StringSlice("workspace"), dir: c.String("C"), noWorkspace: c.Bool("no-workspace"),
 		env: c.StringSlice("env"),
+	}
+	o.Name = c.String("name")
+	if err := o.keys(c); err != nil {
+		return o, err
+	}
+	if t, no := c.Bool("terminal"), c.Bool("no-terminal"); t || no {
+		o.terminal = &t
+		if t && no {
+			return o, errors.New("both -t and -T: leave one out")
+		}
 	}
 	o.Profile = c.Args().First()
 	o.Args = c.Args().Tail()
@@ -54,6 +66,8 @@ func asked(c *cli.Context) (order, error) {
 		return o, errors.New("-n joins a session that runs its program already: leave -p, -- or the alias out")
 	case o.Attach != "" && (len(o.workspaces) > 0 || o.dir != "" || o.noWorkspace || len(o.env) > 0):
 		return o, errors.New("-n joins a session that has its workspace already: leave --workspace, -C and --env out")
+	case o.Attach != "" && (o.Name != "" || o.terminal != nil):
+		return o, errors.New("-n joins a session that has its name and its terminal already: leave --name, -t and -T out")
 	case o.noWorkspace && (len(o.workspaces) > 0 || o.dir != ""):
 		return o, errors.New("--no-workspace goes with neither --workspace nor -C")
 	case hasRest && len(rest) == 0:
@@ -73,6 +87,20 @@ func asked(c *cli.Context) (order, error) {
 		o.Argv = argv
 	}
 	return o, nil
+}
+
+// keys reads which key detaches.
+func (o *order) keys(c *cli.Context) error {
+	key := c.String("detach-key")
+	switch {
+	case key == "none":
+		o.detachKey = 0
+	case len(key) == 2 && key[0] == '^' && (key[1]|0x20)&0x60 == 0x60 || key == "^]" || key == "^\\" || key == "^^" || key == "^_" || key == "^[":
+		o.detachKey = key[1] & 0x1f
+	default:
+		return fmt.Errorf("--detach-key %q: write ^A to ^Z, ^[, ^\\, ^], ^^, ^_, or none", key)
+	}
+	return nil
 }
 
 // luggage is what a new session takes along.
@@ -105,7 +133,7 @@ func (o *order) pack(ctx context.Context, conn *client.Conn) (l luggage, err err
 		return l, err
 	}
 	o.Env = project.Environment(os.Environ())
-	if o.noTerminal {
+	if o.noTerminal || o.Pipes {
 		o.Env = slices.DeleteFunc(o.Env, func(e string) bool { return strings.HasPrefix(e, "TERM=") })
 	}
 	for _, name := range o.env {

@@ -23,13 +23,17 @@ func attach(ctx context.Context, socket string, o order) error {
 
 func (t *terminal) attach(ctx context.Context, socket string, o order) error {
 	o.Size, o.noTerminal = size(), !t.isTTY() && !isTTY(os.Stdout)
+	// As ssh has it, a program gets a terminal where there is one.
+	if o.Pipes = o.Attach == "" && !t.isTTY(); o.terminal != nil {
+		o.Pipes = !*o.terminal
+	}
 	// A person's session waits for them; one that is a part of a pipe ends with it.
-	o.Piped = !t.isTTY() || !isTTY(os.Stdout)
-
+	o.Piped = o.Attach == "" && (!t.isTTY() || !isTTY(os.Stdout) || o.Pipes)
 	// Before anything is raw: whatever ends us from here on gives the terminal
 	// back first. SIGPIPE is one of them, when what we write to has gone.
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGWINCH)
+	defer signal.Stop(signals)
 	signal.Ignore(syscall.SIGPIPE)
 	s, took, err := open(ctx, socket, o, signals)
 	if err != nil {
@@ -40,12 +44,17 @@ func (t *terminal) attach(ctx context.Context, socket string, o order) error {
 		for _, n := range took.notes {
 			say(n)
 		}
-		say(firstLine(s.OpenReply))
+		say(firstLine(s.OpenReply, o))
 	}
-	if err := t.raw(); err != nil {
-		return fmt.Errorf("making the terminal raw: %w", err)
+	if !s.Pipes { // whose output wants new lines made of its line feeds, and input in lines
+		if err := t.raw(); err != nil {
+			return fmt.Errorf("making the terminal raw: %w", err)
+		}
+		defer t.restore()
+		if t.isTTY() {
+			signal.Notify(signals, syscall.SIGTSTP)
+		}
 	}
-	defer t.restore()
 
 	done, gone, noMore := make(chan error, 3), make(chan struct{}), make(chan struct{})
 	defer func() { // what is typed from here on is not this session's
@@ -56,7 +65,7 @@ func (t *terminal) attach(ctx context.Context, socket string, o order) error {
 	go t.guard(func() { done <- output(s) })
 	go t.guard(func() {
 		defer close(noMore)
-		if err := input(s, t, o.ReadOnly, gone); err != nil {
+		if err := input(s, t, o, gone); err != nil {
 			done <- err
 		}
 	})
@@ -65,12 +74,17 @@ func (t *terminal) attach(ctx context.Context, socket string, o order) error {
 		case err := <-done:
 			return leave(s, t, took, err)
 		case sig := <-signals:
-			if sig == syscall.SIGWINCH {
-				now := size()
-				_ = s.Resize(now.Rows, now.Cols) // the output's end says why it fails
-				continue
+			switch sig {
+			case syscall.SIGWINCH:
+			case syscall.SIGTSTP:
+				if err := t.stop(); err != nil {
+					return leave(s, t, took, err)
+				}
+			default:
+				return leave(s, t, took, sentAway(sig.(syscall.Signal)))
 			}
-			return leave(s, t, took, sentAway(sig.(syscall.Signal)))
+			now := size()
+			_ = s.Resize(now.Rows, now.Cols) // the output's end says why it fails
 		}
 	}
 }
@@ -148,10 +162,16 @@ func leave(s *client.Session, t *terminal, took luggage, err error) error {
 	}
 	s.Close() // what still comes is not for a terminal that is the person's again
 	tellChanges(s.OpenReply, took.repositories)
-	var sig sentAway
+	var (
+		sig  sentAway
+		note *wire.ErrorNote
+	)
 	switch {
 	case errors.Is(err, errDetached):
-		say("detached; back with: aaau -n " + s.ID)
+		say("detached; back with: aaau attach " + s.ID)
+		return nil
+	case errors.As(err, &note) && note.Code == wire.CodeDismissed:
+		say(note.Message + "; back with: aaau attach " + s.ID)
 		return nil
 	case errors.Is(err, syscall.EPIPE): // whoever read our output has gone
 		return sentAway(syscall.SIGPIPE).status()
@@ -161,15 +181,32 @@ func leave(s *client.Session, t *terminal, took luggage, err error) error {
 	return err
 }
 
+// events says which of a session's a person in it is told: those that explain what
+// they see. Who comes and goes is for aaau status and aaau events.
+var events = map[string]bool{wire.EventFreeze: true, wire.EventThaw: true, wire.EventTrouble: true, wire.EventKill: true}
+
 // output copies until the session's end; the error is the status to exit with,
 // or nil for 0.
 func output(s *client.Session) error {
-	ended, err := s.Copy(os.Stdout, func(_ wire.Type, line string) {
-		fmt.Fprintf(os.Stderr, "\r\naaau: %s\r\n", harmless(line))
-	})
-	switch {
-	case err != nil:
+	tell := func(line string) { fmt.Fprintf(os.Stderr, "\r\naaau: %s\r\n", harmless(line)) }
+	ended, err := s.Copy(client.Sink{Out: os.Stdout, Errors: os.Stderr, Notice: tell, Event: func(e wire.Event) {
+		switch {
+		case !events[e.Kind] || e.Client == s.Client:
+		case e.Kind == wire.EventKill:
+			tell(e.User + " sends " + e.Message)
+		default:
+			tell(e.Message)
+		}
+	}})
+	if err != nil {
 		return err
+	}
+	return exit(ended)
+}
+
+// exit is what to exit with for a session that has ended so, nil for 0.
+func exit(ended wire.EndedNote) error {
+	switch {
 	case ended.Signal != 0:
 		return status(128 + ended.Signal)
 	case ended.Code != 0:
@@ -179,9 +216,9 @@ func output(s *client.Session) error {
 }
 
 // input copies what is typed, until the session is gone. The end of an input that is
-// no terminal is passed on as a terminal has it: ^D.
-func input(s *client.Session, t *terminal, readOnly bool, gone <-chan struct{}) error {
-	keys := detachKeys{}
+// no terminal is passed on, to a terminal as it has it: ^D.
+func input(s *client.Session, t *terminal, o order, gone <-chan struct{}) error {
+	keys := detachKeys{key: o.detachKey}
 	for {
 		var typed []byte
 		open := true
@@ -191,10 +228,10 @@ func input(s *client.Session, t *terminal, readOnly bool, gone <-chan struct{}) 
 			return nil
 		}
 		detach := false
-		if t.isTTY() {
+		if t.isTTY() && !s.Pipes {
 			typed, detach = keys.cut(typed)
 		}
-		if len(typed) > 0 && !readOnly {
+		if len(typed) > 0 && !o.ReadOnly {
 			if _, err := s.Write(typed); err != nil {
 				return nil // the other direction knows why
 			}
@@ -203,12 +240,15 @@ func input(s *client.Session, t *terminal, readOnly bool, gone <-chan struct{}) 
 		case detach:
 			return errDetached
 		case open:
+		case s.Pipes && o.Attach == "":
+			_ = s.EndInput() // a failure is the other direction's to tell
+			return nil
 		case t.isTTY():
 			return errDetached // its terminal is gone
-		case readOnly:
+		case o.ReadOnly || s.Pipes:
 			return nil
 		default:
-			_, _ = s.Write([]byte{4}) // VEOF; a failure is the other direction's to tell
+			_, _ = s.Write([]byte{4}) // VEOF; likewise
 			return nil
 		}
 	}

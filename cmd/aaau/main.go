@@ -5,13 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/AgentaaU/AaaU/pkg/client"
 	"github.com/AgentaaU/AaaU/pkg/version"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
@@ -42,14 +40,15 @@ func run(ctx context.Context, args []string) error {
 }
 
 // split takes what follows a first "--" for a program and its arguments, which the
-// CLI library does not tell from an alias.
+// CLI library does not tell from an alias, and puts options in the order that it
+// wants.
 func split(args []string) (*cli.App, []string) {
 	app := app()
 	if i := slices.Index(args, "--"); i >= 0 {
 		app.Metadata = map[string]any{program: args[i+1:]}
 		args = args[:i]
 	}
-	return app, args
+	return app, reorder(app, args)
 }
 
 // program is the name of what split finds.
@@ -57,34 +56,61 @@ const program = "program"
 
 func app() *cli.App {
 	usage := func(_ *cli.Context, err error, _ bool) error { return fmt.Errorf("%w (see aaau --help)", err) }
-	return &cli.App{
+	app := &cli.App{
 		Name:                      "aaau",
 		Usage:                     "run an agent as another user, and be there",
-		UsageText:                 "aaau [options] [claude|codex|ALIAS [ARG...]]\naaau [options] -- CMD [ARG...]",
+		UsageText:                 "aaau [options] [claude|codex|ALIAS [ARG...]]\naaau [options] -- CMD [ARG...]\naaau COMMAND [options] ...",
 		Version:                   version.Version,
 		HideHelpCommand:           true,
 		DisableSliceFlagSeparator: true,
-		Flags:                     flags(),
+		Flags:                     slices.Concat(socketFlag(), joinFlags(), newFlags()),
 		Action:                    connect,
-		OnUsageError:              usage,
 		ExitErrHandler:            func(*cli.Context, error) {},
 		Commands: []*cli.Command{
 			{Name: "connect", Usage: "start a session, or join one (the default)", ArgsUsage: "[ALIAS [ARG...]]",
-				Flags: flags(), Action: connect, OnUsageError: usage, HideHelpCommand: true},
-			{Name: "setup", Usage: "install an alias's program in your agent's home, and sign it in", ArgsUsage: "ALIAS [--no-login]",
-				Flags: slices.Concat(flags()[:1], workspaceFlags()[3:], []cli.Flag{&cli.BoolFlag{Name: "no-login", Usage: "only install"}}), Action: setup, OnUsageError: usage, HideHelpCommand: true},
-			{Name: "kill", Usage: "end a session by force, with every process in it", ArgsUsage: "ID",
-				Flags: flags()[:1], Action: kill, OnUsageError: usage, HideHelpCommand: true},
+				Flags: slices.Concat(joinFlags(), newFlags()), Action: connect},
+			startCommand(), attachCommand(), detachCommand(),
+			listCommand(), statusCommand(), peekCommand(), sendCommand(), putCommand(), waitCommand(),
+			killCommand(), freezeCommand(), thawCommand(), shareCommand(), unshareCommand(), eventsCommand(),
+			setupCommand(),
 		},
+	}
+	app.OnUsageError = usage
+	for _, c := range app.Commands {
+		c.OnUsageError, c.HideHelpCommand = usage, true
+		c.Flags = append(socketFlag(), c.Flags...)
+	}
+	return app
+}
+
+func socketFlag() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "socket", Aliases: []string{"s"}, Value: wire.DefaultSocket, EnvVars: []string{"AAAU_SOCKET"}, Usage: "the bridge's `SOCKET`"},
 	}
 }
 
-func flags() []cli.Flag {
+func joinFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "session", Aliases: []string{"n"}, Usage: "join the session with this `ID`, the beginning of one, or name"},
+		readOnlyFlag(), detachKeyFlag(),
+	}
+}
+
+func readOnlyFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "read-only", Aliases: []string{"r"}, Usage: "watch, without typing"}
+}
+
+func detachKeyFlag() cli.Flag {
+	return &cli.StringFlag{Name: "detach-key", Value: "^]", EnvVars: []string{"AAAU_DETACH_KEY"}, Usage: "detach at three times `KEY` within a second: ^A to ^_, or none"}
+}
+
+// newFlags are for a new session.
+func newFlags() []cli.Flag {
 	return append([]cli.Flag{
-		&cli.StringFlag{Name: "socket", Aliases: []string{"s"}, Value: wire.DefaultSocket, EnvVars: []string{"AAAU_SOCKET"}, Usage: "the bridge's `SOCKET`"},
-		&cli.StringFlag{Name: "session", Aliases: []string{"n"}, Usage: "join the session with this `ID`"},
-		&cli.BoolFlag{Name: "read-only", Aliases: []string{"r"}, Usage: "watch, without typing"},
 		&cli.StringFlag{Name: "program", Aliases: []string{"p"}, Usage: "run `'CMD ARGS'`, split as a shell splits words"},
+		&cli.StringFlag{Name: "name", Usage: "call the session `NAME` (default: as its directory)"},
+		&cli.BoolFlag{Name: "terminal", Aliases: []string{"t"}, Usage: "give the program a terminal, also if the input is none"},
+		&cli.BoolFlag{Name: "no-terminal", Aliases: []string{"T"}, Usage: "give the program three pipes, also if the input is a terminal"},
 	}, workspaceFlags()...)
 }
 
@@ -93,39 +119,18 @@ func workspaceFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "workspace", Usage: "let the agent work in `DIR`, or read it with DIR:ro (repeatable)"},
 		&cli.StringFlag{Name: "C", Usage: "be in `DIR`, and let the agent work there"},
 		&cli.BoolFlag{Name: "no-workspace", Usage: "let the agent see no directory of yours"},
-		&cli.StringSliceFlag{Name: "env", Usage: "pass on your variable `NAME`, if the profile takes it (repeatable)"},
+		envFlag(),
 	}
+}
+
+func envFlag() cli.Flag {
+	return &cli.StringSliceFlag{Name: "env", Usage: "pass on your variable `NAME`, if the profile takes it (repeatable)"}
 }
 
 func connect(c *cli.Context) error {
-	a, err := asked(c)
+	o, err := asked(c)
 	if err != nil {
 		return err
 	}
-	return attach(c.Context, c.String("socket"), a)
-}
-
-func kill(c *cli.Context) error {
-	if c.NArg() != 1 {
-		return errors.New("kill needs one session's id")
-	}
-	s, err := client.Open(c.Context, c.String("socket"), wire.OpenRequest{Attach: c.Args().First()})
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	if err := s.Kill(); err != nil {
-		return err
-	}
-	var refused error
-	_, err = s.Copy(io.Discard, func(t wire.Type, line string) {
-		if t == wire.Refused {
-			refused = errors.New(line)
-			s.Close()
-		}
-	})
-	if refused != nil {
-		return refused
-	}
-	return err
+	return attach(c.Context, c.String("socket"), o)
 }

@@ -12,27 +12,27 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
+func setupCommand() *cli.Command {
+	return &cli.Command{Name: "setup", Usage: "install an alias's program in your agent's home, and sign it in", ArgsUsage: "ALIAS",
+		Flags: []cli.Flag{detachKeyFlag(), envFlag(), &cli.BoolFlag{Name: "no-login", Usage: "only install"}}, Action: setup}
+}
+
 // setup runs a profile's install= and login= as the agent, in the home that it has
 // for this person.
 func setup(c *cli.Context) error {
 	o := order{env: c.StringSlice("env"), noWorkspace: true}
+	if err := o.keys(c); err != nil {
+		return err
+	}
 	login := !c.Bool("no-login")
-	for args := c.Args().Slice(); len(args) > 0; args = args[1:] { // the CLI library knows options before the alias only
-		switch {
-		case args[0] == "--no-login":
-			login = false
-		case args[0] == "--env" && len(args) > 1:
-			o.env, args = append(o.env, args[1]), args[1:]
-		case o.Profile == "" && args[0] != "" && args[0][0] != '-':
-			o.Profile = args[0]
-		default:
-			return fmt.Errorf("setup takes an alias, --no-login and --env NAME, not %q", args[0])
-		}
+	o.Profile = c.Args().First()
+	if c.NArg() > 1 {
+		return fmt.Errorf("setup takes one alias, not also %q", c.Args().Get(1))
 	}
 	if o.Profile == "" {
 		return errors.New("setup needs an alias: aaau setup claude")
 	}
-	socket, t := c.String("socket"), newTerminal(os.Stdin)
+	socket, tty := c.String("socket"), newTerminal(os.Stdin)
 	has, err := steps(c, socket, o.Profile)
 	if err != nil {
 		return err
@@ -43,14 +43,14 @@ func setup(c *cli.Context) error {
 	if has.Install {
 		say("installing " + o.Profile + " in your agent's home")
 		o.Step = spec.Install
-		if err := t.attach(c.Context, socket, o); err != nil {
+		if err := tty.attach(c.Context, socket, o); err != nil {
 			return explainStep("installing", o.Profile, err)
 		}
 	}
 	if has.Login && login {
 		say("signing " + o.Profile + " in")
 		o.Step = spec.Login
-		if err := t.attach(c.Context, socket, o); err != nil {
+		if err := tty.attach(c.Context, socket, o); err != nil {
 			return explainStep("signing in", o.Profile, err)
 		}
 	}

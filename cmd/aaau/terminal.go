@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/term"
@@ -84,15 +86,29 @@ func (t *terminal) guard(f func()) {
 	f()
 }
 
+// stop gives the terminal back, stops this program as its terminal would have, and
+// takes the terminal again when it goes on.
+func (t *terminal) stop() error {
+	t.restore()
+	on := make(chan os.Signal, 1)
+	signal.Notify(on, syscall.SIGCONT)
+	defer signal.Stop(on)
+	if err := syscall.Kill(os.Getpid(), syscall.SIGSTOP); err != nil {
+		return err
+	}
+	<-on // another thread may have been the one to stop first
+	return t.raw()
+}
+
 // How to detach: the key this many times within this time, as with machinectl(1).
 const (
-	detachKey   = 0x1d // ^]
 	detachCount = 3
 	detachTime  = time.Second
 )
 
 // detachKeys watches what is typed for the way out.
 type detachKeys struct {
+	key   byte // 0: there is none
 	first time.Time
 	count int
 }
@@ -100,10 +116,13 @@ type detachKeys struct {
 // cut looks through what was typed just now. When it completes the way out, only
 // what stands before its last key is returned, and true.
 func (d *detachKeys) cut(typed []byte) ([]byte, bool) {
+	if d.key == 0 {
+		return typed, false
+	}
 	now := time.Now()
 	for i, b := range typed {
 		switch {
-		case b != detachKey:
+		case b != d.key:
 			d.count = 0
 			continue
 		case d.count == 0 || now.Sub(d.first) > detachTime:
@@ -117,3 +136,6 @@ func (d *detachKeys) cut(typed []byte) ([]byte, bool) {
 	}
 	return typed, false
 }
+
+// keyName is a control key as it is written: ^].
+func keyName(key byte) string { return "^" + string(rune(key|0x40)) }

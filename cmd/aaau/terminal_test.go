@@ -58,7 +58,7 @@ func TestDetachKeys(t *testing.T) {
 		"something in between": {[]string{k + k + "x" + k}, k + k + "x" + k, false},
 		"none":                 {[]string{"hello"}, "hello", false},
 	} {
-		var d detachKeys
+		d := detachKeys{key: 0x1d}
 		got, detach := "", false
 		for _, s := range c.typed {
 			var part []byte
@@ -70,7 +70,7 @@ func TestDetachKeys(t *testing.T) {
 		}
 	}
 	// Too slow is not meant.
-	d := detachKeys{first: time.Now().Add(-2 * detachTime), count: 2}
+	d := detachKeys{key: 0x1d, first: time.Now().Add(-2 * detachTime), count: 2}
 	if _, detach := d.cut([]byte(k)); detach {
 		t.Error("three keys in more than a second")
 	}

@@ -12,7 +12,7 @@ import (
 
 // firstLine tells a person where they are: what runs, as whom, what it sees, what it
 // may use, what is recorded, and how to leave.
-func firstLine(s wire.OpenReply) string {
+func firstLine(s wire.OpenReply, o order) string {
 	name := s.ID
 	if s.Name != "" {
 		name += fmt.Sprintf(" (%q)", s.Name)
@@ -22,7 +22,10 @@ func firstLine(s wire.OpenReply) string {
 	if len(s.Secrets) > 0 {
 		parts = append(parts, "has "+strings.Join(s.Secrets, ", "))
 	}
-	parts = append(parts, limits(s.Limits), "recorded: "+s.Record, "press ^] three times to detach")
+	parts = append(parts, limits(s.Limits), "recorded: "+s.Record)
+	if o.detachKey != 0 && !s.Pipes {
+		parts = append(parts, "press "+keyName(o.detachKey)+" three times to detach")
+	}
 	return strings.Join(parts, "; ")
 }
 

@@ -20,12 +20,14 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/audit"
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/config"
-	"github.com/AgentaaU/AaaU/pkg/session"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
-// maxClients is how many connections are held at a time, in all sessions.
-const maxClients = 8192
+// How many connections are held at a time, and of one person's.
+const (
+	maxClients        = 8192
+	maxClientsPerUser = 2048
+)
 
 // Bridge serves one or more listening sockets. Set the exported fields, then
 // call Serve, from which on Policy and the maxima are Reload's and SetMax's.
@@ -40,11 +42,14 @@ type Bridge struct {
 	Log            *log.Logger
 	Record         *audit.Log
 
-	mu       sync.Mutex // guards the tables and what Reload changes, never held across I/O
-	sessions map[string]*session.Session
-	perUser  map[uint32]int // sessions, those being started included
-	total    int
-	clients  map[*client]*sender // nil until it is in a session
+	mu         sync.Mutex // guards the tables and what Reload changes, never held across I/O
+	sessions   map[string]*live
+	past       []past         // the latest last
+	perUser    map[uint32]int // sessions, those being started included
+	total      int
+	clients    map[*client]bool
+	clientsOf  map[uint32]int
+	lastClient uint64
 
 	running sync.WaitGroup // clients and sessions
 	entered chan struct{}  // has room for one: there is a new session
@@ -58,9 +63,11 @@ func FromConfig(dirs config.Dirs, cfg config.Config, policy auth.Policy) *Bridge
 // Serve accepts clients until ctx ends, and then ends every session. It closes
 // the listeners.
 func (b *Bridge) Serve(ctx context.Context, listeners ...*net.UnixListener) error {
-	b.sessions = map[string]*session.Session{}
+	b.mu.Lock()
+	b.sessions = map[string]*live{}
 	b.perUser = map[uint32]int{}
-	b.clients = map[*client]*sender{}
+	b.clients, b.clientsOf = map[*client]bool{}, map[uint32]int{}
+	b.mu.Unlock()
 	b.entered = make(chan struct{}, 1)
 
 	ctx, stop := context.WithCancelCause(ctx)
@@ -80,7 +87,7 @@ func (b *Bridge) Serve(ctx context.Context, listeners ...*net.UnixListener) erro
 	left := slices.Collect(maps.Values(b.sessions))
 	b.mu.Unlock()
 	for _, s := range left {
-		b.running.Go(func() { b.end(s) })
+		b.running.Go(func() { b.end(s.Session) })
 	}
 	b.running.Wait()
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
@@ -106,11 +113,13 @@ func (b *Bridge) accept(ctx context.Context, ln *net.UnixListener) error {
 		case err != nil:
 			return fmt.Errorf("accepting: %w", err)
 		}
-		c := &client{b: b, conn: conn}
+		c := &client{b: b, conn: conn, since: time.Now(), most: auth.Admin}
 		b.mu.Lock()
 		full := len(b.clients) >= maxClients || ctx.Err() != nil
 		if !full {
-			b.clients[c] = nil
+			b.lastClient++
+			c.id = b.lastClient
+			b.clients[c] = true
 			b.running.Add(1)
 		}
 		b.mu.Unlock()
@@ -124,83 +133,32 @@ func (b *Bridge) accept(ctx context.Context, ln *net.UnixListener) error {
 		}
 		go func() {
 			defer b.running.Done()
-			defer func() {
-				conn.Close()
-				b.mu.Lock()
-				delete(b.clients, c)
-				b.mu.Unlock()
-			}()
+			defer b.forget(c)
 			c.serve(ctx)
 		}()
 	}
 }
 
-// reserve takes a place for a new session of uid, or refuses it.
-func (b *Bridge) reserve(uid uint32) error {
+// count counts a client whose person is known among theirs.
+func (b *Bridge) count(c *client) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch {
-	case b.total >= b.MaxSessions:
-		return refusal("too-many-sessions", "there are %d sessions, as many as this machine allows (max-sessions= in aaau.conf)", b.total)
-	case b.perUser[uid] >= b.MaxPerUser:
-		return refusal("too-many-sessions", "you have %d sessions, as many as you are allowed (max-sessions-per-user= in aaau.conf)", b.perUser[uid])
+	if b.clientsOf[c.who.UID] >= maxClientsPerUser {
+		return refusal("too-many-clients", "you have %d connections, as many as you may", maxClientsPerUser)
 	}
-	b.total++
-	b.perUser[uid]++
+	b.clientsOf[c.who.UID]++
+	c.counted = true
 	return nil
 }
 
-func (b *Bridge) release(uid uint32) {
+func (b *Bridge) forget(c *client) {
+	c.conn.Close()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.total--
-	if b.perUser[uid]--; b.perUser[uid] == 0 {
-		delete(b.perUser, uid)
-	}
-}
-
-// enter puts a session into the table, and starts it.
-func (b *Bridge) enter(s *session.Session) {
-	b.mu.Lock()
-	b.sessions[s.ID] = s
-	b.running.Add(1)
-	b.mu.Unlock()
-	select {
-	case b.entered <- struct{}{}:
-	default: // somebody is about to look anyway
-	}
-	s.Start(b.leave, func(why string) {
-		b.tellTripped(s, why)
-		b.notify(s, "tripped", "the session was killed: "+why)
-	})
-	if len(s.Locks) > 0 {
-		b.running.Go(func() { b.keepLocked(s) })
-	}
-}
-
-// leave takes a session that has ended out of the table, and records it: both are
-// done when its clients hear of it.
-func (b *Bridge) leave(s *session.Session) {
-	defer b.running.Done()
-	b.mu.Lock()
-	delete(b.sessions, s.ID)
-	b.mu.Unlock()
-	b.release(s.Owner.UID)
-	b.tellEnded(s)
-}
-
-// notify tells all of a session's clients something.
-func (b *Bridge) notify(s *session.Session, code, message string) {
-	frame := wire.Frame(wire.Notice, wire.ErrorNote{Code: code, Message: message})
-	deaf := 0
-	b.mu.Lock()
-	for _, out := range b.clients {
-		if out != nil && out.session == s && !out.offer(frame) {
-			deaf++
+	delete(b.clients, c)
+	if c.counted {
+		if b.clientsOf[c.who.UID]--; b.clientsOf[c.who.UID] == 0 {
+			delete(b.clientsOf, c.who.UID)
 		}
-	}
-	b.mu.Unlock()
-	if deaf > 0 {
-		b.Log.Printf("session %s: %d clients do not read, and did not hear: %s", s.ID, deaf, message)
 	}
 }

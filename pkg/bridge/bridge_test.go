@@ -58,7 +58,7 @@ func TestInputIsBytes(t *testing.T) {
 	}
 	out := &waiter{want: "ready"}
 	done := make(chan error, 1)
-	go func() { _, err := s.Copy(out, func(wire.Type, string) {}); done <- err }()
+	go func() { _, err := s.Copy(api.Sink{Out: out}); done <- err }()
 	out.wait(t)
 	if _, err := s.Write(all); err != nil {
 		t.Fatal(err)
@@ -175,9 +175,9 @@ func TestLimits(t *testing.T) {
 func TestStrangers(t *testing.T) {
 	h := start(t, nil)
 	for name, c := range map[string]struct{ send, want string }{
-		"another protocol": {"GET / HTTP/1.1\r\n\r\n", "not an AaaU peer"},
+		"another protocol": {"GET / HTTP/1.1\r\n\r\n", "Invalid handshake"},
 		"another version":  {"AaaU 9\n", "version 9"},
-		"input first":      {"AaaU 2\n" + string(wire.Frame(wire.Input, []byte("x"))), "not Open"},
+		"input first":      {"AaaU 2\n" + string(wire.Frame(wire.Input, []byte("x"))), "a frame of type 0x2"},
 		"a long frame":     {"AaaU 2\n\xff\xff\xff\xff\x01", "at most"},
 		"bad JSON":         {"AaaU 2\n" + string(wire.Frame(wire.Open, []byte("{"))), "unexpected EOF"},
 		"nothing":          {"", ""},
@@ -249,7 +249,7 @@ func TestManyViewers(t *testing.T) {
 // digest reads a session to its end, which also goes to w.
 func digest(t *testing.T, s *api.Session, w io.Writer) [32]byte {
 	sum := sha256.New()
-	if _, err := s.Copy(io.MultiWriter(sum, w), func(_ wire.Type, line string) { t.Errorf("notice: %s", line) }); err != nil {
+	if _, err := s.Copy(api.Sink{Out: io.MultiWriter(sum, w), Notice: func(line string) { t.Errorf("notice: %s", line) }}); err != nil {
 		t.Error(err)
 	}
 	return [32]byte(sum.Sum(nil))
@@ -265,11 +265,11 @@ func TestReadOnly(t *testing.T) {
 	}
 	defer v.Close()
 	notices := make(chan string, 10)
-	go v.Copy(io.Discard, func(_ wire.Type, line string) { notices <- line })
+	go v.Copy(api.Sink{Notice: func(line string) { notices <- line }})
 	v.Write([]byte("evil\n"))
 	v.Resize(6, 6)
 	v.Kill()
-	for _, want := range []string{"typing", "killing"} {
+	for _, want := range []string{"typing", "to kill session"} {
 		if got := <-notices; !strings.Contains(got, want) {
 			t.Errorf("%q, want %q", got, want)
 		}
@@ -287,7 +287,7 @@ func TestStop(t *testing.T) {
 	s := h.sh("trap '' HUP; echo up; exec sleep 1000")
 	out := &waiter{want: "up"}
 	done := make(chan error, 1)
-	go func() { _, err := s.Copy(out, func(wire.Type, string) {}); done <- err }()
+	go func() { _, err := s.Copy(api.Sink{Out: out}); done <- err }()
 	out.wait(t)
 	if err := h.stop(); err != nil {
 		t.Error(err)

@@ -6,225 +6,261 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strings"
+	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/AgentaaU/AaaU/pkg/auth"
-	"github.com/AgentaaU/AaaU/pkg/config"
 	"github.com/AgentaaU/AaaU/pkg/peer"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
-	"github.com/AgentaaU/AaaU/pkg/session"
 	"github.com/AgentaaU/AaaU/pkg/tape"
+	"github.com/AgentaaU/AaaU/pkg/vtseq"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
-// handshake is how long a client may take until its first request is there.
-const handshake = 10 * time.Second
+const (
+	// handshake is how long a client may take until its first request is there.
+	handshake = 10 * time.Second
+	// packing is how long it may take between an answer and its next request: it
+	// looks through the person's directories meanwhile.
+	packing = 2 * time.Minute
+	// shortest1 is how long a session seems to last to a client of version 1, which
+	// does not bear less.
+	shortest1 = 300 * time.Millisecond
+)
 
-// client is one connection. serve runs on a goroutine of its own; within a
-// session a second one, the sender, writes.
+// client is one connection. serve runs on a goroutine of its own, and receives; a
+// second one, the sender, writes.
+//
+//	             Ask                    Ask, Input, Resize …
+//	           ┌─────┐                  ┌─────┐
+//	hello ────▶│ out │──── Open ───────▶│ in  │──── Detach, the end ────▶
+//	           └─────┘                  └─────┘
 type client struct {
 	b       *Bridge
 	conn    *net.UnixConn
+	id      uint64
+	since   time.Time
 	who     peer.Peer
-	role    auth.Role
-	greeted bool // our hello is out
+	version int
+	enc     wire.Encoder
+	out     *sender
+	fds     *fdReader
+
+	counted bool         // among its person's connections
+	waits   atomic.Int32 // requests that are answered later
+	listens atomic.Bool  // it asked for events
+
+	// In a session:
+	in      *live // set once
+	cursors []*tape.Cursor
+	most    auth.Role    // what it wants to be there at most
+	role    atomic.Int32 // an auth.Role: what it is, at most most
+	size    wire.Size    // guarded by in.mu
+	input   vtseq.Input  // of the receiving side
+}
+
+// allowed is what the client may in its session.
+func (c *client) allowed() auth.Role { return auth.Role(c.role.Load()) }
+
+func (c *client) may(a auth.Action) bool {
+	return c.allowed().May(a, c.who.UID == c.in.Owner.UID)
+}
+
+// frames is what a client of either version sends.
+type frames interface {
+	Next() (wire.Type, []byte, error)
 }
 
 // serve does all for one client. The caller closes the connection.
 func (c *client) serve(ctx context.Context) {
-	in := &fdReader{conn: c.conn}
-	frames := wire.NewReader(in)
-	s, cursor, err := c.open(ctx, frames, in)
-	in.close() // the session has its own
-	if err != nil {
-		c.refuse(err)
-		return
-	}
-	defer cursor.Close()
-
-	out := newSender(c.conn, cursor, s)
-	out.patient = cursor.Hold() == tape.Always
-	go out.run(c.greet(wire.Frame(wire.Opened, c.b.reply(s, c.role, cursor.Pos()))))
-	c.b.mu.Lock()
-	c.b.clients[c] = out
-	c.b.mu.Unlock()
-	c.b.tellAttached(s, c.who, c.role)
-	for reason, why := range s.Frozen() {
-		out.offer(wire.Frame(wire.Notice, wire.ErrorNote{Code: reason, Message: why}))
-	}
-	err = c.receive(ctx, frames, s, out)
-	c.conn.Close() // which ends a write under way
-	out.close()
-	if errors.Is(out.err, errOvertaken) {
-		err = out.err
-	}
-	select {
-	case <-s.Ended():
-		return
-	default:
-	}
-	c.b.tellDetached(s, c.who, err)
-	if out.patient && err != nil { // the rest of the pipe has gone
-		c.b.running.Go(func() { c.b.end(s) })
-	}
-}
-
-// packing is how long a client may take between an answer and its next request: it
-// looks through the person's directories meanwhile.
-const packing = 2 * time.Minute
-
-// maxAsks is how many questions a client has before it must open something.
-const maxAsks = 8
-
-// open hears the client's hello and requests, and finds or starts what it
-// asks for. The cursor is the caller's to close.
-func (c *client) open(ctx context.Context, in *wire.Reader, fds *fdReader) (*session.Session, *tape.Cursor, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	c.fds = &fdReader{conn: c.conn}
+	defer c.fds.close()
 	c.conn.SetDeadline(time.Now().Add(handshake))
-	raw, err := c.conn.SyscallConn()
-	if err != nil {
-		return nil, nil, err
-	}
-	if err2 := raw.Control(func(fd uintptr) { c.who, err = peer.Of(int(fd)) }); err2 != nil || err != nil {
-		return nil, nil, errors.Join(err, err2)
-	}
-	if err := c.b.policy().Admit(c.who); err != nil {
-		return nil, nil, err
-	}
-	if err := in.Hello(); err != nil {
-		return nil, nil, err
-	}
-	var req wire.OpenRequest
-	for asks := 0; ; asks++ {
-		t, payload, err := in.Next()
-		if err != nil {
-			return nil, nil, err
-		}
-		if t == wire.Ask && asks < maxAsks {
-			if err := c.answer(payload); err != nil {
-				return nil, nil, err
-			}
-			c.conn.SetDeadline(time.Now().Add(packing))
-			continue
-		}
-		if t != wire.Open {
-			return nil, nil, fmt.Errorf("%w: a frame of type %#x, not Open", wire.ErrProtocol, byte(t))
-		}
-		if err := wire.Decode(payload, &req); err != nil {
-			return nil, nil, err
-		}
-		break
-	}
-	if err := req.Check(); err != nil {
-		return nil, nil, refusal("malformed", "%v", err)
-	}
-	if len(fds.fds) != len(req.Dirs) {
-		return nil, nil, fmt.Errorf("%w: %d directories with %d descriptors", wire.ErrProtocol, len(req.Dirs), len(fds.fds))
-	}
-	if req.Profile == "" {
-		req.Profile = config.DefaultProfile
-	}
-	c.conn.SetDeadline(time.Time{})
-
-	var s *session.Session
-	if req.Attach == "" {
-		if c.role, err = c.b.mayStart(c.who, req.Profile); err != nil {
-			return nil, nil, err
-		}
-	} else if s, c.role = c.b.findFor(c.who, req.Attach); s == nil {
-		return nil, nil, refusal("no-session", "no session %.40q", req.Attach)
-	}
-	if req.ReadOnly {
-		c.role = min(c.role, auth.ReadOnly)
-	}
-	// Who may type is waited for while they read; who only watches never is; and
-	// what a session is piped into gets all of it, as from any pipe.
-	hold := tape.Never
-	if c.role >= auth.Interactive {
-		hold = tape.WhileReading
-	}
-	if req.Attach == "" {
-		if req.Piped {
-			hold = tape.Always
-		}
-		s, cursor, err := c.b.launch(ctx, c.conn, c.who, req, fds.fds, hold)
-		if err != nil {
-			return nil, nil, err
-		}
-		if gone, err := c.hungUp(); gone || err != nil {
-			c.b.running.Go(func() { c.b.end(s) }) // nobody knows its id
-			cursor.Close()
-			return nil, nil, errors.Join(errors.New("the client went away while its session started"), err)
-		}
-		return s, cursor, nil
-	}
-	if c.role.May(auth.Resize, c.owns(s)) && req.Rows > 0 && req.Cols > 0 {
-		if err := s.Resize(req.Rows, req.Cols); err != nil {
-			return nil, nil, refusal("no-session", "session %s has ended", s.ID)
-		}
-	}
-	cursor, err := s.Read(0, hold)
-	if err != nil {
-		return nil, nil, refusal("no-session", "session %s has ended", s.ID)
-	}
-	return s, cursor, nil
-}
-
-// owns says whether a session is the client's own.
-func (c *client) owns(s *session.Session) bool { return c.who.UID == s.Owner.UID }
-
-// answer tells what a client has to know of a profile.
-func (c *client) answer(payload []byte) error {
-	var ask wire.AskRequest
-	if err := wire.Decode(payload, &ask); err != nil {
-		return err
-	}
-	if ask.Profile == "" {
-		ask.Profile = config.DefaultProfile
-	}
-	p, err := c.b.Config.Profile(ask.Profile)
-	if errors.Is(err, config.ErrNoProfile) {
-		names, _ := c.b.Config.Profiles() // for the message only
-		return refusal("unknown-profile", "unknown alias %.40q: there is %s; to run a program, aaau -- CMD ARGS",
-			ask.Profile, strings.Join(names, ", "))
-	}
-	if err != nil {
-		return err
-	}
-	_, err = c.conn.Write(c.greet(wire.Frame(wire.Profile, wire.ProfileReply{
-		Name: p.Name, Workspace: p.Workspace, Tools: p.Tools, Env: p.Env,
-		Watch: p.Watch, Install: p.Install != "", Login: p.Login != "",
-	})))
-	return err
-}
-
-// greet puts our hello before the first frame.
-func (c *client) greet(frame []byte) []byte {
-	if c.greeted {
-		return frame
-	}
-	c.greeted = true
-	return append(wire.Hello(), frame...)
-}
-
-// hungUp says whether the client has closed its end.
-func (c *client) hungUp() (gone bool, err error) {
-	raw, err := c.conn.SyscallConn()
-	if err != nil {
-		return false, err
-	}
-	err2 := raw.Control(func(fd uintptr) { gone, err = peer.HungUp(int(fd)) })
-	return gone, errors.Join(err, err2)
-}
-
-// refuse journals why a client is turned away, and tells it.
-func (c *client) refuse(err error) {
+	reader := wire.NewReader(c.fds)
+	admitted := c.admit()
+	opening, err := reader.Opening()
 	if errors.Is(err, io.EOF) {
 		return // it connected and went: nothing was asked, nothing refused
 	}
-	note := &wire.ErrorNote{Code: "failed", Message: err.Error()}
+	var from frames = reader
+	if c.version = opening.Version; c.version == 1 {
+		c.enc, from = wire.NewEncoder1(opening.Request), reader.Version1()
+		c.out = newSender(c.conn, c.enc, nil)
+	} else {
+		c.enc = wire.Encoder2{}
+		c.out = newSender(c.conn, c.enc, wire.Hello())
+	}
+	c.conn.SetWriteDeadline(time.Time{})
+	go c.out.run()
+	if admitted != nil {
+		err = admitted
+	}
+	if err == nil && c.version == 1 {
+		err = c.open(ctx, opening.Request)
+	}
+	if err == nil {
+		err = c.receive(ctx, from)
+	}
+	if c.in == nil {
+		c.bye(err)
+		return
+	}
+	if c.version == 1 && errors.Is(err, io.EOF) {
+		c.watch1()
+	}
+	c.leave(err)
+}
+
+// admit learns who is there, and whether they may be.
+func (c *client) admit() error {
+	raw, err := c.conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if err2 := raw.Control(func(fd uintptr) { c.who, err = peer.Of(int(fd)) }); err2 != nil || err != nil {
+		return errors.Join(err, err2)
+	}
+	if err := c.b.policy().Admit(c.who); err != nil {
+		return err
+	}
+	return c.b.count(c)
+}
+
+// receive takes the client's frames until it leaves. Nil: it said so.
+func (c *client) receive(ctx context.Context, from frames) error {
+	for {
+		t, payload, err := from.Next()
+		if err != nil {
+			return err
+		}
+		switch {
+		case t == wire.Detach:
+			return nil
+		case t == wire.Ping && len(payload) <= wire.MaxPing:
+			c.out.send(item{frame: c.enc.Pong(payload)})
+		case t == wire.Ask:
+			err = c.ask(ctx, payload)
+		case t == wire.Open && c.in == nil:
+			var req wire.OpenRequest
+			if err = wire.Decode(payload, &req); err == nil {
+				err = c.open(ctx, req)
+			}
+			if err == nil && c.in == nil {
+				return nil // it is to go on with nobody
+			}
+		case c.in != nil && (t == wire.Input || t == wire.Resize || t == wire.EndInput):
+			err = c.drive(t, payload)
+		case t&wire.Optional == 0:
+			err = fmt.Errorf("%w: a frame of type %#x, with %d bytes, now", wire.ErrProtocol, byte(t), len(payload))
+		}
+		if err != nil {
+			return err
+		}
+		if c.in != nil || c.waits.Load() > 0 || c.listens.Load() {
+			c.conn.SetReadDeadline(time.Time{})
+		} else {
+			c.conn.SetReadDeadline(time.Now().Add(packing))
+		}
+	}
+}
+
+// drive does what comes from a client's terminal.
+func (c *client) drive(t wire.Type, payload []byte) error {
+	if t == wire.Resize {
+		var size wire.Size
+		if err := wire.Decode(payload, &size); err != nil {
+			return err
+		}
+		if c.may(auth.Resize) && size.Rows > 0 && size.Cols > 0 {
+			_ = c.in.resize(c, size) // it has ended, and the client is about to hear of it
+		}
+		return nil
+	}
+	switch {
+	case !c.may(auth.Type):
+		c.out.send(item{frame: c.enc.Refused(wire.ErrorNote{Code: "denied", Message: "typing is not allowed to you here"})})
+	case t == wire.EndInput:
+		_ = c.in.CloseInput()
+	default:
+		_ = c.in.typed(c, payload) // likewise
+	}
+	return nil
+}
+
+// watch1 lets a client of version 1 go on watching that has ended its line, and its
+// input, by shutting its side.
+func (c *client) watch1() {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		if gone, err := c.hungUp(); gone || err != nil {
+			return
+		}
+		select {
+		case <-c.out.done:
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// leave ends the client's being in its session.
+func (c *client) leave(err error) {
+	if errors.Is(err, wire.ErrProtocol) {
+		c.out.finish(c.enc.Error(c.note(err)))
+		c.linger()
+	}
+	c.conn.Close() // which ends a write under way
+	c.out.close()
+	c.in.leave(c)
+	if errors.Is(c.out.err, errOvertaken) {
+		err = c.out.err
+	}
+	closeAll(c.cursors)
+	select {
+	case <-c.in.Ended():
+		return
+	default:
+	}
+	c.b.tellDetached(c, err)
+	if c.cursors[0].Hold() == tape.Always && err != nil { // the rest of the pipe has gone
+		c.b.running.Go(func() { c.b.end(c.in.Session) })
+	}
+}
+
+// bye ends a client that is in no session, with what it is refused.
+func (c *client) bye(err error) {
+	defer c.out.close()
+	defer c.conn.Close()
+	if errors.Is(err, io.EOF) {
+		return // it went
+	}
+	if err != nil {
+		note := c.note(err)
+		c.b.tellRefused(c.who, "", note.Message)
+		c.out.finish(c.enc.Error(note))
+	} else {
+		c.out.send(item{last: true})
+	}
+	c.linger()
+}
+
+// linger lets the client read what was sent last. What it has sent meanwhile would
+// make the kernel drop that with the connection (unix(7), ECONNRESET).
+func (c *client) linger() {
+	c.conn.SetDeadline(time.Now().Add(handshake))
+	select {
+	case <-c.out.done:
+	case <-time.After(handshake):
+	}
+	c.conn.SetDeadline(time.Now().Add(handshake)) // the sender has set its own
+	_, _ = io.Copy(io.Discard, c.conn)            // until it goes
+}
+
+// note words an error for the client.
+func (c *client) note(err error) wire.ErrorNote {
 	var (
 		denied *auth.Denied
 		shown  *wire.ErrorNote
@@ -232,71 +268,14 @@ func (c *client) refuse(err error) {
 	)
 	switch {
 	case errors.As(err, &denied):
-		note.Code = "denied"
+		return wire.ErrorNote{Code: "denied", Message: err.Error()}
 	case errors.As(err, &shown):
-		note = shown
+		return *shown
 	case errors.As(err, &theirs):
-		note = &wire.ErrorNote{Code: theirs.Code, Message: theirs.Message}
+		return wire.ErrorNote{Code: theirs.Code, Message: theirs.Message}
 	case errors.Is(err, wire.ErrProtocol):
-		note.Code = "protocol"
+		return wire.ErrorNote{Code: "protocol", Message: err.Error()}
+	default:
+		return wire.ErrorNote{Code: "failed", Message: err.Error()}
 	}
-	c.b.tellRefused(c.who, "", note.Message)
-	c.conn.SetDeadline(time.Now().Add(handshake))
-	if _, err := c.conn.Write(c.greet(wire.Frame(wire.Error, note))); err != nil {
-		return // it went: there is nobody to tell
-	}
-	// What it has sent meanwhile would make the kernel drop our answer with the
-	// connection (unix(7), ECONNRESET): let it read and go first.
-	c.conn.CloseWrite()
-	io.Copy(io.Discard, c.conn)
-}
-
-// receive takes the client's frames until it leaves. Nil: it said so.
-func (c *client) receive(ctx context.Context, in *wire.Reader, s *session.Session, out *sender) error {
-	for {
-		t, payload, err := in.Next()
-		if err != nil {
-			return err
-		}
-		switch t {
-		case wire.Input:
-			if !c.role.May(auth.Type, c.owns(s)) {
-				out.send(refused("typing"))
-			} else if err := s.Write(payload); err != nil {
-				continue // it has ended, and the client is about to hear of it
-			}
-		case wire.Resize:
-			var size wire.Size
-			if err := wire.Decode(payload, &size); err != nil {
-				return err
-			}
-			if c.role.May(auth.Resize, c.owns(s)) && size.Rows > 0 && size.Cols > 0 {
-				if err := s.Resize(size.Rows, size.Cols); err != nil {
-					return fmt.Errorf("resizing: %w", err)
-				}
-			}
-		case wire.Kill:
-			if !c.role.May(auth.Kill, c.owns(s)) {
-				c.b.tellRefused(c.who, s.ID, "kill")
-				out.send(refused("killing another's session"))
-				continue
-			}
-			c.b.tellKill(s, c.who)
-			if err := c.b.kill(ctx, s, unix.SIGKILL); err != nil {
-				c.b.Log.Printf("session %s: %v", s.ID, err)
-				out.send(wire.Frame(wire.Refused, wire.ErrorNote{Code: "failed", Message: err.Error()}))
-			}
-		case wire.Detach:
-			return nil
-		default:
-			if t&wire.Optional == 0 {
-				return fmt.Errorf("%w: unknown frame of type %#x", wire.ErrProtocol, byte(t))
-			}
-		}
-	}
-}
-
-// refused tells a client that one request was not for its role.
-func refused(what string) []byte {
-	return wire.Frame(wire.Refused, wire.ErrorNote{Code: "denied", Message: what + " is not allowed to you here"})
 }

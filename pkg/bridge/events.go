@@ -6,34 +6,38 @@ import (
 	"io"
 	"os/user"
 	"strconv"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/AgentaaU/AaaU/pkg/audit"
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/peer"
-	"github.com/AgentaaU/AaaU/pkg/session"
+	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
-// What happens is told twice: to the journal in a sentence, to the record in
-// fields.
+// What happens is told three times: to the journal in a sentence, to the record in
+// fields, and to people as an event.
 
-func (b *Bridge) tellStarted(s *session.Session) {
+func (b *Bridge) tellStarted(l *live, c *client) {
 	where := ""
-	if w := workspaces(s); len(w) > 0 {
+	if w := workspaces(l.Info); len(w) > 0 {
 		where = fmt.Sprintf(", with %.400q", w)
 	}
-	b.Log.Printf("session %s started: %s runs %.200q as %s in %s%s", s.ID, person(s.Owner.UID), s.Argv, s.User, s.Scope, where)
-	b.record("system", name(s.Owner.UID), s.ID, "session_start", fmt.Sprintf("%q", s.Argv), map[string]any{
-		"argv": s.Argv, "profile": s.Profile, "agent_user": s.User, "scope": s.Scope,
-		"uid": s.Owner.UID, "pid": s.Owner.PID, "stage_pid": s.PID,
-		"workspaces": workspaces(s), "secrets": s.Secrets,
+	b.Log.Printf("session %s started: %s runs %.200q as %s in %s%s", l.ID, person(l.Owner.UID), l.Argv, l.User, l.Scope, where)
+	b.record("system", name(l.Owner.UID), l.ID, "session_start", fmt.Sprintf("%q", l.Argv), map[string]any{
+		"argv": l.Argv, "profile": l.Profile, "agent_user": l.User, "scope": l.Scope, "name": l.name,
+		"uid": l.Owner.UID, "pid": l.Owner.PID, "stage_pid": l.PID, "pipes": l.Pipes,
+		"workspaces": workspaces(l.Info), "secrets": l.Secrets,
 	})
+	b.publish(by(l.event(wire.EventStart, program(l.Argv)), c), l)
 }
 
-func (b *Bridge) tellEnded(s *session.Session) {
-	took, exit := time.Since(s.Began).Round(time.Millisecond), s.Exit()
-	b.Log.Printf("session %s ended: %s after %s, %d bytes of output", s.ID, exit, took, s.Bytes())
-	fields := map[string]any{"duration_ms": took.Milliseconds(), "bytes": s.Bytes()}
+func (b *Bridge) tellEnded(l *live) {
+	took, exit := time.Since(l.Began).Round(time.Millisecond), l.Exit()
+	b.Log.Printf("session %s ended: %s after %s, %d bytes of output", l.ID, exit, took, l.Bytes())
+	fields := map[string]any{"duration_ms": took.Milliseconds(), "bytes": l.Bytes()}
 	switch {
 	case !exit.Ran:
 	case exit.Wait.Signaled():
@@ -41,34 +45,81 @@ func (b *Bridge) tellEnded(s *session.Session) {
 	default:
 		fields["status"] = exit.Wait.ExitStatus()
 	}
-	b.record("system", "system", s.ID, "session_end", exit.String(), fields)
+	b.record("system", "system", l.ID, "session_end", exit.String(), fields)
+	e, note := l.event(wire.EventEnd, exit.String()), endedNote(exit)
+	e.Ended = &note
+	if exit.Ran {
+		b.publish(e, l)
+	}
 }
 
-func (b *Bridge) tellAttached(s *session.Session, who peer.Peer, role auth.Role) {
-	b.Log.Printf("session %s: %s attached as %s", s.ID, person(who.UID), role)
-	b.record("human", name(who.UID), s.ID, "attach", role.String(), fields(who))
+func (b *Bridge) tellAttached(c *client) {
+	l, role := c.in, c.allowed().String()
+	b.Log.Printf("session %s: %s attached as %s", l.ID, person(c.who.UID), role)
+	b.record("human", name(c.who.UID), l.ID, "attach", role, clientFields(c))
+	e := by(l.event(wire.EventAttach, ""), c)
+	e.Role = role
+	b.publish(e, l)
 }
 
-func (b *Bridge) tellDetached(s *session.Session, who peer.Peer, err error) {
+func (b *Bridge) tellDetached(c *client, err error) {
 	why := ""
 	if err != nil && !errors.Is(err, io.EOF) {
 		why = ": " + err.Error()
 	}
-	b.Log.Printf("session %s: %s detached%s", s.ID, person(who.UID), why)
-	b.record("human", name(who.UID), s.ID, "detach", why, fields(who))
+	l := c.in
+	b.Log.Printf("session %s: %s detached%s", l.ID, person(c.who.UID), why)
+	b.record("human", name(c.who.UID), l.ID, "detach", why, clientFields(c))
+	b.publish(by(l.event(wire.EventDetach, ""), c), l)
 }
 
 func (b *Bridge) tellRefused(who peer.Peer, sessionID, why string) {
 	b.Log.Printf("refused %s, pid %d: %.300q", person(who.UID), who.PID, why)
-	b.record("human", name(who.UID), sessionID, "denied", why, fields(who))
+	b.record("human", name(who.UID), shown(sessionID, 40), "denied", why, fields(who))
 }
 
-func (b *Bridge) tellKill(s *session.Session, who peer.Peer) {
-	b.Log.Printf("session %s: %s kills it", s.ID, person(who.UID))
-	b.record("human", name(who.UID), s.ID, "control", "kill", fields(who))
+func (b *Bridge) tellKill(l *live, c *client, signal syscall.Signal) {
+	which := unix.SignalName(signal)
+	if which == "" {
+		which = fmt.Sprintf("signal %d", signal)
+	}
+	b.Log.Printf("session %s: %s sends %s to all of it", l.ID, person(c.who.UID), which)
+	f := clientFields(c)
+	f["signal"] = int(signal)
+	b.record("human", name(c.who.UID), l.ID, "control", "kill", f)
+	b.publish(by(l.event(wire.EventKill, which), c), l)
+}
+
+// tellControl tells of a freeze or a thaw that somebody asked for.
+func (b *Bridge) tellControl(l *live, c *client, what string) {
+	b.Log.Printf("session %s: %s by %s", l.ID, what, person(c.who.UID))
+	b.record("human", name(c.who.UID), l.ID, "control", what, clientFields(c))
+}
+
+func (b *Bridge) tellShare(l *live, c *client, kind string, uid uint32, role auth.Role) {
+	b.Log.Printf("session %s: %s by %s: %s as %s", l.ID, kind, person(c.who.UID), person(uid), role)
+	f := clientFields(c)
+	f["with"], f["role"] = uid, role.String()
+	b.record("human", name(c.who.UID), l.ID, "control", kind, f)
+	e := by(l.event(kind, name(uid)), c)
+	e.Role = role.String()
+	b.publish(e, l)
+}
+
+func (b *Bridge) tellPut(l *live, c *client, path string) {
+	b.Log.Printf("session %s: %s put %.200q", l.ID, person(c.who.UID), path)
+	f := clientFields(c)
+	f["path"] = path
+	b.record("human", name(c.who.UID), l.ID, "control", "put", f)
 }
 
 func fields(who peer.Peer) map[string]any { return map[string]any{"uid": who.UID, "pid": who.PID} }
+
+func clientFields(c *client) map[string]any {
+	f := fields(c.who)
+	f["client"] = c.id
+	return f
+}
 
 func (b *Bridge) record(source, user, id, kind, content string, fields map[string]any) {
 	err := b.Record.Write(audit.Record{
@@ -92,29 +143,30 @@ func name(uid uint32) string {
 func person(uid uint32) string { return fmt.Sprintf("%s (uid %d)", name(uid), uid) }
 
 // tellHeld tells that a session was frozen for want of room, or thawed.
-func (b *Bridge) tellHeld(s *session.Session, frozen bool, why string) {
+func (b *Bridge) tellHeld(l *live, frozen bool, why string) {
 	what := "thaw"
 	if frozen {
 		what = "freeze"
 	}
-	b.Log.Printf("session %s: %s: %s", s.ID, what, why)
-	b.record("system", "system", s.ID, "control", what, map[string]any{"reason": why, "home": s.User + " for " + name(s.Owner.UID)})
+	b.Log.Printf("session %s: %s: %s", l.ID, what, why)
+	b.record("system", "system", l.ID, "control", what, map[string]any{"reason": why, "home": l.User + " for " + name(l.Owner.UID)})
 }
 
 // tellRelocked tells that locked files were replaced from outside.
-func (b *Bridge) tellRelocked(s *session.Session, failed error) {
+func (b *Bridge) tellRelocked(l *live, failed error) {
 	what, fields := "locked what was replaced from outside", map[string]any{}
 	if failed != nil {
 		what = "what was replaced from outside cannot be locked: " + failed.Error()
 		fields["error"] = failed.Error()
 	}
-	b.Log.Printf("session %s: %s", s.ID, what)
-	b.record("system", "system", s.ID, "control", "relock", fields)
+	b.Log.Printf("session %s: %s", l.ID, what)
+	b.record("system", "system", l.ID, "control", "relock", fields)
 }
 
 // tellTripped tells that a session was killed for something that would have been run,
 // or written, as the person.
-func (b *Bridge) tellTripped(s *session.Session, why string) {
-	b.Log.Printf("session %s: killed: %s", s.ID, why)
-	b.record("system", "system", s.ID, "control", "tripped", map[string]any{"reason": why})
+func (b *Bridge) tellTripped(l *live, why string) {
+	b.Log.Printf("session %s: killed: %s", l.ID, why)
+	b.record("system", "system", l.ID, "control", "tripped", map[string]any{"reason": why})
+	b.publish(l.event(wire.EventTrouble, "the session was killed: "+why), l)
 }

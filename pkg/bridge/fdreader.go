@@ -1,7 +1,9 @@
 package bridge
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"net"
 
 	"golang.org/x/sys/unix"
@@ -14,7 +16,7 @@ import (
 // until close. After that the kernel closes what is sent, unseen.
 type fdReader struct {
 	conn   *net.UnixConn
-	fds    []int
+	fds    descriptors
 	closed bool
 	oob    []byte
 }
@@ -37,6 +39,9 @@ func (r *fdReader) Read(p []byte) (int, error) {
 	if flags&unix.MSG_CTRUNC != 0 || len(r.fds) > spec.MaxDirs {
 		return 0, fmt.Errorf("%w: more than %d descriptors", wire.ErrProtocol, spec.MaxDirs)
 	}
+	if errors.Is(err, io.EOF) {
+		err = io.EOF // which readers compare
+	}
 	return max(n, 0), err // it is -1 beside an error, which no io.Reader says
 }
 
@@ -55,10 +60,24 @@ func (r *fdReader) keep(oob []byte) error {
 	return nil
 }
 
-// close closes what was kept.
+// take hands over what was kept so far; the caller closes it.
+func (r *fdReader) take() descriptors {
+	fds := r.fds
+	r.fds = nil
+	return fds
+}
+
+// close closes what was kept, and keeps no more.
 func (r *fdReader) close() {
-	for _, fd := range r.fds {
+	r.take().close()
+	r.oob, r.closed = nil, true
+}
+
+// descriptors came from a client.
+type descriptors []int
+
+func (d descriptors) close() {
+	for _, fd := range d {
 		unix.Close(fd)
 	}
-	r.fds, r.oob, r.closed = nil, nil, true
 }

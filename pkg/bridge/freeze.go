@@ -6,36 +6,36 @@ import (
 	"time"
 
 	"github.com/AgentaaU/AaaU/pkg/privsep"
-	"github.com/AgentaaU/AaaU/pkg/session"
+	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
 // A session is frozen for a set of reasons, and goes on when the last is gone.
 
 // freeze stops a session's processes for a reason, and tells its clients why.
-func (b *Bridge) freeze(ctx context.Context, s *session.Session, reason, why string) error {
-	s.Changing.Lock()
-	defer s.Changing.Unlock()
-	s.Freeze(reason, why) // first: who ends a session must know that it may be frozen
-	if _, err := b.ask(ctx, privsep.Request{Freeze: &privsep.Scope{Name: s.Scope}}); err != nil {
-		s.Thaw(reason)
+func (b *Bridge) freeze(ctx context.Context, l *live, reason, why string) error {
+	l.Changing.Lock()
+	defer l.Changing.Unlock()
+	l.Freeze(reason, why) // first: who ends a session must know that it may be frozen
+	if _, err := b.ask(ctx, privsep.Request{Freeze: &privsep.Scope{Name: l.Scope}}); err != nil {
+		l.Thaw(reason)
 		return err
 	}
-	b.notify(s, reason, why)
+	b.publish(l.event(wire.EventFreeze, why), l)
 	return nil
 }
 
 // thaw takes one reason away, and lets the processes go on if it was the last.
-func (b *Bridge) thaw(ctx context.Context, s *session.Session, reason, say string) error {
-	s.Changing.Lock()
-	defer s.Changing.Unlock()
-	reasons := s.Frozen()
+func (b *Bridge) thaw(ctx context.Context, l *live, reason, say string) error {
+	l.Changing.Lock()
+	defer l.Changing.Unlock()
+	reasons := l.Frozen()
 	if _, ok := reasons[reason]; ok && len(reasons) == 1 {
-		if _, err := b.ask(ctx, privsep.Request{Thaw: &privsep.Scope{Name: s.Scope}}); err != nil {
+		if _, err := b.ask(ctx, privsep.Request{Thaw: &privsep.Scope{Name: l.Scope}}); err != nil {
 			return err
 		}
 	}
-	s.Thaw(reason)
-	b.notify(s, reason, say)
+	l.Thaw(reason)
+	b.publish(l.event(wire.EventThaw, say), l)
 	return nil
 }
 
@@ -53,52 +53,52 @@ const (
 // keepLocked has the session's locks made again whenever one is gone, until the
 // session ends. While that cannot be done the session is frozen: its agent could
 // change what the person's tools run.
-func (b *Bridge) keepLocked(s *session.Session) {
+func (b *Bridge) keepLocked(l *live) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	for {
 		select {
-		case <-s.Exposed():
-		case <-s.Ended():
+		case <-l.Exposed():
+		case <-l.Ended():
 			return
 		}
 		began, frozen := time.Now(), false
 		for pause := time.Millisecond; ; pause = min(2*pause, relockPause) {
-			err := b.relock(ctx, s, time.Since(began) > remakeAfter)
+			err := b.relock(ctx, l, time.Since(began) > remakeAfter)
 			if err == nil {
 				break
 			}
 			if !frozen && time.Since(began) > relockSoon {
-				b.tellRelocked(s, err)
-				why := fmt.Sprintf("something that git runs was removed or replaced from outside, and cannot be kept from the agent (%v): the session is frozen until it is there again; or end it: aaau kill %s", err, s.ID)
-				if err := b.freeze(ctx, s, exposed, why); err != nil {
-					b.Log.Printf("session %s: %v", s.ID, err)
-					b.end(s)
+				b.tellRelocked(l, err)
+				why := fmt.Sprintf("something that git runs was removed or replaced from outside, and cannot be kept from the agent (%v): the session is frozen until it is there again; or end it: aaau kill %s", err, l.ID)
+				if err := b.freeze(ctx, l, exposed, why); err != nil {
+					b.Log.Printf("session %s: %v", l.ID, err)
+					b.end(l.Session)
 					return
 				}
 				frozen = true
 			}
 			select {
-			case <-s.Ended():
+			case <-l.Ended():
 				return
 			case <-time.After(pause):
 			}
 		}
-		b.tellRelocked(s, nil)
+		b.tellRelocked(l, nil)
 		if frozen {
-			if err := b.thaw(ctx, s, exposed, "what git runs is kept from the agent again: the session goes on"); err != nil {
-				b.Log.Printf("session %s: %v", s.ID, err)
-				b.end(s)
+			if err := b.thaw(ctx, l, exposed, "what git runs is kept from the agent again: the session goes on"); err != nil {
+				b.Log.Printf("session %s: %v", l.ID, err)
+				b.end(l.Session)
 				return
 			}
 		}
 	}
 }
 
-func (b *Bridge) relock(ctx context.Context, s *session.Session, remake bool) error {
-	for _, r := range s.Locks {
+func (b *Bridge) relock(ctx context.Context, l *live, remake bool) error {
+	for _, r := range l.Locks {
 		r.Remake = remake
-		if _, err := b.ask(ctx, privsep.Request{Relock: &r}, int(s.Mounts.Fd())); err != nil {
+		if _, err := b.ask(ctx, privsep.Request{Relock: &r}, int(l.Mounts.Fd())); err != nil {
 			return err
 		}
 	}

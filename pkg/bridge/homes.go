@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/AgentaaU/AaaU/pkg/privsep"
-	"github.com/AgentaaU/AaaU/pkg/session"
 )
 
 // Where the kernel does not bound an agent's home (a project quota would), the
@@ -49,7 +48,7 @@ func (b *Bridge) watchHomes(ctx context.Context) {
 		return
 	}
 	known := map[home]use{}
-	began := map[*session.Session]use{} // its home, when a session was first seen
+	began := map[*live]use{} // its home, when a session was first seen
 	for {
 		by := b.homes()
 		for s := range began {
@@ -84,11 +83,11 @@ func (b *Bridge) watchHomes(ctx context.Context) {
 	}
 }
 
-func homeOf(s *session.Session) home { return home{s.User, s.Owner.UID} }
+func homeOf(s *live) home { return home{s.User, s.Owner.UID} }
 
 // homes are those in use that the kernel does not bound, and by which sessions.
-func (b *Bridge) homes() map[home][]*session.Session {
-	by := map[home][]*session.Session{}
+func (b *Bridge) homes() map[home][]*live {
+	by := map[home][]*live{}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, s := range b.sessions {
@@ -125,7 +124,7 @@ func (b *Bridge) measure(ctx context.Context, h home, known map[home]use) bool {
 
 // boundHome stops a session that has filled its home, until there is room again. One
 // that found it full may go on, to empty it, but not add to it.
-func (b *Bridge) boundHome(ctx context.Context, s *session.Session, bytes, atBegin int64) {
+func (b *Bridge) boundHome(ctx context.Context, s *live, bytes, atBegin int64) {
 	b.hold(ctx, s, "home-full", bytes > b.HomeMax && bytes-atBegin > b.HomeMax/16,
 		fmt.Sprintf("the agent's home has more than the %d MiB that it may have", b.HomeMax>>20))
 }
@@ -133,7 +132,7 @@ func (b *Bridge) boundHome(ctx context.Context, s *session.Session, bytes, atBeg
 // keepRoom stops a session while the file system of the homes is nearly full and has
 // lost room since the session began: what it takes up need not be seen in a home (a
 // file that was removed is there as long as somebody has it open).
-func (b *Bridge) keepRoom(ctx context.Context, s *session.Session, atBegin int64) {
+func (b *Bridge) keepRoom(ctx context.Context, s *live, atBegin int64) {
 	free, size, err := room()
 	if err != nil {
 		b.Log.Printf("looking at %s: %v", homesDir, err)
@@ -154,7 +153,7 @@ func room() (free, size int64, err error) {
 }
 
 // hold freezes a session for a reason, or lets it go on, if it is not so already.
-func (b *Bridge) hold(ctx context.Context, s *session.Session, reason string, full bool, why string) {
+func (b *Bridge) hold(ctx context.Context, s *live, reason string, full bool, why string) {
 	_, frozen := s.Frozen()[reason]
 	if full == frozen {
 		return

@@ -8,9 +8,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/AgentaaU/AaaU/pkg/peer"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
 	"github.com/AgentaaU/AaaU/pkg/session"
 	"github.com/AgentaaU/AaaU/pkg/tape"
@@ -20,11 +17,12 @@ import (
 // launchTimeout bounds all that the launcher does for one request.
 const launchTimeout = 30 * time.Second
 
-// launch asks the launcher for a session for the person at the other end of
-// conn, and returns when its program runs, or ran: a short one may have ended.
-// The cursor was there first; it is the caller's to close, as dirs stay.
-func (b *Bridge) launch(ctx context.Context, conn *net.UnixConn, owner peer.Peer, req wire.OpenRequest, dirs []int, hold tape.Hold) (_ *session.Session, _ *tape.Cursor, err error) {
-	if err := b.reserve(owner.UID); err != nil {
+// launch asks the launcher for a session for the client's person, and returns when
+// its program runs, or ran: a short one may have ended. The cursors were there
+// first; they are the caller's to close, as dirs stay.
+func (b *Bridge) launch(ctx context.Context, c *client, req wire.OpenRequest, dirs []int, hold tape.Hold) (_ *live, _ []*tape.Cursor, err error) {
+	owner := c.who
+	if err := b.reserve(owner.UID, req.Name); err != nil {
 		return nil, nil, err
 	}
 	entered := false
@@ -33,13 +31,12 @@ func (b *Bridge) launch(ctx context.Context, conn *net.UnixConn, owner peer.Peer
 			b.release(owner.UID)
 		}
 	}()
-
 	l, err := b.dialLauncher(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer l.Close()
-	raw, err := conn.SyscallConn()
+	raw, err := c.conn.SyscallConn()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -72,15 +69,15 @@ func (b *Bridge) launch(ctx context.Context, conn *net.UnixConn, owner peer.Peer
 	if err != nil {
 		return nil, nil, err
 	}
-	b.enter(s)
+	live := b.enter(s, req.Name)
 	entered = true
-	cursor, err := s.Read(0, hold)
+	cursors, err := live.read(0, hold)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer func() {
 		if err != nil {
-			cursor.Close()
+			closeAll(cursors)
 		}
 	}()
 	if err := privsep.Send(l, privsep.Go{Go: true}); err != nil {
@@ -92,8 +89,8 @@ func (b *Bridge) launch(ctx context.Context, conn *net.UnixConn, owner peer.Peer
 	if err := s.Started(); err != nil {
 		return nil, nil, err
 	}
-	b.tellStarted(s)
-	return s, cursor, nil
+	b.tellStarted(live, c)
+	return live, cursors, nil
 }
 
 // grace is how long a session may take to end by itself.
@@ -114,7 +111,7 @@ func (b *Bridge) end(s *session.Session) {
 		case <-time.After(wait):
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), launchTimeout)
-		if err := b.kill(ctx, s, unix.SIGKILL); err != nil {
+		if err := b.kill(ctx, s, syscall.SIGKILL); err != nil {
 			b.Log.Printf("session %s: %v", s.ID, err)
 		}
 		cancel()

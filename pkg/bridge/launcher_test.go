@@ -36,7 +36,8 @@ type localLauncher struct {
 	t      *testing.T
 	mu     sync.Mutex
 	n      int
-	silent bool // the next stage ends without a word
+	silent bool           // the next stage ends without a word
+	groups map[string]int // the program's process group, by scope
 }
 
 func (l *localLauncher) serve(ln *net.UnixListener) {
@@ -50,7 +51,7 @@ func (l *localLauncher) serve(ln *net.UnixListener) {
 		wg.Go(func() {
 			defer c.Close()
 			var req privsep.Request
-			fds, err := privsep.Receive(c, &req, 1)
+			fds, err := privsep.Receive(c, &req, 8)
 			if errors.Is(err, io.EOF) {
 				return // it found its request too long
 			}
@@ -59,11 +60,32 @@ func (l *localLauncher) serve(ln *net.UnixListener) {
 				return
 			}
 			privsep.Close(fds...)
-			if req.Start != nil {
+			switch {
+			case req.Start != nil:
 				l.start(c, *req.Start)
+			case req.Kill != nil:
+				l.signal(c, req.Kill.Name, syscall.Signal(req.Kill.Signal))
+			case req.Freeze != nil:
+				l.signal(c, req.Freeze.Name, syscall.SIGSTOP)
+			case req.Thaw != nil:
+				l.signal(c, req.Thaw.Name, syscall.SIGCONT)
+			case req.Put != nil:
+				privsep.Send(c, privsep.Reply{Path: "/tmp/" + req.Put.Name})
 			}
 		})
 	}
+}
+
+// signal does to a process group what systemd does to a scope.
+func (l *localLauncher) signal(c *net.UnixConn, scope string, sig syscall.Signal) {
+	l.mu.Lock()
+	group := l.groups[scope]
+	l.mu.Unlock()
+	var reply privsep.Reply
+	if err := syscall.Kill(-group, sig); group == 0 || err != nil {
+		reply.Error = privsep.Errorf("failed", "no scope %s", scope)
+	}
+	privsep.Send(c, reply)
 }
 
 func (l *localLauncher) start(c *net.UnixConn, s privsep.Start) {
@@ -140,6 +162,12 @@ func (l *localLauncher) start(c *net.UnixConn, s privsep.Start) {
 		end()
 		return
 	}
+	l.mu.Lock()
+	if l.groups == nil {
+		l.groups = map[string]int{}
+	}
+	l.groups[id] = cmd.Process.Pid
+	l.mu.Unlock()
 	say(privsep.Status{Started: true})
 	ended, watched := make(chan struct{}), make(chan struct{})
 	go func() { // what the stage does when nobody reads its status any more
@@ -244,7 +272,7 @@ func (h *harness) sh(script string) *api.Session {
 func (h *harness) all(s *api.Session) (string, wire.EndedNote) {
 	h.t.Helper()
 	var out strings.Builder
-	ended, err := s.Copy(&out, func(_ wire.Type, line string) { h.t.Errorf("notice: %s", line) })
+	ended, err := s.Copy(api.Sink{Out: &out, Notice: func(line string) { h.t.Errorf("notice: %s", line) }})
 	if err != nil {
 		h.t.Fatalf("after %q: %v", out.String(), err)
 	}

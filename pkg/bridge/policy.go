@@ -1,17 +1,24 @@
 package bridge
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/peer"
-	"github.com/AgentaaU/AaaU/pkg/session"
+	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
-// Reload has decisions from now on made by another policy. Who is in a session stays
-// there, in the role that they came with.
+// Reload has decisions from now on made by another policy, also about those who are
+// in sessions.
 func (b *Bridge) Reload(p auth.Policy) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.Policy = p
+	all := slices.Collect(maps.Values(b.sessions))
+	b.mu.Unlock()
+	for _, l := range all {
+		b.reviewAll(l)
+	}
 }
 
 // SetMax changes how many sessions there may be. Those that are too many go on.
@@ -41,18 +48,28 @@ func (b *Bridge) mayStart(who peer.Peer, profile string) (auth.Role, error) {
 	return role, nil
 }
 
-// findFor returns a session by its id, and the role that somebody has on it; nil where
-// for them there is none.
-func (b *Bridge) findFor(who peer.Peer, id string) (*session.Session, auth.Role) {
-	b.mu.Lock()
-	s, p := b.sessions[id], b.Policy
-	b.mu.Unlock()
-	if s == nil {
-		return nil, auth.None
+// role is what a client may in the session, at most what it came in as.
+func (l *live) role(c *client) auth.Role {
+	return min(c.b.policy().On(c.who, l.rights()), c.most)
+}
+
+// reviewAll has everybody in a session be what they may be now.
+func (b *Bridge) reviewAll(l *live) {
+	l.mu.Lock()
+	people := slices.Clone(l.people)
+	l.mu.Unlock()
+	for _, c := range people {
+		b.review(c)
 	}
-	role := p.On(who, auth.Session{Owner: s.Owner.UID, Profile: s.Profile, Private: s.Private})
-	if role == auth.None { // who may not see it may not know
-		return nil, auth.None
+}
+
+func (b *Bridge) review(c *client) {
+	role := c.in.role(c)
+	if role < auth.ReadOnly {
+		c.dismissed(wire.ErrorNote{Code: "denied", Message: "session " + c.in.ID + " is not yours to be in any more"})
+		return
 	}
-	return s, role
+	if was := c.role.Load(); auth.Role(was) != auth.None { // else it has been dismissed
+		c.role.CompareAndSwap(was, int32(role))
+	}
 }

@@ -8,7 +8,9 @@ import (
 	"testing"
 
 	"github.com/AgentaaU/AaaU/pkg/auth"
+	api "github.com/AgentaaU/AaaU/pkg/client"
 	"github.com/AgentaaU/AaaU/pkg/peer"
+	"github.com/AgentaaU/AaaU/pkg/privsep"
 	"github.com/AgentaaU/AaaU/pkg/session"
 	"github.com/AgentaaU/AaaU/pkg/spec"
 	"github.com/AgentaaU/AaaU/pkg/wire"
@@ -21,10 +23,10 @@ func TestDecisions(t *testing.T) {
 		Policy: auth.Policy{Group: group, Join: auth.JoinReadOnly, Rules: []auth.Rule{
 			{ID: 1001, Role: auth.ReadOnly}, {ID: 1002, Profile: "claude"}, {ID: 1003, Role: auth.Admin, Profile: "claude"},
 		}},
-		sessions: map[string]*session.Session{
-			"open":   {Info: session.Info{Owner: person(1000), Profile: "claude"}},
-			"closed": {Info: session.Info{Owner: person(1000), Profile: "claude", Private: true}},
-		},
+		sessions: map[string]*live{},
+	}
+	for id, private := range map[string]bool{"open": false, "closed": true} {
+		b.sessions[id] = &live{Session: &session.Session{Info: session.Info{Session: privsep.Session{ID: id}, Owner: person(1000), Profile: "claude", Private: private}}}
 	}
 	for _, c := range []struct {
 		uid          uint32
@@ -38,8 +40,8 @@ func TestDecisions(t *testing.T) {
 		{1004, auth.ReadOnly, auth.None, ""},
 	} {
 		for id, want := range map[string]auth.Role{"open": c.open, "closed": c.closed, "nosuch": auth.None} {
-			if s, role := b.findFor(person(c.uid), id); role != want || (s == nil) != (want == auth.None) {
-				t.Errorf("uid %d, %s: %v, %v", c.uid, id, s != nil, role)
+			if l, role, err := b.resolve(person(c.uid), id); role != want || (l == nil) != (want == auth.None) || (err == nil) != (l != nil) {
+				t.Errorf("uid %d, %s: %v, %v, %v", c.uid, id, l != nil, role, err)
 			}
 		}
 		if _, err := b.mayStart(person(c.uid), "claude"); (err == nil) != (c.starts == "") || err != nil && !strings.Contains(err.Error(), c.starts) {
@@ -48,34 +50,40 @@ func TestDecisions(t *testing.T) {
 	}
 }
 
-// Another policy is for those who come; who is in a session goes on.
+// Another policy is for those who come, and for those who are there.
 func TestReload(t *testing.T) {
 	h := start(t, nil)
-	s := h.sh("read x; echo got $x")
-	before := h.policy()
-	without := before
-	without.AgentUIDs = []uint32{uint32(os.Getuid())}
-	h.Reload(without)
-	for _, req := range []wire.OpenRequest{{Attach: s.ID}, {Session: spec.Session{Argv: []string{"true"}}}} {
-		var note *wire.ErrorNote
-		if _, err := h.open(req); !errors.As(err, &note) || note.Code != "denied" {
-			t.Errorf("%+v: %v", req, err)
-		}
+	s := h.sh("read x; echo got $x; read x")
+	v, err := h.open(wire.OpenRequest{Attach: s.ID})
+	if err != nil {
+		t.Fatal(err)
 	}
-	h.Reload(before)
+	defer v.Close()
+	before := h.policy()
+	with := func(rules ...auth.Rule) auth.Policy {
+		p := before
+		p.Rules = rules
+		return p
+	}
+	// The tester is root, whom rules do not touch.
+	h.Reload(with())
 	h.SetMax(1, 1)
 	var note *wire.ErrorNote
 	if _, err := h.open(wire.OpenRequest{Session: spec.Session{Argv: []string{"true"}}}); !errors.As(err, &note) || note.Code != "too-many-sessions" {
 		t.Errorf("the second of one: %v", err)
 	}
-	v, err := h.open(wire.OpenRequest{Attach: s.ID, ReadOnly: true})
-	if err != nil {
-		t.Fatal(err)
+	without := before
+	without.AgentUIDs = []uint32{uint32(os.Getuid())}
+	h.Reload(without)
+	for _, req := range []wire.OpenRequest{{Attach: s.ID}, {Session: spec.Session{Argv: []string{"true"}}}} {
+		if _, err := h.open(req); !errors.As(err, &note) || note.Code != "denied" {
+			t.Errorf("%+v: %v", req, err)
+		}
 	}
-	defer v.Close()
-	s.Write([]byte("it\n"))
-	if out, _ := h.all(s); !strings.Contains(out, "got it") {
-		t.Errorf("%q", out)
+	for _, c := range []*api.Session{s, v} {
+		if _, err := c.Copy(api.Sink{}); !errors.As(err, &note) || note.Code != "denied" {
+			t.Errorf("who was there: %v", err)
+		}
 	}
 }
 

@@ -3,40 +3,55 @@ package bridge
 import (
 	"path/filepath"
 
+	"github.com/AgentaaU/AaaU/pkg/argv"
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/scope"
 	"github.com/AgentaaU/AaaU/pkg/session"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
-// reply is what a client in role hears of the session that it is now in.
-func (b *Bridge) reply(s *session.Session, role auth.Role, offset int64) wire.OpenReply {
-	memory, tasks := scope.Limits(s.Profile, s.Scope)
-	return wire.OpenReply{
-		ID: s.ID, Name: directory(s), Profile: s.Profile, Program: program(s), User: s.User,
-		Owner: s.Owner.UID, Role: role.String(), Began: float64(s.Began.UnixMicro()) / 1e6, Offset: offset,
-		Dirs: s.Dirs, Secrets: s.Secrets, Watch: s.Watch, Private: s.Private,
+// reply is what a client hears of the session that it is now in.
+func (b *Bridge) reply(l *live, role auth.Role, client uint64, offset int64) wire.OpenReply {
+	memory, tasks := scope.Limits(l.Profile, l.Scope)
+	r := wire.OpenReply{
+		ID: l.ID, Name: l.name, Profile: l.Profile, Program: program(l.Argv), User: l.User,
+		Owner: l.Owner.UID, Role: role.String(), Client: client, Began: seconds(l.Began), Offset: offset,
+		Secrets: l.Secrets, Watch: l.Watch, Private: l.Private, Pipes: l.Pipes,
 		Limits: wire.Limits{Memory: memory, Tasks: tasks, Home: b.HomeMax},
 		Record: "events",
 	}
-}
-
-// program is the name of what a session runs, not longer than a name should be.
-func program(s *session.Session) string {
-	name := filepath.Base(s.Argv[0])
-	return name[:min(len(name), 64)]
-}
-
-// directory names a session after its first workspace.
-func directory(s *session.Session) string {
-	for _, w := range workspaces(s) {
-		return filepath.Base(w)
+	room := maxPaths
+	for _, d := range l.Dirs {
+		if room -= len(d.Path); room >= 0 {
+			r.Dirs = append(r.Dirs, d)
+		}
 	}
-	return ""
+	return r
+}
+
+// maxPaths bounds the paths in one thing that is told to a client, in bytes: a frame
+// must hold them. Who has longer ones is told of fewer.
+const maxPaths = 32 << 10
+
+// bounded is as many paths as a list of sessions tells of one.
+func bounded(paths []string) argv.Argv {
+	out, room := argv.Argv{}, maxPaths/16
+	for _, p := range paths {
+		if room -= len(p); room >= 0 {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// program is the name of what a session runs, not longer than a name should be, and
+// of characters that move no cursor.
+func program(argv []string) string {
+	return shown(filepath.Base(argv[0]), 64)
 }
 
 // workspaces are the person's directories that a session works in.
-func workspaces(s *session.Session) (paths []string) {
+func workspaces(s session.Info) (paths []string) {
 	for _, d := range s.Dirs {
 		if !d.Tool {
 			paths = append(paths, string(d.Path))

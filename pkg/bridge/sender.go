@@ -1,15 +1,19 @@
 package bridge
 
 import (
+	"bytes"
 	"errors"
 	"net"
+	"sync/atomic"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/AgentaaU/AaaU/pkg/session"
 	"github.com/AgentaaU/AaaU/pkg/tape"
+	"github.com/AgentaaU/AaaU/pkg/vtseq"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
@@ -20,28 +24,63 @@ const chunk = wire.MaxPayload - 8
 // one that gets every byte.
 const farewell = time.Minute
 
+// queue is how many frames wait for a client that does not read, beside its output.
+const queue = 64
+
 // sender writes one client's socket: output straight from the tape, and frames
 // between. It never holds the session back: while the socket is full, only what
 // was cut in the middle of a frame is kept here, and the rest stays on the tape.
 type sender struct {
-	conn    *net.UnixConn
-	raw     syscall.RawConn
-	cursor  *tape.Cursor
-	session *session.Session
-	patient bool // however long the client takes for the rest
+	conn *net.UnixConn
+	raw  syscall.RawConn
+	enc  wire.Encoder
+	seat *seat // nil until the client is in a session
 
 	head    [wire.OutputHeadLen]byte
 	iov     [2][]byte
+	first   []byte        // what goes before the first item
 	pending []byte        // to be sent before anything else
-	frames  chan []byte   // from the receiving side
+	turn    int           // which of the seat's streams is sent from
+	items   chan item     // from the receiving side and from those who have news
+	dropped atomic.Int64  // news for which there was no room
 	gone    chan struct{} // closed when the client has left, after its connection
 	done    chan struct{} // closed when run has returned
 	err     error
 	try     func(fd uintptr) bool // attempt, bound once
 }
 
-func newSender(conn *net.UnixConn, cursor *tape.Cursor, s *session.Session) *sender {
-	o := &sender{conn: conn, cursor: cursor, session: s, frames: make(chan []byte, 8), gone: make(chan struct{}), done: make(chan struct{})}
+// item is something to be sent: a frame, the last one of the connection or not, or
+// with it all of a session from now on.
+type item struct {
+	frame []byte
+	seat  *seat
+	last  bool
+}
+
+// seat is a client's place in a session. The sender closes nothing of it.
+type seat struct {
+	session *session.Session
+	streams []*stream
+	patient bool        // however long the client takes for the rest
+	drives  func() bool // whether the clipboard is this client's
+	atLeast time.Time   // it does not seem to end before
+}
+
+// stream is a cursor on one of a session's outputs.
+type stream struct {
+	kind    wire.Type
+	cursor  *tape.Cursor
+	replay  int64 // what is before is history, to which no terminal must answer
+	aligned bool  // it begins where a line or a character does
+
+	plain      bool         // no terminal reads it: nothing is cut
+	cutter     vtseq.Cutter // of what is not for everybody's terminal
+	send, skip int          // what it said of the next bytes
+	looked     int64        // it waits for more output than up to here
+}
+
+func newSender(conn *net.UnixConn, enc wire.Encoder, first []byte) *sender {
+	o := &sender{conn: conn, enc: enc, first: first, items: make(chan item, queue), gone: make(chan struct{}), done: make(chan struct{})}
 	o.try = o.attempt
 	return o
 }
@@ -52,42 +91,43 @@ func (o *sender) close() {
 	<-o.done
 }
 
-// run sends first, and then the session's output until the session's end was
-// sent too or the connection fails.
-func (o *sender) run(first []byte) {
+// run sends what comes until the last item, or the session's end, was sent or the
+// connection fails.
+func (o *sender) run() {
 	defer close(o.done)
-	o.pending = first
 	if o.raw, o.err = o.conn.SyscallConn(); o.err != nil {
 		return
 	}
 	ending, said := false, false
 	for {
-		for o.more() {
-			if ending && !o.patient {
-				o.conn.SetWriteDeadline(time.Now().Add(farewell))
-			}
-			if err := o.raw.Write(o.try); err != nil {
-				o.err = err
-			}
-			if o.err != nil {
-				o.conn.Close() // which ends the receiving side too
-				return
-			}
-		}
-		if said {
-			o.conn.SetReadDeadline(time.Now().Add(farewell))
+		if o.flush(ending); o.err != nil {
+			o.conn.Close() // which ends the receiving side too
 			return
 		}
-		if ending { // and all output is sent: it was complete before the end
-			o.pending = wire.Frame(wire.Ended, endedNote(o.session.Exit()))
-			said = true
+		switch {
+		case said: // and sent: the rest is the client's to close
+			if o.seat != nil {
+				select {
+				case <-time.After(time.Until(o.seat.atLeast)):
+				case <-o.gone:
+				}
+			}
+			_ = o.conn.CloseWrite()
+			_ = o.conn.SetReadDeadline(time.Now().Add(farewell))
+			return
+		case ending: // and all output is sent: it was complete before the end
+			if said = o.takeAll(); !said {
+				o.pending = append(o.pending, o.enc.Ended(endedNote(o.seat.session.Exit()))...)
+				said = true
+			}
 			continue
 		}
 		select {
-		case <-o.cursor.More():
-		case f := <-o.frames:
-			o.pending = append(o.pending, f...)
-		case <-o.session.Ended():
+		case <-o.more(0):
+		case <-o.more(1):
+		case i := <-o.items:
+			said = o.take(i)
+		case <-o.ended():
 			ending = true
 		case <-o.gone:
 			return
@@ -95,25 +135,116 @@ func (o *sender) run(first []byte) {
 	}
 }
 
-// send queues a frame of the receiving side's, unless the sender has ended.
-func (o *sender) send(frame []byte) {
+func (o *sender) ended() <-chan struct{} {
+	if o.seat == nil {
+		return nil
+	}
+	return o.seat.session.Ended()
+}
+
+// takeAll takes what there is, and says whether that was the last.
+func (o *sender) takeAll() bool {
+	for {
+		select {
+		case i := <-o.items:
+			if o.take(i) {
+				return true
+			}
+		default:
+			return false
+		}
+	}
+}
+
+// take puts an item in its place, and says whether it was the last.
+func (o *sender) take(i item) (last bool) {
+	o.pending = append(o.pending, o.first...)
+	o.first = nil
+	if o.enc.Apart() && o.seat != nil && len(i.frame) > 0 {
+		o.alone(i.frame)
+	} else {
+		o.pending = append(o.pending, i.frame...)
+	}
+	if i.seat != nil {
+		o.seat = i.seat
+	}
+	if n := o.dropped.Swap(0); n > 0 {
+		o.pending = append(o.pending, o.enc.News(wire.Event{Time: now(), Kind: wire.EventDropped, Count: int(n)})...)
+	}
+	return i.last
+}
+
+func (o *sender) more(stream int) <-chan struct{} {
+	if o.seat == nil || stream >= len(o.seat.streams) {
+		return nil
+	}
+	return o.seat.streams[stream].cursor.More()
+}
+
+// flush sends all that can be sent now; what waits to be cut only when the session
+// is ending.
+func (o *sender) flush(ending bool) {
+	for len(o.pending) > 0 || o.behind(ending) {
+		if ending && !o.seat.patient {
+			o.conn.SetWriteDeadline(time.Now().Add(farewell))
+		}
+		if err := o.raw.Write(o.try); err != nil {
+			o.err = err
+		}
+		if o.err != nil {
+			return
+		}
+	}
+}
+
+// behind turns to a stream that has something to be sent.
+func (o *sender) behind(ending bool) bool {
+	if o.seat == nil {
+		return false
+	}
+	for range o.seat.streams {
+		o.turn = (o.turn + 1) % len(o.seat.streams)
+		s := o.seat.streams[o.turn]
+		switch {
+		case !s.cursor.Behind():
+		case s.cursor.Head() > s.looked:
+			return true
+		case ending: // no more comes that would make it something to be cut
+			s.plain = true
+			return true
+		}
+	}
+	return false
+}
+
+// send queues an item, unless the sender has ended.
+func (o *sender) send(i item) {
 	select {
-	case o.frames <- frame:
+	case o.items <- i:
 	case <-o.done:
 	}
 }
 
-// offer is send without waiting; it says whether there was room.
-func (o *sender) offer(frame []byte) bool {
+// offer is send without waiting; what there is no room for is counted.
+func (o *sender) offer(frame []byte) {
+	if len(frame) == 0 {
+		return
+	}
 	select {
-	case o.frames <- frame:
-		return true
+	case o.items <- item{frame: frame}:
 	default:
-		return false
+		o.dropped.Add(1)
 	}
 }
 
-func (o *sender) more() bool { return len(o.pending) > 0 || o.cursor.Behind() }
+// finish has the client leave with a last frame; one that does not read, at once.
+func (o *sender) finish(frame []byte) {
+	select {
+	case o.items <- item{frame: frame, last: true}:
+	default:
+		o.conn.Close()
+	}
+}
 
 // attempt sends once, without waiting; false asks to be called again when the
 // socket takes more. The view is taken anew each time, so it is never older than
@@ -126,27 +257,95 @@ func (o *sender) attempt(fd uintptr) bool {
 		}
 		return o.result(err)
 	}
-	data, lost := o.cursor.View(chunk)
+	s := o.seat.streams[o.turn]
+	data, lost := s.next(o.seat)
 	if lost > 0 {
-		to := o.cursor.Pos()
-		o.pending = wire.Frame(wire.Lost, wire.LostNote{From: to - lost, To: to})
+		to := s.cursor.Pos()
+		o.pending = o.enc.Lost(wire.LostNote{From: to - lost, To: to, Errors: s.kind == wire.Errors})
+	}
+	if len(data) == 0 {
 		return true
 	}
-	wire.OutputHead(o.head[:], o.cursor.Pos(), len(data))
-	o.iov = [2][]byte{o.head[:], data}
-	n, err := unix.Writev(int(fd), o.iov[:])
+	head := o.enc.OutputHead(o.head[:], s.kind, s.cursor.Pos(), len(data))
+	o.iov = [2][]byte{head, data}
+	iov := o.iov[:]
+	if len(head) == 0 {
+		iov = o.iov[1:]
+	}
+	n, err := unix.Writev(int(fd), iov)
 	if n <= 0 {
 		return o.result(err)
 	}
-	if n < len(o.head)+len(data) { // keep the rest of the frame
-		o.pending = append(o.pending[:0], o.head[min(n, len(o.head)):]...)
-		o.pending = append(o.pending, data[max(0, n-len(o.head)):]...)
+	if n < len(head)+len(data) { // keep the rest of the frame
+		o.pending = append(o.pending[:0], head[min(n, len(head)):]...)
+		o.pending = append(o.pending, data[max(0, n-len(head)):]...)
 	}
-	if !o.cursor.Intact() {
+	if !s.cursor.Intact() {
 		o.err = errOvertaken
 	}
-	o.cursor.Advance(len(data))
+	s.cursor.Advance(len(data) + s.skip)
+	s.send, s.skip = 0, 0
 	return true
+}
+
+// next is what is to be sent now, in one frame, or nothing yet. Asked again without
+// an Advance, it says the same.
+func (s *stream) next(at *seat) (data []byte, lost int64) {
+	data, lost = s.cursor.View(chunk)
+	if lost > 0 {
+		s.cutter, s.send, s.skip = vtseq.Cutter{}, 0, 0
+		return nil, lost
+	}
+	if !s.aligned {
+		s.aligned = true
+		if s.cursor.Pos() > 0 {
+			s.cursor.Advance(begin(data))
+			return nil, 0
+		}
+	}
+	if s.plain {
+		return data, 0
+	}
+	if s.send == 0 {
+		history := data[:max(0, min(int64(len(data)), s.replay-s.cursor.Pos()))]
+		if len(history) > 0 {
+			s.send, s.skip = s.cutter.Next(history, s.cuts(at)|vtseq.Queries)
+		}
+		if s.send == 0 && s.skip == 0 { // or it ends in the middle of something
+			s.send, s.skip = s.cutter.Next(data, s.cuts(at))
+		}
+		if s.send == 0 {
+			if s.skip == 0 {
+				s.looked = s.cursor.Head()
+			}
+			s.cursor.Advance(s.skip)
+			s.skip = 0
+			return nil, 0
+		}
+	}
+	return data[:s.send], 0
+}
+
+// cuts is what of an output is not for this client's terminal: the clipboard is
+// that of who drives, and nobody's is read.
+func (s *stream) cuts(at *seat) vtseq.Cut {
+	if at.drives() {
+		return vtseq.ClipboardReads
+	}
+	return vtseq.ClipboardReads | vtseq.Clipboard
+}
+
+// begin is how much of a history to leave out, so that it starts with a line, or at
+// least with a character.
+func begin(data []byte) int {
+	if i := bytes.IndexByte(data[:min(len(data), 4096)], '\n'); i >= 0 {
+		return i + 1
+	}
+	n := 0
+	for n < min(len(data), utf8.UTFMax-1) && !utf8.RuneStart(data[n]) {
+		n++
+	}
+	return n
 }
 
 func (o *sender) result(err error) bool {
@@ -159,6 +358,41 @@ func (o *sender) result(err error) bool {
 		o.err = err
 	}
 	return true
+}
+
+// How long it is waited for that a client has read what was sent, and how often it
+// is looked: the kernel has no event for it.
+const (
+	aloneTries = 100
+	aloneTick  = time.Millisecond
+)
+
+// alone sends a frame such that the client reads it by itself, if it reads: with
+// nothing in the socket before or after.
+func (o *sender) alone(frame []byte) {
+	for _, part := range [][]byte{o.pending, frame} {
+		o.pending = part
+		if o.flushPending(); o.err != nil {
+			return
+		}
+		for range aloneTries {
+			unread := 0
+			err := o.raw.Control(func(fd uintptr) { unread, _ = unix.IoctlGetInt(int(fd), unix.TIOCOUTQ) })
+			if err != nil || unread == 0 {
+				break
+			}
+			time.Sleep(aloneTick)
+		}
+	}
+	o.pending = nil
+}
+
+func (o *sender) flushPending() {
+	for len(o.pending) > 0 && o.err == nil {
+		if err := o.raw.Write(o.try); err != nil {
+			o.err = err
+		}
+	}
 }
 
 // errOvertaken ends a connection whose last frame the writer may have spoilt: it

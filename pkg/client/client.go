@@ -1,5 +1,8 @@
 // Package client is the client's side of AaaU: it knows the wire protocol, and
 // nothing of terminals or of the daemon's side.
+//
+// A Conn asks (List, Status, Peek, Kill …), any number of things one after the
+// other; Open turns it into a Session, which is to be in one.
 package client
 
 import (
@@ -7,12 +10,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"net"
 	"os"
-	"os/user"
-	"strconv"
 	"sync"
 	"syscall"
 
@@ -22,19 +21,14 @@ import (
 // ErrLost is returned when the connection ended before the session did.
 var ErrLost = errors.New("lost the bridge: the session's end is unknown (see journalctl -u aaau)")
 
-// Conn is a connection that is in no session yet.
+// Conn is a connection that is in no session. Its methods are for one goroutine at
+// a time.
 type Conn struct {
-	conn    *net.UnixConn
-	in      *wire.Reader
-	greeted bool // both hellos were said
-}
-
-// Session is a session that this client is in.
-type Session struct {
-	wire.OpenReply
-	conn *net.UnixConn
-	in   *wire.Reader
-	mu   sync.Mutex // guards writing whole frames to conn
+	conn     *net.UnixConn
+	in       *wire.Reader
+	greeted  bool // both hellos were said
+	features wire.Features
+	seq      uint32
 }
 
 // Dial connects to a bridge; Close or Open end the Conn. When ctx ends, so does the
@@ -45,18 +39,11 @@ func Dial(ctx context.Context, socket string) (*Conn, error) {
 	if err != nil {
 		return nil, explain(socket, err)
 	}
-	return &Conn{conn: conn.(*net.UnixConn), in: wire.NewReader(conn)}, nil
+	return &Conn{conn: conn.(*net.UnixConn), in: wire.NewClientReader(conn)}, nil
 }
 
 // Close ends the connection.
 func (c *Conn) Close() error { return c.conn.Close() }
-
-// Profile asks what there is to know of a profile; an empty name is the default's.
-func (c *Conn) Profile(ctx context.Context, name string) (wire.ProfileReply, error) {
-	var reply wire.ProfileReply
-	err := c.ask(ctx, wire.Frame(wire.Ask, wire.AskRequest{Profile: name}), nil, wire.Profile, &reply)
-	return reply, err
-}
 
 // Open starts the session that req asks for, with the directories that it names, or
 // joins it. Errors are one line that says what to do; a refusal is a
@@ -69,11 +56,17 @@ func (c *Conn) Open(ctx context.Context, req wire.OpenRequest, dirs ...*os.File)
 	if payload, err := json.Marshal(req); err != nil || len(payload) > wire.MaxPayload {
 		return nil, errors.Join(errors.New("the arguments, the environment and the paths to protect are too long together"), err)
 	}
-	s := &Session{conn: c.conn, in: c.in}
-	if err := c.ask(ctx, wire.Frame(wire.Open, req), dirs, wire.Opened, &s.OpenReply); err != nil {
+	if req.Pipes {
+		if err := c.needs(wire.Pipes, "pipes"); err != nil {
+			return nil, err
+		}
+	}
+	s := &Session{conn: c.conn, in: c.in, gone: make(chan struct{})}
+	payload, err := c.exchange(ctx, wire.Frame(wire.Open, req), dirs, wire.Opened)
+	if err != nil {
 		return nil, err
 	}
-	return s, nil
+	return s, wire.Decode(payload, &s.OpenReply)
 }
 
 // Open is Dial and Conn's Open.
@@ -90,8 +83,17 @@ func Open(ctx context.Context, socket string, req wire.OpenRequest) (*Session, e
 	return s, nil
 }
 
-// ask sends one request and reads the answer, which must be of the wanted type.
-func (c *Conn) ask(ctx context.Context, frame []byte, dirs []*os.File, want wire.Type, into any) (err error) {
+// needs fails if the bridge is known to lack a feature.
+func (c *Conn) needs(f wire.Features, what string) error {
+	if c.greeted && c.features&f == 0 {
+		return fmt.Errorf("this bridge is older than the client, and has no %s: upgrade it, or restart it (sudo systemctl restart aaau)", what)
+	}
+	return nil
+}
+
+// exchange sends one frame and returns the payload of the answer, which must be of
+// the wanted type. It is valid until the next exchange.
+func (c *Conn) exchange(ctx context.Context, frame []byte, files []*os.File, want wire.Type) (payload []byte, err error) {
 	stop := context.AfterFunc(ctx, func() { c.conn.Close() })
 	defer func() {
 		if !stop() {
@@ -101,24 +103,26 @@ func (c *Conn) ask(ctx context.Context, frame []byte, dirs []*os.File, want wire
 	if !c.greeted { // together, to save a round trip
 		frame = append(wire.Hello(), frame...)
 	}
-	writeErr := c.send(frame, dirs) // a refusal may have overtaken it
+	writeErr := c.send(frame, files) // a refusal may have overtaken it
 	if !c.greeted {
-		if err := c.in.Hello(); err != nil {
-			return errors.Join(err, writeErr)
+		if c.features, err = c.in.Hello(); err != nil {
+			return nil, errors.Join(err, writeErr)
 		}
 		c.greeted = true
 	}
-	t, payload, err := c.in.Next()
-	if err != nil {
-		return fmt.Errorf("the bridge ended the connection: %w", errors.Join(err, writeErr))
-	}
-	switch t {
-	case want:
-		return wire.Decode(payload, into)
-	case wire.Error:
-		return errorNote(payload)
-	default:
-		return fmt.Errorf("%w: frame of type %#x instead of an answer", wire.ErrProtocol, byte(t))
+	for {
+		t, payload, err := c.in.Next()
+		if err != nil {
+			return nil, fmt.Errorf("the bridge ended the connection: %w", errors.Join(err, writeErr))
+		}
+		switch {
+		case t == want:
+			return payload, nil
+		case t == wire.Error || t == wire.Refused:
+			return nil, errorNote(payload)
+		case t&wire.Optional == 0:
+			return nil, fmt.Errorf("%w: frame of type %#x instead of an answer", wire.ErrProtocol, byte(t))
+		}
 	}
 }
 
@@ -147,46 +151,15 @@ func errorNote(payload []byte) error {
 	return &note
 }
 
-// Copy writes the session's output to w until the session ends, and says how it
-// did. What the bridge says beside it goes to notice, a line at a time: a
-// wire.Refused of something that was asked, a wire.Notice or a wire.Lost.
-func (s *Session) Copy(w io.Writer, notice func(wire.Type, string)) (wire.EndedNote, error) {
-	var ended wire.EndedNote
-	for {
-		t, payload, err := s.in.Next()
-		if err != nil {
-			if errors.Is(err, wire.ErrProtocol) {
-				return ended, err
-			}
-			return ended, ErrLost
-		}
-		switch t {
-		case wire.Output:
-			_, data, err := wire.ParseOutput(payload)
-			if err != nil {
-				return ended, err
-			}
-			if _, err := w.Write(data); err != nil {
-				return ended, fmt.Errorf("writing the session's output: %w", err)
-			}
-		case wire.Ended:
-			return ended, wire.Decode(payload, &ended)
-		case wire.Error:
-			return ended, errorNote(payload)
-		case wire.Refused, wire.Notice:
-			notice(t, errorNote(payload).Error())
-		case wire.Lost:
-			var lost wire.LostNote
-			if err := wire.Decode(payload, &lost); err != nil {
-				return ended, err
-			}
-			notice(t, fmt.Sprintf("%d bytes of output were too fast for this client", lost.To-lost.From))
-		default:
-			if t&wire.Optional == 0 {
-				return ended, fmt.Errorf("%w: unknown frame of type %#x", wire.ErrProtocol, byte(t))
-			}
-		}
-	}
+// Session is a session that this client is in. Writing is for any goroutine, Next
+// and Copy are for one.
+type Session struct {
+	wire.OpenReply
+	conn *net.UnixConn
+	in   *wire.Reader
+	mu   sync.Mutex // guards writing whole frames to conn
+	once sync.Once
+	gone chan struct{} // closed by Close
 }
 
 // Write types p into the session.
@@ -202,64 +175,32 @@ func (s *Session) Write(p []byte) (int, error) {
 	return n, nil
 }
 
+// EndInput tells a session with pipes that no more input comes.
+func (s *Session) EndInput() error { return s.frame(wire.EndInput, nil) }
+
 // Resize tells the session the size of this client's terminal.
 func (s *Session) Resize(rows, cols uint16) error {
 	return s.frame(wire.Resize, wire.Size{Rows: rows, Cols: cols})
 }
 
+// Do asks for something without waiting for the answer: a refusal comes by Next.
+func (s *Session) Do(r wire.Request) error { return s.frame(wire.Ask, r) }
+
 // Kill ends the session by force, with every process in it.
-func (s *Session) Kill() error { return s.frame(wire.Kill, struct{}{}) }
+func (s *Session) Kill() error { return s.Do(wire.Request{Do: wire.DoKill}) }
 
 // Detach takes leave.
-func (s *Session) Detach() error { return s.frame(wire.Detach, struct{}{}) }
+func (s *Session) Detach() error { return s.frame(wire.Detach, nil) }
 
 // Close ends the connection.
-func (s *Session) Close() error { return s.conn.Close() }
+func (s *Session) Close() error {
+	s.once.Do(func() { close(s.gone) })
+	return s.conn.Close()
+}
 
 func (s *Session) frame(t wire.Type, v any) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, err := s.conn.Write(wire.Frame(t, v))
 	return err
-}
-
-// explain says why a socket cannot be connected to, and what to do.
-func explain(socket string, err error) error {
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("no socket %s: is aaau.socket enabled? sudo systemctl enable --now aaau.socket", socket)
-	case errors.Is(err, fs.ErrPermission):
-		group, err := groupOf(socket)
-		if err != nil {
-			return err
-		}
-		name := "USER"
-		if u, err := user.Current(); err == nil {
-			name = u.Username
-		}
-		return fmt.Errorf("you may not use %s: sudo usermod -aG %s %s, then newgrp %s (works at once)", socket, group, name, group)
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("nobody listens at %s: sudo systemctl restart aaau.socket, or start again what listened there", socket)
-	case errors.Is(err, syscall.EINVAL):
-		return fmt.Errorf("%.40s… is too long for a socket's name: choose a shorter one with -s", socket)
-	default:
-		return fmt.Errorf("connecting to %s: %w", socket, err)
-	}
-}
-
-// groupOf names the group that may use a socket.
-func groupOf(socket string) (string, error) {
-	fi, err := os.Stat(socket)
-	if err != nil {
-		return "", fmt.Errorf("you may not use %s: %w", socket, err)
-	}
-	gid := fi.Sys().(*syscall.Stat_t).Gid
-	if fi.Mode()&os.ModeSocket == 0 || fi.Mode()&0o020 == 0 || gid == 0 {
-		return "", fmt.Errorf("%s is no socket of AaaU's: is -s right?", socket)
-	}
-	g, err := user.LookupGroupId(strconv.FormatUint(uint64(gid), 10))
-	if err != nil {
-		return "", fmt.Errorf("you may not use %s: it belongs to group %d, which has no name", socket, gid)
-	}
-	return g.Name, nil
 }

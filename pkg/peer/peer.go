@@ -140,9 +140,15 @@ func Use(fd int) error {
 	return nil
 }
 
-// HungUp says whether the other end is gone.
-func HungUp(fd int) (bool, error) {
-	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+// HungUp says whether the other end is gone. One that has only shut its side for
+// sending is not: it may still read.
+func HungUp(fd int) (bool, error) { return polled(fd, 0) }
+
+// Shut says whether the other end sends no more, whether or not it still reads.
+func Shut(fd int) (bool, error) { return polled(fd, unix.POLLRDHUP) }
+
+func polled(fd int, events int16) (bool, error) {
+	p := []unix.PollFd{{Fd: int32(fd), Events: events}}
 	for {
 		_, err := unix.Poll(p, 0)
 		if err == unix.EINTR {
@@ -151,6 +157,6 @@ func HungUp(fd int) (bool, error) {
 		if err != nil {
 			return false, fmt.Errorf("poll: %w", err)
 		}
-		return p[0].Revents&(unix.POLLHUP|unix.POLLRDHUP|unix.POLLERR|unix.POLLNVAL) != 0, nil
+		return p[0].Revents&(events|unix.POLLHUP|unix.POLLERR|unix.POLLNVAL) != 0, nil
 	}
 }

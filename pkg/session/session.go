@@ -297,6 +297,19 @@ func (s *Session) Write(data []byte) error {
 	return nil
 }
 
+// TryWrite is Write for what may be lost: it waits for nobody.
+func (s *Session) TryWrite(data []byte) {
+	if !s.typing.TryLock() {
+		return
+	}
+	defer s.typing.Unlock()
+	raw, err := s.input.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Control(func(fd uintptr) { _, _ = unix.Write(int(fd), data) })
+}
+
 // CloseInput ends the program's input, after what is being written. On a terminal it
 // does nothing: there one types that input has an end. More than once is as good as
 // once.

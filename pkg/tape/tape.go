@@ -239,6 +239,9 @@ func (c *Cursor) Hold() Hold { return c.hold }
 // Pos is the offset of the next byte to be viewed.
 func (c *Cursor) Pos() int64 { return c.pos.Load() }
 
+// Head is the offset after the last byte that there is to view.
+func (c *Cursor) Head() int64 { return c.t.Head() }
+
 // Behind says whether there is something to view.
 func (c *Cursor) Behind() bool { return c.Pos() < c.t.Head() }
 

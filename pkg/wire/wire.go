@@ -2,14 +2,15 @@
 // socket, a hello line each way, then frames each way.
 //
 //	client                                bridge
-//	  │── "AaaU 2\n" ───────────────────────▶│
-//	  │── Ask{profile} ─────────────────────▶│   if it wants to know
-//	  │◀──────────────────────── "AaaU 2\n" ─│
-//	  │◀──────────────────── Profile{what} ──│
-//	  │── Open{new | attach}, directories ──▶│
+//	  │── "AaaU 2 FEATURES\n" ─────────────▶│
+//	  │── Request{seq, do} ─────────────────▶│   any number of them
+//	  │◀──────────── "AaaU 2 FEATURES\n" ───│
+//	  │◀────── Reply{seq} or Refused{seq} ───│   one for each
+//	  │── Open{new | attach}, directories ──▶│   once, to be in a session
 //	  │◀───────── Opened{id, role, offset} ──│   or Error{code, message}, and close
-//	  │── Input, Resize, Kill, Detach ──────▶│
+//	  │── Input, Resize, Request, Detach ───▶│
 //	  │◀────────────── Output{offset, bytes} │
+//	  │◀───────────────────── Event{kind} ───│
 //	  │◀──────────────────── Ended{status} ──│   and close
 //
 // A frame is the length of its payload as a big-endian uint32, a type byte, and
@@ -18,7 +19,11 @@
 // payload is a JSON object. So nothing that a person types or an agent prints
 // can be taken for control. An unknown type with the Optional bit set is
 // skipped; any other is an error. Descriptors (SCM_RIGHTS, unix(7)) go with an
-// Open only, one for each of its directories.
+// Open, one for each of its directories, and with the request to Put a file.
+//
+// The first version, which the bridge speaks to clients that begin with its
+// handshake, is in v1.go: its messages become the frames above, and answers are
+// put into its words by an Encoder.
 //
 // The package holds the codec and its limits; it opens and closes nothing.
 package wire
@@ -31,8 +36,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"github.com/AgentaaU/AaaU/pkg/spec"
+	"strconv"
+	"strings"
 )
 
 const (
@@ -40,8 +45,10 @@ const (
 	DefaultSocket = "/run/aaau/server.sock"
 	// Version is the version of the protocol, both sides' first line.
 	Version = 2
-	// MaxPayload bounds a frame in both directions.
+	// MaxPayload bounds a frame of a client's, and of output.
 	MaxPayload = 64 << 10
+	// MaxReply bounds any other frame of the bridge's.
+	MaxReply = 256 << 10
 	// HeaderLen is the length of a frame's head: u32 length, u8 type.
 	HeaderLen = 5
 	// OutputHeadLen is the length of all that stands before an Output's bytes.
@@ -50,116 +57,63 @@ const (
 	maxHello = 64
 )
 
+// Features are what a side can do beyond the plain protocol, a bit each. A side
+// that lacks one is never sent what belongs to it; bits that are not known mean
+// nothing.
+type Features uint64
+
+// The features.
+const (
+	Requests Features = 1 << iota // Request, Reply, Event, Ping
+	Pipes                         // sessions without a terminal: EndInput, Errors
+	Put                           // files to sessions
+)
+
+// Ours is what this side can do.
+const Ours = Requests | Pipes | Put
+
 // Type says what a frame is.
 type Type byte
 
 // Frames from the client.
 const (
-	Open   Type = 0x01 // OpenRequest
-	Input  Type = 0x02 // bytes for the agent
-	Resize Type = 0x03 // Size
-	Kill   Type = 0x04 // {}: force kill, an Admin's or the owner's
-	Detach Type = 0x05 // {}: the client leaves, the session stays
-	Ask    Type = 0x06 // AskRequest, before Open
+	Open     Type = 0x01 // OpenRequest
+	Input    Type = 0x02 // bytes for the program
+	Resize   Type = 0x03 // Size
+	EndInput Type = 0x04 // no payload: no more input, in a session with pipes
+	Detach   Type = 0x05 // no payload: the client leaves, the session stays
+	Ask      Type = 0x06 // Request: whatever is to be answered
+	Ping     Type = 0x07 // at most MaxPing bytes
 )
 
 // Frames from the bridge.
 const (
 	Opened  Type = 0x41 // OpenReply
-	Output  Type = 0x42 // offset, bytes from the agent
-	Ended   Type = 0x43 // EndedNote
+	Output  Type = 0x42 // offset, bytes from the terminal or the standard output
+	Ended   Type = 0x43 // EndedNote; the bridge closes after it
 	Error   Type = 0x44 // ErrorNote; the bridge closes after it
 	Lost    Type = 0x45 // LostNote: output that this client was too slow for
 	Refused Type = 0x46 // ErrorNote: one request was not done; all else goes on
-	Profile Type = 0x47 // ProfileReply
-	Notice  Type = 0xC8 // ErrorNote: something happened to the session
+	Answer  Type = 0x47 // Reply to a Request
+	Pong    Type = 0x48 // the bytes of a Ping
+	Errors  Type = 0x49 // offset, bytes from the standard error of a session with pipes
+	News    Type = 0xC8 // Event
 )
 
 // Optional marks a type that a peer which does not know it may skip.
 const Optional Type = 0x80
 
-// Size is a terminal's.
-type Size = spec.Size
-
-// AskRequest asks about a profile, empty for the default one.
-type AskRequest struct {
-	Profile string `json:"profile,omitempty"`
-}
-
-// ProfileReply is what a client has to know of a profile to ask for a session of
-// it. That it asks for no more is not relied upon.
-type ProfileReply struct {
-	Name      string   `json:"name"`
-	Workspace bool     `json:"workspace,omitempty"` // it works in the current directory
-	Tools     bool     `json:"tools,omitempty"`     // it wants the person's tools
-	Env       []string `json:"env,omitempty"`       // variables it may be given by name
-	Watch     []string `json:"watch,omitempty"`     // names of files whose change the person is told
-	Install   bool     `json:"install,omitempty"`   // it has that step of a setup
-	Login     bool     `json:"login,omitempty"`
-}
-
-// OpenRequest asks for a new session, or with Attach for an existing one.
-type OpenRequest struct {
-	Attach string `json:"attach,omitempty"` // a session's id
-	spec.Session
-	ReadOnly bool `json:"read_only,omitempty"`
-	// Piped says that a new session is a part of a pipe: its program waits for
-	// this client however slow it is, and ends when the client goes away.
-	Piped bool `json:"piped,omitempty"`
-}
-
-// OpenReply is a session that the client is now in.
-type OpenReply struct {
-	ID      string  `json:"id"`
-	Name    string  `json:"name,omitempty"` // its directory's
-	Profile string  `json:"profile"`
-	Program string  `json:"program"` // what it is called, perhaps cut
-	User    string  `json:"user"`    // the agent's
-	Owner   uint32  `json:"owner"`
-	Role    string  `json:"role"`
-	Began   float64 `json:"began"`  // in seconds since 1970
-	Offset  int64   `json:"offset"` // of the first byte that will come
-
-	Dirs    []spec.Shown `json:"dirs,omitempty"`    // what it sees of people's files
-	Secrets []string     `json:"secrets,omitempty"` // variables that it was given
-	Watch   []string     `json:"watch,omitempty"`
-	Private bool         `json:"private,omitempty"` // only its owner and Admins may join it
-	Limits  Limits       `json:"limits"`
-	Record  string       `json:"record"` // what is recorded: events
-}
-
-// Limits are a session's, 0 where there is none.
-type Limits struct {
-	Memory int64 `json:"memory,omitempty"` // bytes
-	Tasks  int64 `json:"tasks,omitempty"`
-	Home   int64 `json:"home,omitempty"` // bytes
-}
-
-// EndedNote is how the agent ended: a wait status taken apart.
-type EndedNote struct {
-	Code   int `json:"code"`
-	Signal int `json:"signal,omitempty"`
-}
-
-// ErrorNote is a refusal or a failure.
-type ErrorNote struct {
-	Code    string `json:"code"` // stable, for programs
-	Message string `json:"message"`
-}
-
-func (e *ErrorNote) Error() string { return e.Message }
-
-// LostNote tells a client that these bytes are not coming.
-type LostNote struct {
-	From int64 `json:"from"`
-	To   int64 `json:"to"`
-}
+// MaxPing bounds what a Ping carries, in bytes.
+const MaxPing = 64
 
 // ErrProtocol is wrapped by every complaint about what a peer sent.
 var ErrProtocol = errors.New("protocol error")
 
 // Hello is the first line, either way.
-func Hello() []byte { return fmt.Appendf(nil, "AaaU %d\n", Version) }
+func Hello() []byte { return fmt.Appendf(nil, "%s%d %x\n", hello, Version, uint64(Ours)) }
+
+// hello is what every version of this protocol but the first begins with.
+const hello = "AaaU "
 
 // Head writes a frame's head into b[:HeaderLen].
 func Head(b []byte, t Type, payload int) {
@@ -167,10 +121,10 @@ func Head(b []byte, t Type, payload int) {
 	b[4] = byte(t)
 }
 
-// OutputHead writes all that stands before n bytes of output at offset into
-// b[:OutputHeadLen].
-func OutputHead(b []byte, offset int64, n int) {
-	Head(b, Output, 8+n)
+// OutputHead writes all that stands before n bytes at offset into
+// b[:OutputHeadLen]; t is Output or Errors.
+func OutputHead(b []byte, t Type, offset int64, n int) {
+	Head(b, t, 8+n)
 	binary.BigEndian.PutUint64(b[HeaderLen:], uint64(offset))
 }
 
@@ -191,12 +145,9 @@ func Frame(t Type, v any) []byte {
 	case []byte:
 		payload = v
 	default:
-		var err error
-		if payload, err = json.Marshal(v); err != nil {
-			panic("wire: " + err.Error())
-		}
+		payload = encode(v)
 	}
-	if len(payload) > MaxPayload {
+	if len(payload) > MaxReply {
 		panic(fmt.Sprintf("wire: frame of %d bytes", len(payload)))
 	}
 	b := make([]byte, HeaderLen, HeaderLen+len(payload))
@@ -204,38 +155,82 @@ func Frame(t Type, v any) []byte {
 	return append(b, payload...)
 }
 
-// Reader reads the hello and then frames, into buffers of its own.
-type Reader struct {
-	r    *bufio.Reader
-	head [HeaderLen]byte
-	buf  []byte
+// encode is json.Marshal without what it does for browsers: text is never much
+// longer than it was.
+func encode(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic("wire: " + err.Error())
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
-// NewReader makes a Reader, which may read ahead of what it has returned.
-func NewReader(r io.Reader) *Reader { return &Reader{r: bufio.NewReaderSize(r, 4096)} }
+// Reader reads the hello and then frames, into buffers of its own.
+type Reader struct {
+	r     *bufio.Reader
+	limit int
+	head  [HeaderLen]byte
+	buf   []byte
+}
 
-// Hello reads the other side's first line. It fails on a version that is not
-// ours, naming both.
-func (r *Reader) Hello() error {
+// NewReader makes a Reader of what a client sends, which may read ahead of what it
+// has returned.
+func NewReader(r io.Reader) *Reader {
+	return &Reader{r: bufio.NewReaderSize(r, 4096), limit: MaxPayload}
+}
+
+// NewClientReader makes one of what the bridge sends.
+func NewClientReader(r io.Reader) *Reader {
+	return &Reader{r: bufio.NewReaderSize(r, 4096), limit: MaxReply}
+}
+
+// Hello reads the other side's first line and says what it can do. It fails on a
+// version that is not ours, naming both.
+func (r *Reader) Hello() (Features, error) {
+	line, err := r.line(maxHello, false)
+	if err != nil {
+		return 0, err
+	}
+	return parseHello(line)
+}
+
+// line reads up to the end of a line, or where that will do, of the input.
+func (r *Reader) line(most int, orEnd bool) (string, error) {
 	var line []byte
-	for len(line) == 0 || line[len(line)-1] != '\n' {
-		if len(line) == maxHello {
-			return fmt.Errorf("%w: hello longer than %d bytes", ErrProtocol, maxHello)
-		}
+	for {
 		b, err := r.r.ReadByte()
-		if err != nil {
-			return fmt.Errorf("reading hello: %w", err)
+		switch {
+		case err == io.EOF && orEnd && len(line) > 0:
+			return string(line), nil
+		case err != nil:
+			return "", fmt.Errorf("reading hello: %w", err)
+		case b == '\n':
+			return string(line), nil
+		case len(line) == most:
+			return "", fmt.Errorf("%w: first line longer than %d bytes", ErrProtocol, most)
 		}
 		line = append(line, b)
 	}
-	if bytes.Equal(line, Hello()) {
-		return nil
+}
+
+func parseHello(line string) (Features, error) {
+	rest, ok := strings.CutPrefix(line, hello)
+	number, bits, _ := strings.Cut(rest, " ")
+	v, err := strconv.ParseUint(number, 10, 31)
+	switch {
+	case !ok || err != nil:
+		return 0, fmt.Errorf("%w: not an AaaU peer", ErrProtocol)
+	case v != Version:
+		return 0, fmt.Errorf("%w: the other side speaks version %d, this one %d", ErrProtocol, v, Version)
 	}
-	var v int
-	if n, _ := fmt.Sscanf(string(line), "AaaU %d\n", &v); n == 1 {
-		return fmt.Errorf("%w: the other side speaks version %d, this one %d", ErrProtocol, v, Version)
+	bits, _, _ = strings.Cut(bits, " ") // what a newer side may say beyond
+	features, err := strconv.ParseUint(bits, 16, 64)
+	if bits != "" && err != nil {
+		return 0, fmt.Errorf("%w: features %.40q", ErrProtocol, bits)
 	}
-	return fmt.Errorf("%w: not an AaaU peer", ErrProtocol)
+	return Features(features), nil
 }
 
 // Next returns the next frame. The payload is valid until the next call. At the
@@ -245,8 +240,8 @@ func (r *Reader) Next() (Type, []byte, error) {
 		return 0, nil, err
 	}
 	n := binary.BigEndian.Uint32(r.head[:])
-	if n > MaxPayload {
-		return 0, nil, fmt.Errorf("%w: frame of %d bytes, at most %d", ErrProtocol, n, MaxPayload)
+	if int64(n) > int64(r.limit) {
+		return 0, nil, fmt.Errorf("%w: frame of %d bytes, at most %d", ErrProtocol, n, r.limit)
 	}
 	if int(n) > cap(r.buf) {
 		r.buf = make([]byte, max(int(n), 4096))

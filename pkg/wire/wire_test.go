@@ -18,7 +18,7 @@ func TestFrameRoundTrip(t *testing.T) {
 	for name, r := range map[string]io.Reader{"at once": bytes.NewReader(in), "byte by byte": iotest.OneByteReader(bytes.NewReader(in))} {
 		t.Run(name, func(t *testing.T) {
 			f := NewReader(r)
-			if err := f.Hello(); err != nil {
+			if _, err := f.Hello(); err != nil {
 				t.Fatal(err)
 			}
 			typ, p, err := f.Next()
@@ -42,7 +42,7 @@ func TestFrameRoundTrip(t *testing.T) {
 
 func TestOutput(t *testing.T) {
 	head := make([]byte, OutputHeadLen)
-	OutputHead(head, 1<<40+7, 3)
+	OutputHead(head, Output, 1<<40+7, 3)
 	typ, p, err := NewReader(bytes.NewReader(append(head, "abc"...))).Next()
 	if err != nil || typ != Output {
 		t.Fatal(typ, err)
@@ -63,7 +63,7 @@ func TestHelloRefusals(t *testing.T) {
 		"AaaU 2":                        "EOF",
 		"":                              "EOF",
 	} {
-		if err := NewReader(strings.NewReader(in)).Hello(); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := NewReader(strings.NewReader(in)).Hello(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", in, err, want)
 		}
 	}
@@ -93,7 +93,7 @@ func FuzzReader(f *testing.F) {
 	f.Add(append(Hello(), Frame(Open, OpenRequest{Attach: "id"})...))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		r := NewReader(bytes.NewReader(in))
-		if r.Hello() != nil {
+		if _, err := r.Hello(); err != nil {
 			return
 		}
 		for {

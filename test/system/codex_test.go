@@ -120,7 +120,7 @@ func TestSetupWithoutRegistry(t *testing.T) {
 
 	r := run(t, operator, argv...)
 	const failed = "aaau: installing codex failed (exit status 1)\n"
-	if r.status != 1 || !strings.HasSuffix(r.stderr, failed) || !strings.Contains(r.stdout, "ECONNREFUSED") {
+	if r.status != 1 || !strings.HasSuffix(r.stderr, failed) || !strings.Contains(r.stdout+r.stderr, "ECONNREFUSED") {
 		t.Errorf("without a terminal: status %d, stdout %q, stderr %q", r.status, r.stdout, r.stderr)
 	}
 	c := sit(t, operator, argv...)

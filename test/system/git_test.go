@@ -207,7 +207,7 @@ func TestIdentityTravels(t *testing.T) {
 			dir := tree(t, operator, "who")
 			r := run(t, operator, at(dir, "bash", "-euc", "git init -q .; "+test.prepare+"; aaau -C . -- bash -c 'git commit -q --allow-empty -m x && git log -1 --format=\"%an %ae %cn %ce\"; env | grep ^GIT_.*_NAME || echo none'")...)
 			if test.want == "" {
-				if !strings.Contains(r.stdout, "Please tell me who you are") || !strings.HasSuffix(r.stdout, "none\n") {
+				if !strings.Contains(r.stderr, "Please tell me who you are") || !strings.HasSuffix(r.stdout, "none\n") {
 					t.Errorf("nobody is %+v", r)
 				}
 				return
@@ -380,7 +380,7 @@ func TestChangesAreToldAtDetachAndAtTheEnd(t *testing.T) {
 	s.do("git init -q zz; git -C zz config core.fsmonitor x; for i in $(seq 300); do mkdir -p d$i; echo >d$i/.envrc; done")
 	s.typed("\x1d\x1d\x1d")
 	status, said := s.leave()
-	if status != 0 || !strings.Contains(said, "zz/.git") || !strings.Contains(said, "aaau -n "+s.id) {
+	if status != 0 || !strings.Contains(said, "zz/.git") || !strings.Contains(said, "aaau attach "+s.id) {
 		t.Errorf("detached with status %d, %.1000q", status, said)
 	}
 	if strings.Index(said, "zz/.git") > strings.Index(said, ".envrc") {

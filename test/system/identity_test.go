@@ -28,7 +28,7 @@ func TestProgramRunsAsTheAgent(t *testing.T) {
 			`(?s)(?:/.*)?/aaau\.slice/aaau-shell\.slice/aaau-shell-([0-9a-z]+)\.scope` + "\n" + `[0-9a-z]+`},
 	} {
 		t.Run(test.program, func(t *testing.T) {
-			got := output(t, as(t, "operator"), "aaau", "-p", test.program)
+			got := output(t, as(t, "operator"), "aaau", "-t", "-p", test.program)
 			m := regexp.MustCompile("^" + test.want + "$").FindStringSubmatch(got)
 			if m == nil {
 				t.Fatalf("it printed %q, not %q", got, test.want)

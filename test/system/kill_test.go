@@ -61,7 +61,7 @@ func TestForceKill(t *testing.T) {
 					t.Errorf("%v lives on", p)
 				}
 			}
-			refused(t, as(t, "operator"), []string{"no session", s.id}, "aaau", "kill", s.id)
+			refused(t, as(t, "operator"), []string{"has ended", s.id}, "aaau", "kill", s.id)
 		})
 	}
 }

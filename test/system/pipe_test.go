@@ -13,7 +13,13 @@ import (
 
 func TestInputFromAPipe(t *testing.T) {
 	begin(t)
-	r := feed(t, as(t, "operator"), "some words\n", "aaau", "-p", "sh -c 'stty -echo; echo ready; cat'")
+	const long = 100_000 // a terminal's lines have 4096 bytes
+	line := strings.Repeat("x", long) + "\r\n\x04\x03 some words\n"
+	if r := feed(t, as(t, "operator"), line, "aaau", "-p", "sh -c 'cat; echo apart >&2'"); r.stdout != plain(line) || r.status != 0 || r.stderr != "apart\n" {
+		t.Errorf("%+v", r)
+	}
+	// On a terminal, if asked for, in its way.
+	r := feed(t, as(t, "operator"), "some words\n", "aaau", "-t", "-p", "sh -c 'stty -echo; echo ready; cat'")
 	if !strings.HasSuffix(r.stdout, "some words\n") || r.status != 0 || r.stderr != "" {
 		t.Errorf("%+v", r)
 	}

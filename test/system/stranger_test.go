@@ -46,12 +46,12 @@ func intrude(args []string) int {
 		return 1
 	}
 	answers := 0
-	_, _ = s.Copy(io.Discard, func(_ wire.Type, line string) {
+	_, _ = s.Copy(client.Sink{Notice: func(line string) {
 		fmt.Println(line)
 		if answers++; answers == 2 {
 			s.Close()
 		}
-	})
+	}})
 	return 0
 }
 

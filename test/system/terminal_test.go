@@ -82,7 +82,7 @@ func TestDetachedSessionLivesOn(t *testing.T) {
 	sleep := s.foreground("sleep 1000", "sleep")
 	s.typed("\x1d\x1d\x1d")
 	status, said := s.leave()
-	if status != 0 || !strings.Contains(said, "aaau -n "+s.id) {
+	if status != 0 || !strings.Contains(said, "aaau attach "+s.id) {
 		t.Errorf("detached with status %d, and %q", status, said)
 	}
 	if now := find(t, s.id, "sleep", func(p process) bool { return p.pgrp == p.tpgid }); now.pid != sleep.pid {

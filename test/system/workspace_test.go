@@ -823,7 +823,7 @@ func hostileOpen(args []string) int {
 		return 1
 	}
 	r := wire.NewReader(c)
-	err = r.Hello()
+	_, err = r.Hello()
 	for err == nil {
 		kind, payload, next := wire.Type(0), []byte(nil), error(nil)
 		if kind, payload, next = r.Next(); next == nil {
@@ -1081,7 +1081,7 @@ func TestInTmux(t *testing.T) {
 		t.Errorf("tmux shows %s", got)
 	}
 	tmux("send-keys", "C-]", "C-]", "C-]")
-	id := regexp.MustCompile(`aaau -n ([0-9a-z]+)`).FindStringSubmatch(pane("aaau -n "))
+	id := regexp.MustCompile(`aaau attach ([0-9a-z]+)`).FindStringSubmatch(pane("aaau attach "))
 	pane("left")
 	if id == nil {
 		t.Fatal("no session's id")

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/AgentaaU/AaaU/pkg/client"
+	"github.com/AgentaaU/AaaU/pkg/wire"
+)
+
+// maxExec is how many commands of --exec run at a time; more events wait.
+const maxExec = 8
+
+func eventsCommand() *cli.Command {
+	return &cli.Command{Name: "events", Usage: "tell what happens to the sessions that you may see, a line of JSON each",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "exec", Usage: "run `CMD` for each instead, with the event in AAAU_… variables and, as JSON, on its input"},
+			&cli.StringSliceFlag{Name: "only", Usage: "only events of `KIND`: start, end, attach, detach, attention … (repeatable)"},
+			&cli.BoolFlag{Name: "mine", Usage: "only of sessions of your own"},
+		},
+		Action: func(c *cli.Context) error {
+			if c.NArg() > 0 {
+				return fmt.Errorf("events takes no arguments, but there is %q", c.Args().First())
+			}
+			ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+			defer stop()
+			each := printEvent
+			if command := c.String("exec"); command != "" {
+				run := runner{command: command, places: make(chan struct{}, maxExec)}
+				defer run.running.Wait()
+				each = run.start
+			}
+			conn, err := client.Dial(ctx, c.String("socket"))
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			err = conn.Events(ctx, func(e wire.Event) error {
+				if kinds := c.StringSlice("only"); len(kinds) > 0 && !slices.Contains(kinds, e.Kind) ||
+					c.Bool("mine") && e.Kind != wire.EventDropped && e.Owner != uint32(os.Getuid()) {
+					return nil
+				}
+				return each(e)
+			})
+			if errors.Is(err, context.Canceled) {
+				return nil
+			}
+			return err
+		}}
+}
+
+func printEvent(e wire.Event) error {
+	enc := json.NewEncoder(os.Stdout)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(e)
+}
+
+// runner runs a command for each event.
+type runner struct {
+	command string
+	places  chan struct{}
+	running sync.WaitGroup
+}
+
+func (r *runner) start(e wire.Event) error {
+	text, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command("/bin/sh", "-c", r.command)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(string(text)+"\n"), os.Stdout, os.Stderr
+	// What an agent says is in variables, where no shell takes it for a command.
+	cmd.Env = append(os.Environ(), "AAAU_KIND="+e.Kind, "AAAU_ID="+e.Session, "AAAU_NAME="+e.Name, "AAAU_PROFILE="+e.Profile,
+		"AAAU_USER="+e.User, "AAAU_TITLE="+e.Title, "AAAU_MESSAGE="+e.Message)
+	r.places <- struct{}{}
+	r.running.Go(func() {
+		defer func() { <-r.places }()
+		if err := cmd.Run(); err != nil {
+			say(fmt.Sprintf("--exec: %v", err))
+		}
+	})
+	return nil
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/AgentaaU/AaaU/pkg/client"
+	"github.com/AgentaaU/AaaU/pkg/wire"
+)
+
+func listCommand() *cli.Command {
+	return &cli.Command{Name: "list", Aliases: []string{"ls"}, Usage: "list the sessions that you may see", Flags: []cli.Flag{jsonFlag()},
+		Action: func(c *cli.Context) error {
+			if c.NArg() > 0 {
+				return fmt.Errorf("list takes no arguments, but there is %q", c.Args().First())
+			}
+			return with(c, func(ctx context.Context, conn *client.Conn) error {
+				all, err := conn.List(ctx)
+				if err != nil {
+					return err
+				}
+				slices.SortStableFunc(all, func(a, b wire.SessionInfo) int { return int(a.Began*1e6) - int(b.Began*1e6) })
+				if c.Bool("json") {
+					return printJSON(all)
+				}
+				return printTable(all)
+			})
+		}}
+}
+
+func printTable(all []wire.SessionInfo) error {
+	if len(all) == 0 {
+		say("no sessions that you may see")
+		return nil
+	}
+	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "ID\tNAME\tPROFILE\tOWNER\tPROGRAM\tAGE\tCLIENTS\tSTATE")
+	for _, s := range all {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", s.ID, dash(s.Name), s.Profile, harmless(s.OwnerName), harmless(s.Program), age(s.Began), s.Clients, state(s))
+	}
+	return w.Flush()
+}
+
+func state(s wire.SessionInfo) string {
+	if len(s.Frozen) > 0 {
+		return s.State + " (" + strings.Join(s.Frozen, ", ") + ")"
+	}
+	return s.State
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return harmless(s)
+}
+
+// age is the time since then in one unit.
+func age(since float64) string {
+	d := time.Since(time.UnixMicro(int64(since * 1e6)))
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	default:
+		return fmt.Sprintf("%dd", int(d.Hours()/24))
+	}
+}

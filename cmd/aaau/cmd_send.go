@@ -1,0 +1,115 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
+
+	"github.com/AgentaaU/AaaU/pkg/client"
+	"github.com/AgentaaU/AaaU/pkg/spec"
+)
+
+// maxSend bounds what is typed at a time, in bytes.
+const maxSend = 16 << 20
+
+func sendCommand() *cli.Command {
+	return &cli.Command{Name: "send", Usage: "type into a session, without joining it", ArgsUsage: "ID TEXT|-",
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "enter", Aliases: []string{"e"}, Usage: "and the Enter key after it"}},
+		Action: func(c *cli.Context) error {
+			if c.NArg() != 2 {
+				return errors.New("send needs a session and one text, or - for the standard input")
+			}
+			text := []byte(c.Args().Get(1))
+			if string(text) == "-" {
+				var err error
+				if text, err = io.ReadAll(io.LimitReader(os.Stdin, maxSend+1)); err != nil {
+					return err
+				}
+			}
+			if len(text) > maxSend {
+				return fmt.Errorf("the text is longer than %d bytes", maxSend)
+			}
+			if c.Bool("enter") {
+				text = append(bytes.TrimSuffix(text, []byte("\n")), '\r')
+			}
+			return with(c, func(ctx context.Context, conn *client.Conn) error { return conn.Send(ctx, c.Args().First(), text) })
+		}}
+}
+
+func putCommand() *cli.Command {
+	return &cli.Command{Name: "put", Usage: "bring a file into a session's /tmp, and type its path", ArgsUsage: "FILE [ID]",
+		Action: func(c *cli.Context) error {
+			if c.NArg() < 1 || c.NArg() > 2 {
+				return errors.New("put needs a file, and perhaps a session")
+			}
+			file, err := sealed(c.Args().First())
+			if err != nil {
+				return err
+			}
+			defer file.Close()
+			return with(c, func(ctx context.Context, conn *client.Conn) error {
+				id := c.Args().Get(1)
+				if id == "" {
+					s, err := mine(ctx, conn)
+					if err != nil {
+						return err
+					}
+					id = s.ID
+				}
+				path, err := conn.Put(ctx, id, fileName(c.Args().First()), file)
+				if err == nil {
+					fmt.Println(harmless(path))
+				}
+				return err
+			})
+		}}
+}
+
+// sealed is a copy of a file that nobody can change, nor make anybody wait for.
+func sealed(name string) (*os.File, error) {
+	from, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer from.Close()
+	fd, err := unix.MemfdCreate("aaau-put", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		return nil, fmt.Errorf("memfd_create: %w", err)
+	}
+	to := os.NewFile(uintptr(fd), name)
+	n, err := io.Copy(to, io.LimitReader(from, spec.MaxFile+1))
+	if err == nil && n > spec.MaxFile {
+		err = fmt.Errorf("%s is larger than %d MiB", name, spec.MaxFile>>20)
+	}
+	if err == nil {
+		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_WRITE|unix.F_SEAL_GROW|unix.F_SEAL_SHRINK|unix.F_SEAL_SEAL)
+	}
+	if err != nil {
+		to.Close()
+		return nil, err
+	}
+	return to, nil
+}
+
+// fileName is what a file may be called in a session: nothing in it needs quoting.
+func fileName(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if r < 0x80 && (r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || strings.ContainsRune("._-", r)) {
+			return r
+		}
+		return '_'
+	}, filepath.Base(name))
+	name = strings.TrimLeft(name[max(0, len(name)-80):], ".-")
+	if name == "" {
+		return "file"
+	}
+	return name
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/AgentaaU/AaaU/pkg/client"
+	"github.com/AgentaaU/AaaU/pkg/wire"
+)
+
+func statusCommand() *cli.Command {
+	return &cli.Command{Name: "status", Usage: "tell about a session, and who is in it", ArgsUsage: "ID", Flags: []cli.Flag{jsonFlag()},
+		Action: on(func(ctx context.Context, c *cli.Context, conn *client.Conn, id string) error {
+			s, err := conn.Status(ctx, id)
+			if err != nil {
+				return err
+			}
+			if c.Bool("json") {
+				return printJSON(s)
+			}
+			return printStatus(s)
+		})}
+}
+
+func printStatus(s wire.SessionInfo) error {
+	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
+	row := func(key, format string, args ...any) { fmt.Fprintf(w, "%s:\t%s\n", key, fmt.Sprintf(format, args...)) }
+	row("session", "%s", s.ID)
+	row("name", "%s", dash(s.Name))
+	row("state", "%s", state(s))
+	if s.Ended != nil {
+		row("ended", "%s", how(*s.Ended))
+	}
+	row("program", "%s (profile %s) as %s", harmless(s.Program), s.Profile, s.User)
+	row("title", "%s", dash(s.Title))
+	row("owner", "%s (uid %d)", harmless(s.OwnerName), s.Owner)
+	row("you", "%s", s.Role)
+	row("began", "%s, %s ago", time.UnixMicro(int64(s.Began*1e6)).Format(time.DateTime), age(s.Began))
+	for _, d := range s.Workspaces {
+		row("workspace", "%s", short(d))
+	}
+	if s.Pipes {
+		row("terminal", "none: pipes")
+	} else {
+		row("terminal", "%d rows, %d columns", s.Rows, s.Cols)
+	}
+	row("output", "%d bytes", s.Bytes)
+	row("private", "%t", s.Private)
+	for _, share := range s.Shared {
+		row("shared", "with %s as %s", harmless(share.Name), share.Role)
+	}
+	row("clients", "%d", s.Clients)
+	for _, p := range s.People {
+		drives := ""
+		if p.Drives {
+			drives = ", drives"
+		}
+		row("client "+fmt.Sprint(p.Client), "%s (pid %d) as %s, for %s%s", harmless(p.Name), p.PID, p.Role, age(p.Since), drives)
+	}
+	return w.Flush()
+}
+
+// how says how a session ended.
+func how(e wire.EndedNote) string {
+	if e.Signal != 0 {
+		return fmt.Sprintf("by signal %d", e.Signal)
+	}
+	return fmt.Sprintf("exit status %d", e.Code)
+}
+
+func waitCommand() *cli.Command {
+	return &cli.Command{Name: "wait", Usage: "wait for a session's end, and exit as its program did", ArgsUsage: "ID",
+		Action: on(func(ctx context.Context, c *cli.Context, conn *client.Conn, id string) error {
+			ended, err := conn.Wait(ctx, id)
+			if err != nil {
+				return err
+			}
+			return exit(ended)
+		})}
+}
+
+func peekCommand() *cli.Command {
+	return &cli.Command{Name: "peek", Usage: "print what a session's screen shows, without joining it", ArgsUsage: "ID", Flags: []cli.Flag{jsonFlag()},
+		Action: on(func(ctx context.Context, c *cli.Context, conn *client.Conn, id string) error {
+			screen, err := conn.Peek(ctx, id)
+			if err != nil {
+				return err
+			}
+			if c.Bool("json") {
+				return printJSON(screen)
+			}
+			for line := range strings.SplitSeq(strings.TrimRight(screen.Text, "\n"), "\n") {
+				fmt.Println(harmless(line))
+			}
+			return nil
+		})}
+}

@@ -1,0 +1,96 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+
+	"github.com/AgentaaU/AaaU/pkg/auth"
+	"github.com/AgentaaU/AaaU/pkg/wire"
+)
+
+// request is one kind of what a client may ask for: what it must be allowed to in
+// the session that it is about, and what is done. One without an action is about no
+// session, and sees itself to what may be seen.
+type request struct {
+	needs auth.Action
+	any   func(*client, wire.Request) (wire.Reply, error)
+	live  func(*client, context.Context, wire.Request, *live) (wire.Reply, error)
+	past  func(past) wire.Reply // nil: it needs a session that has not ended
+}
+
+var requests = map[wire.Verb]request{
+	wire.DoProfile:   {any: (*client).tellProfile},
+	wire.DoList:      {any: (*client).list},
+	wire.DoSubscribe: {any: (*client).subscribe},
+	wire.DoStatus:    {needs: auth.See, live: (*client).status, past: past.status},
+	wire.DoWait:      {needs: auth.See, live: (*client).wait, past: past.ended},
+	wire.DoPeek:      {needs: auth.See, live: (*client).peek},
+	wire.DoSend:      {needs: auth.Type, live: (*client).sendBytes},
+	wire.DoPut:       {needs: auth.Type, live: (*client).put},
+	wire.DoKill:      {needs: auth.Kill, live: (*client).kill},
+	wire.DoFreeze:    {needs: auth.Freeze, live: (*client).freeze},
+	wire.DoThaw:      {needs: auth.Thaw, live: (*client).thaw},
+	wire.DoShare:     {needs: auth.Share, live: (*client).share},
+	wire.DoUnshare:   {needs: auth.Share, live: (*client).unshare},
+	wire.DoDismiss:   {needs: auth.See, live: (*client).dismiss}, // and see there
+}
+
+// ask answers or refuses one request. An error is the connection's end.
+func (c *client) ask(ctx context.Context, payload []byte) error {
+	var req wire.Request
+	if err := wire.Decode(payload, &req); err != nil {
+		return err
+	}
+	if c.in == nil {
+		defer func() { c.fds.take().close() }() // what was not taken
+	}
+	reply, err := c.answer(ctx, req)
+	switch {
+	case errors.Is(err, errLater):
+	case err != nil:
+		note := c.note(err)
+		note.Seq = req.Seq
+		if note.Code == "denied" {
+			c.b.tellRefused(c.who, req.Session, note.Message)
+		}
+		c.out.send(item{frame: c.enc.Refused(note)})
+	default:
+		reply.Seq = req.Seq
+		c.out.send(item{frame: c.enc.Answer(reply)})
+	}
+	return nil
+}
+
+// errLater is returned for what is answered when it has come to pass.
+var errLater = errors.New("answered later")
+
+func (c *client) answer(ctx context.Context, req wire.Request) (wire.Reply, error) {
+	how, ok := requests[req.Do]
+	if !ok {
+		return wire.Reply{}, refusal("unknown-request", "this bridge knows no request %.20q: is it older than the client?", req.Do)
+	}
+	if how.any != nil {
+		return how.any(c, req)
+	}
+	l, role, err := c.target(req.Session)
+	if err != nil {
+		if p, ok := c.b.resolvePast(c.who, req.Session); ok && how.past != nil {
+			return how.past(p), nil
+		}
+		return wire.Reply{}, err
+	}
+	if !role.May(how.needs, c.who.UID == l.Owner.UID) {
+		return wire.Reply{}, refusal("denied", "to %s session %s is not allowed to you (you are %s there)", how.needs, l.ID, role)
+	}
+	return how.live(c, ctx, req, l)
+}
+
+// target is the session that a request is about: the named one, or the client's own.
+// In a session a client is at most what it came in as.
+func (c *client) target(ref string) (*live, auth.Role, error) {
+	if ref == "" && c.in != nil {
+		return c.in, c.allowed(), nil
+	}
+	l, role, err := c.b.resolve(c.who, ref)
+	return l, min(role, c.most), err
+}

@@ -1,0 +1,238 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/AgentaaU/AaaU/pkg/auth"
+	"github.com/AgentaaU/AaaU/pkg/config"
+	"github.com/AgentaaU/AaaU/pkg/wire"
+)
+
+// tellProfile tells what a client has to know of a profile.
+func (c *client) tellProfile(req wire.Request) (wire.Reply, error) {
+	if req.Profile == "" {
+		req.Profile = config.DefaultProfile
+	}
+	p, err := c.b.Config.Profile(req.Profile)
+	if errors.Is(err, config.ErrNoProfile) {
+		names, _ := c.b.Config.Profiles() // for the message only
+		return wire.Reply{}, refusal("unknown-profile", "unknown alias %.40q: there is %s; to run a program, aaau -- CMD ARGS",
+			req.Profile, strings.Join(names, ", "))
+	}
+	if err != nil {
+		return wire.Reply{}, err
+	}
+	return wire.Reply{Profile: &wire.ProfileReply{
+		Name: p.Name, Workspace: p.Workspace, Tools: p.Tools, Env: p.Env,
+		Watch: p.Watch, Install: p.Install != "", Login: p.Login != "",
+	}}, nil
+}
+
+// page is how many sessions a list tells at a time. All that can be long of one is
+// bounded, and so their frame is.
+const page = 64
+
+func (c *client) list(req wire.Request) (reply wire.Reply, err error) {
+	all := c.b.visible(c.who)
+	slices.SortFunc(all, func(x, y seen) int { return strings.Compare(x.ID, y.ID) })
+	reply.Sessions = []wire.SessionInfo{}
+	for _, s := range all {
+		if s.ID <= req.After {
+			continue
+		}
+		if len(reply.Sessions) == page {
+			reply.More = true
+			break
+		}
+		reply.Sessions = append(reply.Sessions, s.info(s.as))
+	}
+	return reply, nil
+}
+
+func (c *client) subscribe(wire.Request) (wire.Reply, error) {
+	c.listens.Store(true)
+	return wire.Reply{}, nil
+}
+
+func (c *client) status(_ context.Context, _ wire.Request, l *live) (wire.Reply, error) {
+	return wire.Reply{Sessions: []wire.SessionInfo{l.status(l.role(c))}}, nil
+}
+
+func (p past) status() wire.Reply { return wire.Reply{Sessions: []wire.SessionInfo{p.info}} }
+
+func (p past) ended() wire.Reply { return wire.Reply{Ended: p.info.Ended} }
+
+// maxWaits is how many requests of a client may be waiting for an end.
+const maxWaits = 64
+
+func (c *client) wait(ctx context.Context, req wire.Request, l *live) (wire.Reply, error) {
+	if c.waits.Add(1) > maxWaits {
+		c.waits.Add(-1)
+		return wire.Reply{}, refusal("too-many-waits", "this connection waits for %d sessions already", maxWaits)
+	}
+	c.b.running.Go(func() {
+		defer c.waits.Add(-1)
+		select {
+		case <-l.Ended():
+			note := endedNote(l.Exit())
+			c.out.send(item{frame: c.enc.Answer(wire.Reply{Seq: req.Seq, Ended: &note})})
+		case <-ctx.Done():
+		}
+	})
+	return wire.Reply{}, errLater
+}
+
+// peekTime is how long a screen may take to be drawn.
+const peekTime = 10 * time.Second
+
+func (c *client) peek(ctx context.Context, _ wire.Request, l *live) (wire.Reply, error) {
+	ctx, cancel := context.WithTimeout(ctx, peekTime)
+	defer cancel()
+	screen, err := l.watch.screen(ctx)
+	if err != nil {
+		return wire.Reply{}, refusal("no-session", "session %s has ended", l.ID)
+	}
+	return wire.Reply{Screen: &screen}, nil
+}
+
+func (c *client) sendBytes(_ context.Context, req wire.Request, l *live) (wire.Reply, error) {
+	if err := l.Write(req.Bytes); err != nil {
+		return wire.Reply{}, refusal("no-session", "session %s takes no input any more", l.ID)
+	}
+	return wire.Reply{}, nil
+}
+
+// put brings a file into the session's /tmp, and types where it is.
+func (c *client) put(ctx context.Context, req wire.Request, l *live) (wire.Reply, error) {
+	fds := c.fds.take()
+	defer fds.close()
+	if len(fds) != 1 {
+		return wire.Reply{}, refusal("malformed", "a file comes with one descriptor, before the connection is in a session")
+	}
+	path, err := c.b.put(ctx, l.Session, string(req.File), fds[0])
+	if err != nil {
+		return wire.Reply{}, err
+	}
+	c.b.tellPut(l, c, path)
+	if err := l.Write([]byte(path)); err != nil {
+		return wire.Reply{}, refusal("no-session", "session %s takes no input any more", l.ID)
+	}
+	return wire.Reply{Path: path}, nil
+}
+
+func (c *client) kill(ctx context.Context, req wire.Request, l *live) (wire.Reply, error) {
+	signal := syscall.SIGKILL
+	if req.Signal != 0 {
+		signal = syscall.Signal(req.Signal)
+	}
+	if signal < 1 || signal > 64 {
+		return wire.Reply{}, refusal("malformed", "there is no signal %d", req.Signal)
+	}
+	c.b.tellKill(l, c, signal)
+	return wire.Reply{}, c.b.kill(ctx, l.Session, signal)
+}
+
+// byAdmin is the reason why people freeze sessions, beside those of the bridge's
+// own.
+const byAdmin = "admin"
+
+func (c *client) freeze(ctx context.Context, _ wire.Request, l *live) (wire.Reply, error) {
+	err := c.b.freeze(ctx, l, byAdmin, "frozen by "+name(c.who.UID)+"; it goes on with: aaau thaw "+l.ID)
+	if err == nil {
+		c.b.tellControl(l, c, "freeze")
+	}
+	return wire.Reply{}, err
+}
+
+func (c *client) thaw(ctx context.Context, _ wire.Request, l *live) (wire.Reply, error) {
+	if _, is := l.Frozen()[byAdmin]; is {
+		if err := c.b.thaw(ctx, l, byAdmin, "thawed by "+name(c.who.UID)); err != nil {
+			return wire.Reply{}, err
+		}
+		c.b.tellControl(l, c, "thaw")
+	}
+	for _, why := range l.Frozen() {
+		return wire.Reply{}, refusal("still-frozen", "%s", why)
+	}
+	return wire.Reply{}, nil
+}
+
+// maxShares is with how many a session may be shared.
+const maxShares = 256
+
+func (c *client) share(_ context.Context, req wire.Request, l *live) (wire.Reply, error) {
+	role := auth.Interactive
+	if req.ReadOnly {
+		role = auth.ReadOnly
+	}
+	if req.UID == nil {
+		return wire.Reply{}, refusal("malformed", "whom to share with is missing")
+	}
+	l.mu.Lock()
+	full := len(l.shared) >= maxShares
+	if !full {
+		if l.shared == nil {
+			l.shared = map[uint32]auth.Role{}
+		}
+		l.shared[*req.UID] = role
+	}
+	l.mu.Unlock()
+	if full {
+		return wire.Reply{}, refusal("too-many-shares", "session %s is shared with %d people already", l.ID, maxShares)
+	}
+	c.b.tellShare(l, c, wire.EventShare, *req.UID, role)
+	c.b.reviewAll(l)
+	return wire.Reply{}, nil
+}
+
+func (c *client) unshare(_ context.Context, req wire.Request, l *live) (wire.Reply, error) {
+	if req.UID == nil {
+		return wire.Reply{}, refusal("malformed", "whom to unshare from is missing")
+	}
+	l.mu.Lock()
+	role, was := l.shared[*req.UID]
+	delete(l.shared, *req.UID)
+	l.mu.Unlock()
+	if !was {
+		return wire.Reply{}, refusal("not-shared", "session %s is not shared with %s", l.ID, name(*req.UID))
+	}
+	c.b.tellShare(l, c, wire.EventUnshare, *req.UID, role)
+	c.b.reviewAll(l)
+	return wire.Reply{}, nil
+}
+
+// dismiss takes clients out of a session, which goes on: one's own, and for who may,
+// anybody's.
+func (c *client) dismiss(_ context.Context, req wire.Request, l *live) (reply wire.Reply, err error) {
+	any := l.role(c).May(auth.Dismiss, c.who.UID == l.Owner.UID)
+	l.mu.Lock()
+	people := slices.Clone(l.people)
+	l.mu.Unlock()
+	for _, p := range people {
+		switch {
+		case p == c || req.Client != 0 && p.id != req.Client:
+		case !any && p.who.UID != c.who.UID:
+			if req.Client != 0 {
+				return reply, refusal("denied", "to %s session %s is not allowed to you: that client is %s's", auth.Dismiss, l.ID, name(p.who.UID))
+			}
+		default:
+			p.dismissed(wire.ErrorNote{Code: wire.CodeDismissed, Message: "detached by " + name(c.who.UID)})
+			reply.Count++
+		}
+	}
+	if req.Client != 0 && reply.Count == 0 {
+		return reply, refusal("no-client", "there is no client %d in session %s", req.Client, l.ID)
+	}
+	return reply, nil
+}
+
+// dismissed ends a client's being in its session, from outside.
+func (c *client) dismissed(note wire.ErrorNote) {
+	c.role.Store(int32(auth.None)) // what it still sends counts no more
+	c.out.finish(c.enc.Error(note))
+}

@@ -1,0 +1,200 @@
+package bridge
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/AgentaaU/AaaU/pkg/auth"
+	"github.com/AgentaaU/AaaU/pkg/session"
+	"github.com/AgentaaU/AaaU/pkg/tape"
+	"github.com/AgentaaU/AaaU/pkg/wire"
+)
+
+// live is a session and the people around it.
+type live struct {
+	*session.Session
+	name  string
+	watch *watcher
+
+	mu     sync.Mutex           // guards what follows
+	people []*client            // in the order in which they came
+	driver *client              // who typed last
+	shared map[uint32]auth.Role // with whom, beside those who may join anyway
+	title  string               // as the program set it
+}
+
+// rights is the session as decisions are made about it.
+func (l *live) rights() auth.Session {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return auth.Session{Owner: l.Owner.UID, Profile: l.Profile, Private: l.Private, Shared: maps.Clone(l.shared)}
+}
+
+// read makes cursors on all of the session's outputs; the caller closes them.
+func (l *live) read(from int64, hold tape.Hold) ([]*tape.Cursor, error) {
+	out, err := l.Read(from, hold)
+	if err != nil {
+		return nil, err
+	}
+	errs, err := l.ReadErrors(0, hold)
+	switch {
+	case err != nil:
+		out.Close()
+		return nil, err
+	case errs == nil: // a terminal has one
+		return []*tape.Cursor{out}, nil
+	}
+	return []*tape.Cursor{out, errs}, nil
+}
+
+// join puts a client among the people; whoever is the first that may type, drives.
+func (l *live) join(c *client) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.people = append(l.people, c)
+	return l.fit(c)
+}
+
+// leave takes a client away, and fits the session to who drives then.
+func (l *live) leave(c *client) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.people = slices.DeleteFunc(l.people, func(p *client) bool { return p == c })
+	if l.driver == c {
+		l.driver = nil
+	}
+	if d := l.drives(); d != nil {
+		_ = l.fit(d) // the session has ended, and d will hear of it
+	}
+}
+
+// drives is who typed last, or else came first of those who may type; nil if there
+// is nobody. l.mu is held.
+func (l *live) drives() *client {
+	if l.driver != nil && l.driver.may(auth.Type) {
+		return l.driver
+	}
+	for _, p := range l.people {
+		if p.may(auth.Type) {
+			return p
+		}
+	}
+	return nil
+}
+
+// isDriven says whether somebody is there whose terminal answers the program.
+func (l *live) isDriven() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.drives() != nil
+}
+
+// isDriver says whether this client drives.
+func (l *live) isDriver(c *client) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.drives() == c
+}
+
+// fit gives the session's terminal the size of c's, if c drives. l.mu is held.
+func (l *live) fit(c *client) error {
+	if l.drives() != c || c.size.Rows == 0 || c.size.Cols == 0 {
+		return nil
+	}
+	return l.Resize(c.size.Rows, c.size.Cols)
+}
+
+// resize notes the size of a client's terminal.
+func (l *live) resize(c *client, size wire.Size) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c.size = size
+	return l.fit(c)
+}
+
+// typed writes what a client's terminal sent. What a terminal says by itself counts
+// only from who drives; what a person types makes them drive.
+func (l *live) typed(c *client, data []byte) error {
+	l.mu.Lock()
+	if l.drives() != c {
+		l.mu.Unlock()
+		if data = c.persons(data); len(data) == 0 {
+			return nil
+		}
+		l.mu.Lock()
+	}
+	if l.driver != c {
+		l.driver = c
+		_ = l.fit(c) // an end shows when writing
+	}
+	l.mu.Unlock()
+	return l.Write(data)
+}
+
+// persons is what a person typed of what their terminal sent.
+func (c *client) persons(data []byte) (typed []byte) {
+	c.input.Split(data, func(piece []byte, report bool) {
+		if !report {
+			typed = append(typed, piece...)
+		}
+	})
+	return typed
+}
+
+// info tells of the session to somebody in role.
+func (l *live) info(role auth.Role) wire.SessionInfo {
+	i := describe(l.Info, l.name, role)
+	i.State = wire.StateRunning
+	if frozen := l.Frozen(); len(frozen) > 0 {
+		i.State, i.Frozen = wire.StateFrozen, slices.Sorted(maps.Keys(frozen))
+	}
+	i.Rows, i.Cols = l.Size()
+	i.Bytes = l.Bytes()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i.Title, i.Clients = l.title, len(l.people)
+	return i
+}
+
+// maxPeople is how many clients a status names; there may be more.
+const maxPeople = 1000
+
+// status is info with everybody who is there or may be.
+func (l *live) status(role auth.Role) wire.SessionInfo {
+	i := l.info(role)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	driver := l.drives()
+	for _, p := range l.people[:min(len(l.people), maxPeople)] {
+		i.People = append(i.People, wire.Person{
+			Client: p.id, UID: p.who.UID, Name: name(p.who.UID), PID: p.who.PID,
+			Role: p.allowed().String(), Since: seconds(p.since), Drives: p == driver,
+		})
+	}
+	for _, uid := range slices.Sorted(maps.Keys(l.shared)) {
+		i.Shared = append(i.Shared, wire.Share{UID: uid, Name: name(uid), Role: l.shared[uid].String()})
+	}
+	return i
+}
+
+// past is what is kept of a session that has ended.
+type past struct {
+	info  wire.SessionInfo
+	right auth.Session
+	at    time.Time
+}
+
+// describe tells what never changes of a session.
+func describe(s session.Info, called string, role auth.Role) wire.SessionInfo {
+	return wire.SessionInfo{
+		ID: s.ID, Name: called, Profile: s.Profile, Program: program(s.Argv), Owner: s.Owner.UID, OwnerName: name(s.Owner.UID),
+		User: s.User, Role: role.String(), Began: seconds(s.Began), Private: s.Private, Pipes: s.Pipes,
+		Workspaces: bounded(workspaces(s)),
+	}
+}
+
+func seconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
+
+func now() float64 { return seconds(time.Now()) }

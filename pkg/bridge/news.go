@@ -1,0 +1,66 @@
+package bridge
+
+import (
+	"strings"
+	"unicode"
+
+	"github.com/AgentaaU/AaaU/pkg/auth"
+	"github.com/AgentaaU/AaaU/pkg/wire"
+)
+
+// event is one of this session's.
+func (l *live) event(kind, message string) wire.Event {
+	return wire.Event{
+		Time: now(), Kind: kind, Session: l.ID, Name: l.name, Profile: l.Profile, Owner: l.Owner.UID,
+		Message: shown(message, 1000),
+	}
+}
+
+// by says whose doing an event is.
+func by(e wire.Event, c *client) wire.Event {
+	uid := c.who.UID
+	e.Client, e.UID, e.User = c.id, &uid, name(uid)
+	return e
+}
+
+// publish tells an event to everybody in the session, and to all who asked for
+// events and may see it. It waits for nobody.
+func (b *Bridge) publish(e wire.Event, l *live) {
+	rights := l.rights()
+	b.mu.Lock()
+	rules := b.Policy
+	var listeners []*client
+	for c := range b.clients {
+		if c.listens.Load() {
+			listeners = append(listeners, c)
+		}
+	}
+	b.mu.Unlock()
+	l.mu.Lock()
+	for _, c := range l.people {
+		if !c.listens.Load() && (c.id != e.Client || e.Kind != wire.EventAttach) {
+			c.out.offer(c.enc.News(e))
+		}
+	}
+	l.mu.Unlock()
+	for _, c := range listeners {
+		if rules.On(c.who, rights) >= auth.ReadOnly {
+			c.out.offer(c.enc.News(e))
+		}
+	}
+}
+
+// shown is text of an agent's or a stranger's as it may be shown: nothing in it moves
+// a cursor, and it is not longer than so many characters.
+func shown(s string, most int) string {
+	n := 0
+	return strings.Map(func(r rune) rune {
+		if n++; n > most {
+			return -1
+		}
+		if !unicode.IsPrint(r) {
+			return '\ufffd'
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\ufffd"))
+}

@@ -1,0 +1,143 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/AgentaaU/AaaU/pkg/auth"
+	"github.com/AgentaaU/AaaU/pkg/config"
+	"github.com/AgentaaU/AaaU/pkg/peer"
+	"github.com/AgentaaU/AaaU/pkg/spec"
+	"github.com/AgentaaU/AaaU/pkg/tape"
+	"github.com/AgentaaU/AaaU/pkg/wire"
+)
+
+// open puts the client into the session that it asks for, a new one or an old; or
+// makes one in which nobody is.
+func (c *client) open(ctx context.Context, req wire.OpenRequest) error {
+	fds := c.fds.take()
+	defer fds.close()
+	defer c.fds.close() // from here on none is of use
+	if err := errors.Join(req.Check(), checkName(req.Name)); err != nil {
+		return refusal("malformed", "%v", err)
+	}
+	if len(fds) != len(req.Dirs) {
+		return fmt.Errorf("%w: %d directories with %d descriptors", wire.ErrProtocol, len(req.Dirs), len(fds))
+	}
+	c.most, c.size = auth.Admin, req.Size
+	if req.ReadOnly {
+		c.most = auth.ReadOnly
+	}
+	if req.Attach != "" {
+		l, role, err := c.b.resolve(c.who, req.Attach)
+		if err != nil {
+			return err
+		}
+		from := int64(0)
+		if c.version == 1 {
+			from = l.Bytes() - history1
+		}
+		cursors, err := l.read(from, c.hold(req, role))
+		if err != nil {
+			return refusal("no-session", "session %s has ended", l.ID)
+		}
+		c.enter(l, role, cursors, false)
+		return nil
+	}
+	if req.Profile == "" {
+		req.Profile = config.DefaultProfile
+	}
+	role, err := c.b.mayStart(c.who, req.Profile)
+	if err != nil {
+		return err
+	}
+	l, cursors, err := c.b.launch(ctx, c, req, fds, c.hold(req, role))
+	if err != nil {
+		return err
+	}
+	if gone, err := c.hungUp(); gone || err != nil {
+		closeAll(cursors)
+		c.b.running.Go(func() { c.b.end(l.Session) }) // nobody knows its id
+		return errors.Join(errors.New("the client went away while its session started"), err)
+	}
+	if req.Detached {
+		closeAll(cursors)
+		c.out.send(item{frame: c.enc.Opened(c.b.reply(l, role, c.id, 0))})
+		return nil
+	}
+	c.enter(l, role, cursors, true)
+	return nil
+}
+
+// hold is how long the program waits for the client's reading. For who may type it
+// does while they read; for who only watches never; and what a new session is piped
+// into gets all of it, as from any pipe.
+func (c *client) hold(req wire.OpenRequest, role auth.Role) tape.Hold {
+	switch {
+	case req.Attach == "" && req.Piped && !req.Detached:
+		return tape.Always
+	case min(role, c.most) >= auth.Interactive:
+		return tape.WhileReading
+	default:
+		return tape.Never
+	}
+}
+
+// enter makes the client one of a session's people. The cursors are the client's
+// from here on.
+func (c *client) enter(l *live, role auth.Role, cursors []*tape.Cursor, starts bool) {
+	at := &seat{session: l.Session, patient: cursors[0].Hold() == tape.Always, drives: func() bool { return l.isDriver(c) }}
+	if c.version == 1 {
+		at.atLeast = time.Now().Add(shortest1)
+	}
+	for i, cursor := range cursors {
+		s := &stream{kind: []wire.Type{wire.Output, wire.Errors}[i], cursor: cursor, plain: at.patient}
+		if !starts {
+			s.replay = cursor.Head()
+		}
+		at.streams = append(at.streams, s)
+	}
+	c.role.Store(int32(min(role, c.most)))
+	c.in, c.cursors = l, cursors
+	c.out.send(item{frame: c.enc.Opened(c.b.reply(l, c.allowed(), c.id, cursors[0].Pos())), seat: at})
+	_ = l.join(c) // it has ended, and the client is about to hear of it
+	c.b.tellAttached(c)
+	for reason, why := range l.Frozen() {
+		c.out.offer(c.enc.News(l.event(wire.EventFreeze, reason+": "+why)))
+	}
+	c.b.review(c) // what it may could have changed before it was one of the people
+}
+
+func closeAll(cursors []*tape.Cursor) {
+	for _, c := range cursors {
+		c.Close()
+	}
+}
+
+// history1 is how much of the output so far a client of version 1 gets, in bytes.
+const history1 = 100_000
+
+// hungUp says whether the client has closed its end. In version 1 it may have shut it
+// for sending, to end its line.
+func (c *client) hungUp() (gone bool, err error) {
+	raw, err := c.conn.SyscallConn()
+	if err != nil {
+		return false, err
+	}
+	closed := peer.Shut
+	if c.version == 1 {
+		closed = peer.HungUp
+	}
+	err2 := raw.Control(func(fd uintptr) { gone, err = closed(int(fd)) })
+	return gone, errors.Join(err, err2)
+}
+
+// checkName holds a session's name to what can be typed and shown.
+func checkName(name string) error {
+	if name == "" || spec.IsName(name) {
+		return nil
+	}
+	return fmt.Errorf("%.40q is no name for a session: up to 40 letters, digits and . _ - , beginning with a letter or digit", name)
+}

@@ -1,0 +1,189 @@
+package bridge
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/AgentaaU/AaaU/pkg/auth"
+	"github.com/AgentaaU/AaaU/pkg/peer"
+	"github.com/AgentaaU/AaaU/pkg/session"
+	"github.com/AgentaaU/AaaU/pkg/spec"
+	"github.com/AgentaaU/AaaU/pkg/wire"
+)
+
+// reserve takes a place for a new session of uid, or refuses it.
+func (b *Bridge) reserve(uid uint32, name string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.total >= b.MaxSessions:
+		return refusal("too-many-sessions", "there are %d sessions, as many as this machine allows (max-sessions= in aaau.conf)", b.total)
+	case b.perUser[uid] >= b.MaxPerUser:
+		return refusal("too-many-sessions", "you have %d sessions, as many as you are allowed (max-sessions-per-user= in aaau.conf)", b.perUser[uid])
+	case name != "" && b.named(uid, name):
+		return refusal("name-taken", "you have a session %s already: aaau attach %s", name, name)
+	}
+	b.total++
+	b.perUser[uid]++
+	return nil
+}
+
+func (b *Bridge) release(uid uint32) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.total--
+	if b.perUser[uid]--; b.perUser[uid] == 0 {
+		delete(b.perUser, uid)
+	}
+}
+
+// named says whether a session of uid's has this name. b.mu is held.
+func (b *Bridge) named(uid uint32, name string) bool {
+	for _, l := range b.sessions {
+		if l.Owner.UID == uid && l.name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// nameFor names a session as was asked, or else after its first workspace: shop, and
+// shop-2 if the person has a shop. b.mu is held.
+func (b *Bridge) nameFor(s *session.Session, asked string) string {
+	base := asked
+	if base == "" {
+		for _, w := range workspaces(s.Info) {
+			base = spec.AsName(filepath.Base(w))
+			break
+		}
+	}
+	name := base
+	for n := 2; name != "" && b.named(s.Owner.UID, name); n++ {
+		name = fmt.Sprintf("%s-%d", base, n)
+	}
+	return name
+}
+
+// enter puts a session into the table, and starts it.
+func (b *Bridge) enter(s *session.Session, name string) *live {
+	l := &live{Session: s}
+	l.watch = newWatcher(b, l)
+	b.mu.Lock()
+	l.name = b.nameFor(s, name)
+	b.sessions[s.ID] = l
+	b.running.Add(1)
+	b.mu.Unlock()
+	select {
+	case b.entered <- struct{}{}:
+	default: // somebody is about to look anyway
+	}
+	s.Start(func(*session.Session) { b.leave(l) }, func(why string) { b.tellTripped(l, why) })
+	b.running.Go(l.watch.run)
+	if len(s.Locks) > 0 {
+		b.running.Go(func() { b.keepLocked(l) })
+	}
+	return l
+}
+
+// How long what is known of an ended session is kept, and of how many.
+const (
+	pastTime = time.Hour
+	maxPast  = 1000
+)
+
+// leave takes a session that has ended out of the table, and records it: both are
+// done when its clients hear of it.
+func (b *Bridge) leave(l *live) {
+	defer b.running.Done()
+	info := l.info(auth.ReadOnly)
+	note := endedNote(l.Exit())
+	info.State, info.Ended, info.Frozen, info.Clients = wire.StateEnded, &note, nil, 0
+	rights := l.rights()
+	b.mu.Lock()
+	delete(b.sessions, l.ID)
+	if l.Ran() {
+		b.past = append(b.past, past{info: info, right: rights, at: time.Now()})
+	}
+	b.past = b.past[max(0, len(b.past)-maxPast):]
+	b.mu.Unlock()
+	b.release(l.Owner.UID)
+	b.tellEnded(l)
+}
+
+// seen is a session with what somebody is there.
+type seen struct {
+	*live
+	as auth.Role
+}
+
+// visible are the sessions that somebody may know of.
+func (b *Bridge) visible(who peer.Peer) (all []seen) {
+	b.mu.Lock()
+	rules := b.Policy
+	for _, l := range b.sessions {
+		all = append(all, seen{live: l})
+	}
+	b.mu.Unlock()
+	for i := range all {
+		all[i].as = rules.On(who, all[i].rights())
+	}
+	return slices.DeleteFunc(all, func(s seen) bool { return s.as < auth.ReadOnly })
+}
+
+// resolve finds a session by its id, by a name (one's own first), or by the beginning
+// of an id that no other has. Who may not know of a session does not find it.
+func (b *Bridge) resolve(who peer.Peer, ref string) (*live, auth.Role, error) {
+	var mine, theirs, begun []seen
+	for _, s := range b.visible(who) {
+		switch {
+		case s.ID == ref:
+			return s.live, s.as, nil
+		case ref != "" && s.name == ref && s.Owner.UID == who.UID:
+			mine = append(mine, s)
+		case ref != "" && s.name == ref:
+			theirs = append(theirs, s)
+		case ref != "" && strings.HasPrefix(s.ID, ref):
+			begun = append(begun, s)
+		}
+	}
+	for _, found := range [][]seen{mine, theirs, begun} {
+		if len(found) == 1 {
+			return found[0].live, found[0].as, nil
+		}
+		if len(found) > 1 {
+			var ids []string
+			for _, s := range found {
+				ids = append(ids, s.ID)
+			}
+			slices.Sort(ids)
+			return nil, auth.None, refusal("ambiguous", "%.40q could be %s", ref, strings.Join(ids[:min(len(ids), 5)], ", "))
+		}
+	}
+	return nil, auth.None, refusal("no-session", "no session %.40q (aaau list shows those that you may see)", ref)
+}
+
+// resolvePast is resolve for sessions that have ended, the latest first.
+func (b *Bridge) resolvePast(who peer.Peer, ref string) (past, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for len(b.past) > 0 && time.Since(b.past[0].at) > pastTime {
+		b.past = b.past[1:]
+	}
+	fits := []func(past) bool{
+		func(p past) bool { return p.info.ID == ref },
+		func(p past) bool { return p.info.Name == ref && p.info.Owner == who.UID },
+		func(p past) bool { return p.info.Name == ref },
+		func(p past) bool { return len(ref) >= 4 && strings.HasPrefix(p.info.ID, ref) },
+	}
+	for _, fit := range fits {
+		for _, p := range slices.Backward(b.past) {
+			if ref != "" && fit(p) && b.Policy.On(who, p.right) >= auth.ReadOnly {
+				return p, true
+			}
+		}
+	}
+	return past{}, false
+}

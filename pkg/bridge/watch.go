@@ -1,0 +1,156 @@
+package bridge
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"github.com/AgentaaU/AaaU/pkg/screen"
+	"github.com/AgentaaU/AaaU/pkg/session"
+	"github.com/AgentaaU/AaaU/pkg/tape"
+	"github.com/AgentaaU/AaaU/pkg/vtseq"
+	"github.com/AgentaaU/AaaU/pkg/wire"
+)
+
+// watcher reads a session's output for itself, off everybody's way: for what asks
+// for people's attention, for what asks a terminal when none is there to answer, and
+// to draw the screen when somebody wants to know it.
+type watcher struct {
+	b     *Bridge
+	l     *live
+	peeks chan chan wire.Screen
+
+	scan   vtseq.Output
+	cursor *tape.Cursor
+	rang   time.Time // when attention was asked for last
+
+	screenNow *screen.Screen // nil until somebody asks
+	drawn     int64          // up to where it is
+}
+
+// ringing is how often a session may ask for attention.
+const ringing = time.Second
+
+func newWatcher(b *Bridge, l *live) *watcher {
+	return &watcher{b: b, l: l, peeks: make(chan chan wire.Screen)}
+}
+
+// run watches until the session's end.
+func (w *watcher) run() {
+	var err error
+	if w.cursor, err = w.l.Read(0, tape.Never); err != nil {
+		return // it has ended
+	}
+	defer w.cursor.Close()
+	for {
+		for w.cursor.Behind() {
+			data, lost := w.cursor.View(chunk)
+			if lost > 0 {
+				w.scan = vtseq.Output{}
+			}
+			if !w.l.Pipes {
+				w.scan.Scan(data, w.found)
+			}
+			w.cursor.Advance(len(data))
+		}
+		select {
+		case <-w.cursor.More():
+		case reply := <-w.peeks:
+			w.draw(w.cursor.Head())
+			reply <- w.picture()
+		case <-w.l.Ended():
+			return
+		}
+	}
+}
+
+// screen tells what the session shows.
+func (w *watcher) screen(ctx context.Context) (wire.Screen, error) {
+	reply := make(chan wire.Screen, 1)
+	select {
+	case w.peeks <- reply:
+	case <-w.l.Ended():
+		return wire.Screen{}, session.ErrEnded
+	case <-ctx.Done():
+		return wire.Screen{}, ctx.Err()
+	}
+	select {
+	case s := <-reply:
+		return s, nil
+	case <-ctx.Done():
+		return wire.Screen{}, ctx.Err()
+	}
+}
+
+// draw brings the screen up to an offset. The first time it begins with the oldest
+// output that is on the tape.
+func (w *watcher) draw(upTo int64) {
+	rows, cols := w.l.Size()
+	if w.screenNow == nil {
+		w.screenNow = screen.New(int(rows), int(cols))
+	}
+	w.screenNow.Resize(int(rows), int(cols))
+	from, err := w.l.Read(w.drawn, tape.Never)
+	if err != nil {
+		return
+	}
+	defer from.Close()
+	for from.Pos() < upTo {
+		data, _ := from.View(chunk)
+		data = data[:min(int64(len(data)), upTo-from.Pos())]
+		if w.l.Pipes { // nobody has made a new line of it yet
+			data = bytes.ReplaceAll(data, []byte("\n"), []byte("\r\n"))
+			_, _ = w.screenNow.Write(data)
+			from.Advance(len(data) - bytes.Count(data, []byte("\n")))
+			continue
+		}
+		_, _ = w.screenNow.Write(data) // it takes everything
+		from.Advance(len(data))
+	}
+	w.drawn = from.Pos()
+}
+
+// maxText bounds the text of a screen, in bytes: a frame must hold it.
+const maxText = 100 << 10
+
+func (w *watcher) picture() wire.Screen {
+	text := w.screenNow.Text()
+	if len(text) > maxText {
+		text = text[:maxText]
+		text = text[:bytes.LastIndexByte([]byte(text), '\n')+1]
+	}
+	row, col := w.screenNow.Cursor()
+	rows, cols := w.screenNow.Size()
+	return wire.Screen{Text: text, Row: row, Col: col, Rows: rows, Cols: cols}
+}
+
+func (w *watcher) found(f vtseq.Found) {
+	switch f.Kind {
+	case vtseq.Title:
+		w.l.mu.Lock()
+		w.l.title = f.Text
+		w.l.mu.Unlock()
+	case vtseq.Bell, vtseq.Notice:
+		if time.Since(w.rang) < ringing {
+			return
+		}
+		w.rang = time.Now()
+		e := w.l.event(wire.EventAttention, f.Text)
+		e.Title = f.Title
+		if f.Kind == vtseq.Bell {
+			e.Message = "the bell"
+		}
+		w.b.publish(e, w.l)
+	case vtseq.Asked:
+		if w.l.isDriven() {
+			return // its terminal answers
+		}
+		rows, cols := w.l.Size()
+		state := vtseq.State{Rows: int(rows), Cols: int(cols)}
+		if f.Query == vtseq.AskCursor || f.Query == vtseq.AskCursorExt {
+			w.draw(w.cursor.Head())
+			state.Row, state.Col = w.screenNow.Cursor()
+		}
+		w.l.TryWrite(vtseq.Answer(f, state))
+	}
+}

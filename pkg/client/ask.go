@@ -1,0 +1,192 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"syscall"
+
+	"github.com/AgentaaU/AaaU/pkg/argv"
+	"github.com/AgentaaU/AaaU/pkg/wire"
+)
+
+// Sessions are named by id, by the beginning of one if no other begins so, or by
+// name. A refusal is a *wire.ErrorNote, and the Conn goes on.
+
+// do sends a request and waits for its answer.
+func (c *Conn) do(ctx context.Context, r wire.Request, files ...*os.File) (wire.Reply, error) {
+	var reply wire.Reply
+	if err := c.needs(wire.Requests, "requests"); err != nil {
+		return reply, err
+	}
+	c.seq++
+	r.Seq = c.seq
+	payload, err := c.exchange(ctx, wire.Frame(wire.Ask, r), files, wire.Answer)
+	if err != nil {
+		return reply, err
+	}
+	if err := wire.Decode(payload, &reply); err != nil {
+		return reply, err
+	}
+	if reply.Seq != r.Seq {
+		return reply, fmt.Errorf("%w: the answer to another request", wire.ErrProtocol)
+	}
+	return reply, nil
+}
+
+// Profile asks what there is to know of a profile; an empty name is the default's.
+func (c *Conn) Profile(ctx context.Context, name string) (wire.ProfileReply, error) {
+	reply, err := c.do(ctx, wire.Request{Do: wire.DoProfile, Profile: name})
+	if err == nil && reply.Profile == nil {
+		err = fmt.Errorf("%w: no profile in the answer", wire.ErrProtocol)
+	}
+	if err != nil {
+		return wire.ProfileReply{}, err
+	}
+	return *reply.Profile, nil
+}
+
+// List lists the sessions that the caller may see, the oldest first.
+func (c *Conn) List(ctx context.Context) ([]wire.SessionInfo, error) {
+	all := []wire.SessionInfo{}
+	after := ""
+	for {
+		reply, err := c.do(ctx, wire.Request{Do: wire.DoList, After: after})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, reply.Sessions...)
+		if !reply.More || len(reply.Sessions) == 0 {
+			return all, nil
+		}
+		after = reply.Sessions[len(reply.Sessions)-1].ID
+	}
+}
+
+// Status tells of one session, also of one that ended a while ago, who is in it and
+// whom it is shared with.
+func (c *Conn) Status(ctx context.Context, session string) (wire.SessionInfo, error) {
+	reply, err := c.do(ctx, wire.Request{Do: wire.DoStatus, Session: session})
+	if err == nil && len(reply.Sessions) != 1 {
+		err = fmt.Errorf("%w: %d sessions in the answer", wire.ErrProtocol, len(reply.Sessions))
+	}
+	if err != nil {
+		return wire.SessionInfo{}, err
+	}
+	return reply.Sessions[0], nil
+}
+
+// Send types bytes into a session.
+func (c *Conn) Send(ctx context.Context, session string, p []byte) error {
+	const most = wire.MaxPayload / 2 // base64
+	for first := true; first || len(p) > 0; first = false {
+		part := p[:min(len(p), most)]
+		if _, err := c.do(ctx, wire.Request{Do: wire.DoSend, Session: session, Bytes: part}); err != nil {
+			return err
+		}
+		p = p[len(part):]
+	}
+	return nil
+}
+
+// Peek tells what a session shows at present.
+func (c *Conn) Peek(ctx context.Context, session string) (wire.Screen, error) {
+	reply, err := c.do(ctx, wire.Request{Do: wire.DoPeek, Session: session})
+	if err == nil && reply.Screen == nil {
+		err = fmt.Errorf("%w: no screen in the answer", wire.ErrProtocol)
+	}
+	if err != nil {
+		return wire.Screen{}, err
+	}
+	return *reply.Screen, nil
+}
+
+// Wait waits for a session's end, and says how it ended.
+func (c *Conn) Wait(ctx context.Context, session string) (wire.EndedNote, error) {
+	reply, err := c.do(ctx, wire.Request{Do: wire.DoWait, Session: session})
+	if err == nil && reply.Ended == nil {
+		err = fmt.Errorf("%w: no end in the answer", wire.ErrProtocol)
+	}
+	if err != nil {
+		return wire.EndedNote{}, err
+	}
+	return *reply.Ended, nil
+}
+
+// Kill sends a signal to every process of a session; 0 is SIGKILL.
+func (c *Conn) Kill(ctx context.Context, session string, signal syscall.Signal) error {
+	_, err := c.do(ctx, wire.Request{Do: wire.DoKill, Session: session, Signal: int(signal)})
+	return err
+}
+
+// Freeze stops every process of a session where it is.
+func (c *Conn) Freeze(ctx context.Context, session string) error {
+	_, err := c.do(ctx, wire.Request{Do: wire.DoFreeze, Session: session})
+	return err
+}
+
+// Thaw undoes Freeze. What else holds the session (a full disk) goes on doing so.
+func (c *Conn) Thaw(ctx context.Context, session string) error {
+	_, err := c.do(ctx, wire.Request{Do: wire.DoThaw, Session: session})
+	return err
+}
+
+// Share lets somebody into a session that would not be theirs to join.
+func (c *Conn) Share(ctx context.Context, session string, uid uint32, readOnly bool) error {
+	_, err := c.do(ctx, wire.Request{Do: wire.DoShare, Session: session, UID: &uid, ReadOnly: readOnly})
+	return err
+}
+
+// Unshare undoes Share, and takes them out.
+func (c *Conn) Unshare(ctx context.Context, session string, uid uint32) error {
+	_, err := c.do(ctx, wire.Request{Do: wire.DoUnshare, Session: session, UID: &uid})
+	return err
+}
+
+// Put brings a file into the session's /tmp under this name, or one like it, and
+// types its path, which is returned. The file is a memfd, sealed against every
+// change, and stays the caller's.
+func (c *Conn) Put(ctx context.Context, session, name string, file *os.File) (path string, err error) {
+	if err := c.needs(wire.Put, "way to put files"); err != nil {
+		return "", err
+	}
+	reply, err := c.do(ctx, wire.Request{Do: wire.DoPut, Session: session, File: argv.String(name)}, file)
+	return reply.Path, err
+}
+
+// Dismiss takes a client out of a session, or with 0 all that the caller may: their
+// own, and as the session's owner or an Admin everybody's. It says how many.
+func (c *Conn) Dismiss(ctx context.Context, session string, client uint64) (int, error) {
+	reply, err := c.do(ctx, wire.Request{Do: wire.DoDismiss, Session: session, Client: client})
+	return reply.Count, err
+}
+
+// Events hands on what happens to the sessions that the caller may see, until ctx
+// ends, the bridge goes, or each returns an error. It is the last use of a Conn.
+func (c *Conn) Events(ctx context.Context, each func(wire.Event) error) error {
+	if _, err := c.do(ctx, wire.Request{Do: wire.DoSubscribe}); err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { c.conn.Close() })
+	defer stop()
+	for {
+		t, payload, err := c.in.Next()
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			return ErrLost
+		case t == wire.Error:
+			return errorNote(payload)
+		case t != wire.News:
+			continue
+		}
+		var event wire.Event
+		if err := wire.Decode(payload, &event); err != nil {
+			return err
+		}
+		if err := each(event); err != nil {
+			return err
+		}
+	}
+}

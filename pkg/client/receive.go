@@ -1,0 +1,152 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/AgentaaU/AaaU/pkg/wire"
+)
+
+// Sink is where what a session says goes. Out and Errors get its output; anything
+// else may be nil.
+type Sink struct {
+	Out, Errors io.Writer
+	// Notice gets what concerns this client, a line for a person: what was asked
+	// and refused, and what was lost.
+	Notice func(line string)
+	Event  func(wire.Event)
+}
+
+// ErrSilent is returned when the bridge has not answered for a long time.
+var ErrSilent = errors.New("the bridge does not answer any more (see journalctl -u aaau)")
+
+// How a dead bridge is found out: when nothing came for a while it is asked for a
+// sign of life.
+const (
+	pingEvery = 15 * time.Second
+	pingTries = 3
+)
+
+// Copy brings what the session says to its places until it ends, and says how it
+// did. The error is ErrLost if the connection ended first, a *wire.ErrorNote if the
+// bridge ended it with a reason (CodeDismissed: somebody took this client out).
+func (s *Session) Copy(to Sink) (wire.EndedNote, error) {
+	var heard atomic.Bool
+	silent := make(chan struct{})
+	done := make(chan struct{})
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		s.watch(&heard, silent, done)
+	}()
+	defer func() { close(done); <-watched }()
+	for {
+		t, payload, err := s.in.Next()
+		if err != nil {
+			select {
+			case <-silent:
+				return wire.EndedNote{}, ErrSilent
+			default:
+			}
+			if errors.Is(err, wire.ErrProtocol) {
+				return wire.EndedNote{}, err
+			}
+			return wire.EndedNote{}, ErrLost
+		}
+		heard.Store(true)
+		if t == wire.Ended {
+			var ended wire.EndedNote
+			return ended, wire.Decode(payload, &ended)
+		}
+		if err := to.take(t, payload); err != nil {
+			return wire.EndedNote{}, err
+		}
+	}
+}
+
+// watch closes the connection, and silent before, if the bridge gives no sign of
+// life. A ticker does not save ticks up: to have been stopped for an hour is one.
+func (s *Session) watch(heard *atomic.Bool, silent chan<- struct{}, done <-chan struct{}) {
+	tick := time.NewTicker(pingEvery)
+	defer tick.Stop()
+	asked := 0
+	for {
+		select {
+		case <-done:
+			return
+		case <-s.gone:
+			return
+		case <-tick.C:
+		}
+		if heard.Swap(false) {
+			asked = 0
+			continue
+		}
+		if asked == pingTries {
+			close(silent)
+			s.conn.Close()
+			return
+		}
+		asked++
+		if !s.mu.TryLock() {
+			continue // somebody waits for the bridge to read
+		}
+		_ = s.conn.SetWriteDeadline(time.Now().Add(time.Second))
+		_, _ = s.conn.Write(wire.Frame(wire.Ping, nil)) // what fails here fails elsewhere
+		_ = s.conn.SetWriteDeadline(time.Time{})
+		s.mu.Unlock()
+	}
+}
+
+func (to Sink) take(t wire.Type, payload []byte) error {
+	switch t {
+	case wire.Output, wire.Errors:
+		_, data, err := wire.ParseOutput(payload)
+		if err != nil {
+			return err
+		}
+		w := to.Out
+		if t == wire.Errors {
+			w = to.Errors
+		}
+		if w == nil {
+			return nil
+		}
+		if _, err := w.Write(data); err != nil {
+			return fmt.Errorf("writing the session's output: %w", err)
+		}
+	case wire.Error:
+		return errorNote(payload)
+	case wire.Refused:
+		to.notice(errorNote(payload).Error())
+	case wire.Lost:
+		var lost wire.LostNote
+		if err := wire.Decode(payload, &lost); err != nil {
+			return err
+		}
+		to.notice(fmt.Sprintf("%d bytes of output were too fast for this client", lost.To-lost.From))
+	case wire.News:
+		var event wire.Event
+		if err := wire.Decode(payload, &event); err != nil {
+			return err
+		}
+		if to.Event != nil {
+			to.Event(event)
+		}
+	case wire.Answer, wire.Pong:
+	default:
+		if t&wire.Optional == 0 {
+			return fmt.Errorf("%w: unknown frame of type %#x", wire.ErrProtocol, byte(t))
+		}
+	}
+	return nil
+}
+
+func (to Sink) notice(line string) {
+	if to.Notice != nil {
+		to.Notice(line)
+	}
+}

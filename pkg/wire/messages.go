@@ -1,0 +1,234 @@
+package wire
+
+import (
+	"github.com/AgentaaU/AaaU/pkg/argv"
+	"github.com/AgentaaU/AaaU/pkg/spec"
+)
+
+// Size is a terminal's.
+type Size = spec.Size
+
+// OpenRequest asks for a new session, or with Attach for an existing one.
+type OpenRequest struct {
+	Attach string `json:"attach,omitempty"` // a session's id, its beginning, or a name
+	spec.Session
+	Name     string `json:"name,omitempty"` // a new session's; empty: after its directory
+	ReadOnly bool   `json:"read_only,omitempty"`
+	// Piped says that a new session is a part of a pipe: its program waits for
+	// this client however slow it is, and ends when the client goes away.
+	Piped bool `json:"piped,omitempty"`
+	// Detached: nobody is in the new session; the connection ends after Opened.
+	Detached bool `json:"detached,omitempty"`
+}
+
+// OpenReply is a session that the client is now in.
+type OpenReply struct {
+	ID      string  `json:"id"`
+	Name    string  `json:"name,omitempty"`
+	Profile string  `json:"profile"`
+	Program string  `json:"program"` // what it is called, perhaps cut
+	User    string  `json:"user"`    // the agent's
+	Owner   uint32  `json:"owner"`
+	Role    string  `json:"role"`
+	Client  uint64  `json:"client"` // this client's number among all
+	Began   float64 `json:"began"`  // in seconds since 1970
+	Offset  int64   `json:"offset"` // of the first byte that will come
+
+	Dirs    []spec.Shown `json:"dirs,omitempty"`    // what it sees of people's files
+	Secrets []string     `json:"secrets,omitempty"` // variables that it was given
+	Watch   []string     `json:"watch,omitempty"`
+	Private bool         `json:"private,omitempty"` // only its owner, Admins, and those it is shared with may join it
+	Pipes   bool         `json:"pipes,omitempty"`   // it has no terminal
+	Limits  Limits       `json:"limits"`
+	Record  string       `json:"record"` // what is recorded: events
+}
+
+// Limits are a session's, 0 where there is none.
+type Limits struct {
+	Memory int64 `json:"memory,omitempty"` // bytes
+	Tasks  int64 `json:"tasks,omitempty"`
+	Home   int64 `json:"home,omitempty"` // bytes
+}
+
+// Verb is what a Request is for.
+type Verb string
+
+// The requests. Each but DoProfile, DoList, DoSubscribe is for one session.
+const (
+	DoProfile   Verb = "profile"   // Profile → Profile
+	DoList      Verb = "list"      // After → Sessions, More
+	DoStatus    Verb = "status"    // → Sessions: one, with People and Shared
+	DoSend      Verb = "send"      // Bytes: typed
+	DoPeek      Verb = "peek"      // → Screen
+	DoWait      Verb = "wait"      // → Ended, when it has
+	DoKill      Verb = "kill"      // Signal
+	DoFreeze    Verb = "freeze"    //
+	DoThaw      Verb = "thaw"      //
+	DoShare     Verb = "share"     // UID, ReadOnly
+	DoUnshare   Verb = "unshare"   // UID
+	DoPut       Verb = "put"       // File, with a sealed memfd → Path
+	DoDismiss   Verb = "dismiss"   // Client, or all that one may → Count
+	DoSubscribe Verb = "subscribe" // → Events of all sessions that one may see, from now on
+)
+
+// Request asks for one thing, and is answered by a Reply or a Refused of its Seq.
+type Request struct {
+	Seq     uint32 `json:"seq"`
+	Do      Verb   `json:"do"`
+	Session string `json:"session,omitempty"` // an id, its beginning, or a name; empty in a session: that one
+
+	Profile  string      `json:"profile,omitempty"` // empty: the default
+	After    string      `json:"after,omitempty"`   // the last id of the list before
+	Bytes    []byte      `json:"bytes,omitempty"`   // base64
+	Signal   int         `json:"signal,omitempty"`  // 0: SIGKILL
+	UID      *uint32     `json:"uid,omitempty"`
+	ReadOnly bool        `json:"read_only,omitempty"`
+	Client   uint64      `json:"client,omitempty"`
+	File     argv.String `json:"file,omitempty"` // its name
+}
+
+// Reply answers a Request.
+type Reply struct {
+	Seq      uint32        `json:"seq"`
+	Profile  *ProfileReply `json:"profile,omitempty"`
+	Sessions []SessionInfo `json:"sessions,omitempty"`
+	More     bool          `json:"more,omitempty"` // ask again, After the last
+	Screen   *Screen       `json:"screen,omitempty"`
+	Ended    *EndedNote    `json:"ended,omitempty"`
+	Path     string        `json:"path,omitempty"`
+	Count    int           `json:"count,omitempty"`
+}
+
+// ProfileReply is what a client has to know of a profile to ask for a session of
+// it. That it asks for no more is not relied upon.
+type ProfileReply struct {
+	Name      string   `json:"name"`
+	Workspace bool     `json:"workspace,omitempty"` // it works in the current directory
+	Tools     bool     `json:"tools,omitempty"`     // it wants the person's tools
+	Env       []string `json:"env,omitempty"`       // variables it may be given by name
+	Watch     []string `json:"watch,omitempty"`     // names of files whose change the person is told
+	Install   bool     `json:"install,omitempty"`   // it has that step of a setup
+	Login     bool     `json:"login,omitempty"`
+}
+
+// SessionInfo is a session as those see it who may.
+type SessionInfo struct {
+	ID         string     `json:"id"`
+	Name       string     `json:"name"`
+	Profile    string     `json:"profile"`
+	Program    string     `json:"program"`
+	Owner      uint32     `json:"owner"`
+	OwnerName  string     `json:"owner_name"`
+	User       string     `json:"user"` // the agent's
+	Role       string     `json:"role"` // what who asks is there
+	Began      float64    `json:"began"`
+	State      string     `json:"state"` // StateRunning, StateFrozen, StateEnded
+	Frozen     []string   `json:"frozen,omitempty"`
+	Title      string     `json:"title,omitempty"` // as its program set it, made harmless
+	Private    bool       `json:"private"`
+	Pipes      bool       `json:"pipes"`
+	Rows       uint16     `json:"rows"`
+	Cols       uint16     `json:"cols"`
+	Bytes      int64      `json:"bytes"` // of output so far
+	Workspaces argv.Argv  `json:"workspaces"`
+	Clients    int        `json:"clients"`
+	People     []Person   `json:"people,omitempty"`
+	Shared     []Share    `json:"shared,omitempty"`
+	Ended      *EndedNote `json:"ended,omitempty"`
+}
+
+// States of a session.
+const (
+	StateRunning = "running"
+	StateFrozen  = "frozen"
+	StateEnded   = "ended"
+)
+
+// Person is one client in a session.
+type Person struct {
+	Client uint64  `json:"client"`
+	UID    uint32  `json:"uid"`
+	Name   string  `json:"name"`
+	PID    int32   `json:"pid"`
+	Role   string  `json:"role"`
+	Since  float64 `json:"since"`
+	Drives bool    `json:"drives,omitempty"` // typed last: the size and the clipboard are theirs
+}
+
+// Share is somebody whom a session is shared with.
+type Share struct {
+	UID  uint32 `json:"uid"`
+	Name string `json:"name"`
+	Role string `json:"role"`
+}
+
+// Screen is what a session shows at present: lines of printable characters.
+type Screen struct {
+	Text string `json:"text"`
+	Row  int    `json:"row"` // of the cursor, from 0
+	Col  int    `json:"col"`
+	Rows int    `json:"rows"`
+	Cols int    `json:"cols"`
+}
+
+// Event is something that happened to a session. Those in it are told of it, and
+// whoever asked to be told and may see it.
+type Event struct {
+	Time    float64    `json:"time"`
+	Kind    string     `json:"kind"`
+	Session string     `json:"session,omitempty"`
+	Name    string     `json:"name,omitempty"`
+	Profile string     `json:"profile,omitempty"`
+	Owner   uint32     `json:"owner"`
+	Client  uint64     `json:"client,omitempty"` // whose doing it is, if a client's
+	UID     *uint32    `json:"uid,omitempty"`
+	User    string     `json:"user,omitempty"`
+	Role    string     `json:"role,omitempty"`
+	Title   string     `json:"title,omitempty"` // of an attention
+	Message string     `json:"message,omitempty"`
+	Ended   *EndedNote `json:"ended,omitempty"`
+	Count   int        `json:"count,omitempty"` // of events that were dropped
+}
+
+// Kinds of events.
+const (
+	EventStart     = "start"
+	EventEnd       = "end"
+	EventAttach    = "attach"
+	EventDetach    = "detach"
+	EventAttention = "attention" // a bell or a notice of the program's
+	EventFreeze    = "freeze"
+	EventThaw      = "thaw"
+	EventKill      = "kill"
+	EventShare     = "share"
+	EventUnshare   = "unshare"
+	EventTrouble   = "trouble" // Message says what
+	EventDropped   = "dropped" // Count events, for want of being read
+)
+
+// EndedNote is how the agent ended: a wait status taken apart.
+type EndedNote struct {
+	Code   int `json:"code"`
+	Signal int `json:"signal,omitempty"`
+}
+
+// ErrorNote is a refusal or a failure.
+type ErrorNote struct {
+	Seq     uint32 `json:"seq,omitempty"` // of the request, in a Refused
+	Code    string `json:"code"`          // stable, for programs
+	Message string `json:"message"`
+}
+
+func (e *ErrorNote) Error() string { return e.Message }
+
+// CodeDismissed is that of the Error to a client which somebody took out of a
+// session that goes on.
+const CodeDismissed = "dismissed"
+
+// LostNote tells a client that these bytes are not coming.
+type LostNote struct {
+	From int64 `json:"from"`
+	To   int64 `json:"to"`
+	// Errors: of the standard error.
+	Errors bool `json:"errors,omitempty"`
+}
