@@ -179,7 +179,7 @@ func TestStrangers(t *testing.T) {
 		"another version":  {"AaaU 9\n", "version 9"},
 		"input first":      {"AaaU 2\n" + string(wire.Frame(wire.Input, []byte("x"))), "a frame of type 0x2"},
 		"a long frame":     {"AaaU 2\n\xff\xff\xff\xff\x01", "at most"},
-		"bad JSON":         {"AaaU 2\n" + string(wire.Frame(wire.Open, []byte("{"))), "unexpected EOF"},
+		"bad JSON":         {"AaaU 2\n" + string(wire.Frame(wire.Open, []byte("{"))), "unexpected end of JSON input"},
 		"nothing":          {"", ""},
 	} {
 		conn, err := net.Dial("unix", h.socket)

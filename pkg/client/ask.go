@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -13,11 +14,17 @@ import (
 // Sessions are named by id, by the beginning of one if no other begins so, or by
 // name. A refusal is a *wire.ErrorNote, and the Conn goes on.
 
+// maxRef is longer than what any session may be called, in bytes.
+const maxRef = 256
+
 // do sends a request and waits for its answer.
 func (c *Conn) do(ctx context.Context, r wire.Request, files ...*os.File) (wire.Reply, error) {
 	var reply wire.Reply
 	if err := c.needs(wire.Requests, "requests"); err != nil {
 		return reply, err
+	}
+	if len(r.Session) > maxRef {
+		return reply, errors.New("no session has an id or a name that long")
 	}
 	c.seq++
 	r.Seq = c.seq

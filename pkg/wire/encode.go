@@ -46,12 +46,18 @@ func (Encoder2) OutputHead(b []byte, t Type, offset int64, n int) []byte {
 
 // Encoder1 speaks version 1.
 type Encoder1 struct {
-	attach string // what it asked for, which its errors name
-	opened bool
+	attach, program string // what it asked for, which its errors name
+	opened          bool
 }
 
 // NewEncoder1 answers a client that began with this.
-func NewEncoder1(req OpenRequest) *Encoder1 { return &Encoder1{attach: req.Attach} }
+func NewEncoder1(req OpenRequest) *Encoder1 {
+	e := &Encoder1{attach: req.Attach}
+	if len(req.Argv) > 0 {
+		e.program = req.Argv[0]
+	}
+	return e
+}
 
 func (e *Encoder1) Opened(r OpenReply) []byte {
 	e.opened = true
@@ -73,11 +79,19 @@ func (e *Encoder1) Error(n ErrorNote) []byte {
 			text = fmt.Sprintf("Session %s not found", oneLine(e.attach))
 		}
 	case "program-not-found":
-		text = "Program not found: " + strings.TrimPrefix(text, "program not found: ")
+		text = e.about("Program not found: ", text)
 	case "program-not-executable":
-		text = "Program not executable: " + strings.TrimPrefix(text, "program not executable: ")
+		text = e.about("Program not executable: ", text)
 	}
 	return []byte(text + "\n")
+}
+
+// about names the program, of which only a text tells if the client did not.
+func (e *Encoder1) about(what, text string) string {
+	if e.program != "" {
+		return what + oneLine(e.program)
+	}
+	return what + strings.TrimPrefix(text, strings.ToLower(what))
 }
 
 func (e *Encoder1) Ended(EndedNote) []byte                     { return nil }

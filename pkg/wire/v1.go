@@ -35,8 +35,8 @@ type Opening struct {
 	Request  OpenRequest // of a version 1 client
 }
 
-// Opening reads the first line of a client of either version. An error of a version
-// 1 client is a *ErrorNote in the words of its version, beside an Opening of it.
+// Opening reads the first line of a client of either version. What a version 1 client
+// asks wrongly is a *ErrorNote in the words of its version, beside an Opening of it.
 func (r *Reader) Opening() (Opening, error) {
 	// Byte by byte: the shortest line of version 1 is shorter than the hello's start.
 	for n, same := 1, true; same; n++ {
@@ -45,10 +45,10 @@ func (r *Reader) Opening() (Opening, error) {
 		case string(start) == hello:
 			features, err := r.Hello()
 			return Opening{Version: Version, Features: features}, err
-		case err != nil:
+		case err != nil && (err != io.EOF || len(start) == 0):
 			return Opening{Version: Version}, fmt.Errorf("reading hello: %w", err)
 		}
-		same = strings.HasPrefix(hello, string(start))
+		same = err == nil && strings.HasPrefix(hello, string(start)) // its end ends a line of version 1
 	}
 	o := Opening{Version: 1}
 	line, err := r.line(maxLine1, true)
@@ -97,17 +97,20 @@ func parseJSON1(req OpenRequest, text string) (OpenRequest, error) {
 		return req, note1("malformed", "NEW_JSON payload must be a JSON object")
 	}
 	var program string
-	var args []string
+	var args []*string // null is none
 	var rows, cols int
 	for _, f := range []struct {
 		key  string
 		into any
 	}{{"program", &program}, {"args", &args}, {"rows", &rows}, {"cols", &cols}} {
-		if raw, ok := fields[f.key]; !ok || string(raw) == "null" || json.Unmarshal(raw, f.into) != nil {
+		if raw, ok := fields[f.key]; !ok || string(raw) == "null" || json.Unmarshal(raw, f.into) != nil || slices.Contains(args, nil) {
 			return req, note1("malformed", "Missing or invalid JSON field: "+f.key)
 		}
 	}
-	req.Argv, req.Size = append([]string{program}, args...), size1(rows, cols)
+	req.Argv, req.Size = []string{program}, size1(rows, cols)
+	for _, a := range args {
+		req.Argv = append(req.Argv, *a)
+	}
 	return req, nil
 }
 

@@ -53,8 +53,8 @@ const (
 	HeaderLen = 5
 	// OutputHeadLen is the length of all that stands before an Output's bytes.
 	OutputHeadLen = HeaderLen + 8
-	// maxHello bounds the first line.
-	maxHello = 64
+	// maxHello bounds the first line, without its end.
+	maxHello = 63
 )
 
 // Features are what a side can do beyond the plain protocol, a bit each. A side
@@ -240,8 +240,12 @@ func (r *Reader) Next() (Type, []byte, error) {
 		return 0, nil, err
 	}
 	n := binary.BigEndian.Uint32(r.head[:])
-	if int64(n) > int64(r.limit) {
-		return 0, nil, fmt.Errorf("%w: frame of %d bytes, at most %d", ErrProtocol, n, r.limit)
+	t, limit := Type(r.head[4]), r.limit
+	if t == Output || t == Errors {
+		limit = MaxPayload
+	}
+	if int64(n) > int64(limit) {
+		return 0, nil, fmt.Errorf("%w: frame of %d bytes, at most %d", ErrProtocol, n, limit)
 	}
 	if int(n) > cap(r.buf) {
 		r.buf = make([]byte, max(int(n), 4096))
@@ -253,17 +257,13 @@ func (r *Reader) Next() (Type, []byte, error) {
 		}
 		return 0, nil, err
 	}
-	return Type(r.head[4]), payload, nil
+	return t, payload, nil
 }
 
-// Decode reads a JSON payload into v, strictly.
+// Decode reads a JSON payload, and nothing beside it, into v.
 func Decode(payload []byte, v any) error {
-	d := json.NewDecoder(bytes.NewReader(payload))
-	if err := d.Decode(v); err != nil {
-		return fmt.Errorf("%w: %w", ErrProtocol, err)
-	}
-	if d.More() {
-		return fmt.Errorf("%w: more than one JSON value", ErrProtocol)
+	if err := json.Unmarshal(payload, v); err != nil {
+		return fmt.Errorf("%w: %.200v", ErrProtocol, err)
 	}
 	return nil
 }
