@@ -11,6 +11,9 @@
 //	────────┬─────────────────┬─────────┬────▶ offsets
 //	 gone   │ readable        │ writer's│
 //
+// The tape outlives the process that writes it (Open): what is known of it stands in
+// the same memory, before the ring (header.go).
+//
 // Whether the writer waits for a reader is the reader's Hold. One that it does not
 // wait for, and that falls behind by more than the ring, loses its place and is
 // told so.
@@ -41,17 +44,16 @@ const MaxChunk = 64 << 10
 
 // Tape is a ring. Writing (Wait, Space, Advance) is for one goroutine.
 type Tape struct {
-	fd   int
-	size int64
-	ring []byte // 2*size: the same memory twice
-
-	head  atomic.Int64 // end of what was written
-	armed atomic.Int64 // end of what the writer may be writing just now
+	fd      int
+	size    int64
+	ring    []byte // 2*size: the same memory twice
+	page    []byte // the memory before it
+	*header        // in page
 
 	waiting atomic.Bool   // the writer waits for room
 	room    chan struct{} // told by readers, while it does
 
-	mu      sync.Mutex // guards readers, their held and was, closed, and ring's end
+	mu      sync.Mutex // guards readers, their held and was, closed, and the memory's end
 	readers map[*Cursor]struct{}
 	closed  bool
 }
@@ -66,12 +68,30 @@ func New(size int) (*Tape, error) {
 	if err != nil {
 		return nil, fmt.Errorf("memfd_create: %w", err)
 	}
-	t := &Tape{fd: fd, size: int64(size), readers: map[*Cursor]struct{}{}, room: make(chan struct{}, 1)}
-	if err := unix.Ftruncate(fd, int64(size)); err != nil {
+	if err := unix.Ftruncate(fd, int64(ringAt+size)); err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("sizing the tape: %w", err)
 	}
+	t, err := mapped(fd, size)
+	if err != nil {
+		return nil, err
+	}
+	t.begin(size)
+	return t, nil
+}
+
+// mapped maps a tape of this size. The descriptor is the tape's, also beside an
+// error.
+func mapped(fd, size int) (*Tape, error) {
+	t := &Tape{fd: fd, size: int64(size), readers: map[*Cursor]struct{}{}, room: make(chan struct{}, 1)}
+	var err error
+	if t.page, err = unix.Mmap(fd, 0, ringAt, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("mapping the tape: %w", err)
+	}
+	t.header = (*header)(unsafe.Pointer(&t.page[0]))
 	if t.ring, err = mapTwice(fd, size); err != nil {
+		unix.Munmap(t.page)
 		unix.Close(fd)
 		return nil, err
 	}
@@ -85,7 +105,7 @@ func mapTwice(fd, size int) ([]byte, error) {
 		return nil, fmt.Errorf("reserving the tape's addresses: %w", err)
 	}
 	for i := range 2 {
-		_, err := unix.MmapPtr(fd, 0, unsafe.Add(base, i*size), uintptr(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_FIXED)
+		_, err := unix.MmapPtr(fd, ringAt, unsafe.Add(base, i*size), uintptr(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_FIXED)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("mapping the tape: %w", err), unix.MunmapPtr(base, uintptr(2*size)))
 		}
@@ -107,8 +127,8 @@ func (t *Tape) free() error {
 	if !t.closed || len(t.readers) > 0 || t.ring == nil {
 		return nil
 	}
-	err := errors.Join(unix.MunmapPtr(unsafe.Pointer(&t.ring[0]), uintptr(2*t.size)), unix.Close(t.fd))
-	t.ring = nil
+	err := errors.Join(unix.MunmapPtr(unsafe.Pointer(&t.ring[0]), uintptr(2*t.size)), unix.Munmap(t.page), unix.Close(t.fd))
+	t.ring, t.page, t.header = nil, nil, &header{} // what is asked of it now is nothing
 	return err
 }
 
@@ -159,7 +179,15 @@ func (t *Tape) blocked(giveUp bool) (yes bool) {
 // no longer the readers' from here on.
 func (t *Tape) Space() []byte {
 	head := t.head.Load()
-	t.armed.Store(head + MaxChunk)
+	end := head + MaxChunk
+	t.armed.Store(end) // first, for what is filled is overwritten
+	for from := max(t.filled.Load(), head); from < end; {
+		at := from % t.size
+		n := min(end-from, t.size-at)
+		fill(t.ring[at:at+n], from)
+		from += n
+	}
+	t.filled.Store(end)
 	at := head % t.size
 	return t.ring[at : at+MaxChunk]
 }

@@ -1,0 +1,159 @@
+package tape
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// The memory of a tape, which other processes map after this one:
+//
+//	┌────────┬────────┬────────┬──────────────┐
+//	│ header │ note 0 │ note 1 │ ring         │
+//	└────────┴────────┴────────┴──────────────┘
+//
+// A process may be killed at any instruction, also inside the read that fills the
+// ring: the kernel has then copied bytes that nobody has counted. So before each read
+// the space is filled with what hardly any program prints, bytes that UTF-8 never
+// has; after a death the last byte there that is something else was the last that
+// was read. (Raw output that ends in exactly the fill loses that end.)
+const (
+	version = 1
+	noteAt  = 4096
+	// MaxNote bounds a Note, in bytes.
+	MaxNote = 128<<10 - 8
+	ringAt  = noteAt + 2*(MaxNote+8)
+	// Words is how many words of its own the tape's owner has in the header.
+	Words = 448
+)
+
+var magic = [8]byte{'A', 'a', 'a', 'U', 't', 'a', 'p', 'e'}
+
+// header is what stands at the memory's beginning. It is written by the one process
+// that has the tape, and read by the next.
+type header struct {
+	magic   [8]byte
+	version uint32
+	_       uint32
+	size    int64        // of the ring
+	head    atomic.Int64 // end of what was written
+	armed   atomic.Int64 // end of what the writer may be writing just now
+	filled  atomic.Int64 // up to here there is the fill from head on, or what was read
+	notes   atomic.Int64 // how many were written; the last is in slot notes%2
+	_       [(512 - 56) / 8]int64
+	words   [Words]atomic.Uint64
+}
+
+func (t *Tape) begin(size int) {
+	t.magic, t.version, t.header.size = magic, version, int64(size)
+}
+
+// ErrVersion is returned for a tape that was made by a newer program.
+var ErrVersion = errors.New("a tape of another version")
+
+// Open takes over the tape whose memory fd is, from a process that is no more, and
+// says how many bytes were read by that one and not counted. The descriptor is the
+// tape's, also beside an error.
+func Open(fd int) (t *Tape, recovered int64, err error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		unix.Close(fd)
+		return nil, 0, fmt.Errorf("looking at the tape: %w", err)
+	}
+	size := st.Size - ringAt
+	if size < 4*MaxChunk || size%int64(unix.Getpagesize()) != 0 || size > 1<<40 {
+		unix.Close(fd)
+		return nil, 0, fmt.Errorf("no tape: it has %d bytes", st.Size)
+	}
+	if t, err = mapped(fd, int(size)); err != nil {
+		return nil, 0, err
+	}
+	head, armed, filled := t.head.Load(), t.armed.Load(), t.filled.Load()
+	switch {
+	case t.magic != magic:
+		err = errors.New("no tape")
+	case t.version != version:
+		err = fmt.Errorf("%w: %d, this program knows %d", ErrVersion, t.version, version)
+	case t.header.size != size || head < 0 || filled > armed || armed > head+2*MaxChunk || armed < head && armed != 0:
+		err = errors.New("the tape's header makes no sense")
+	}
+	if err != nil {
+		t.Close()
+		return nil, 0, err
+	}
+	end := filled
+	for end > head && t.ring[(end-1)%size] == filling(end-1) {
+		end--
+	}
+	if end > head {
+		recovered = end - head
+		t.head.Store(end)
+	}
+	return t, recovered, nil
+}
+
+// FD is the tape's memory, and stays the tape's.
+func (t *Tape) FD() int { return t.fd }
+
+// Word is one of the words that are the owner's, from 0 to Words-1. They are 0 on a
+// new tape.
+func (t *Tape) Word(i int) *atomic.Uint64 { return &t.words[i] }
+
+// SetNote replaces the note, at most MaxNote bytes of the owner's: a reader finds the
+// one before or this one, and nothing between. It is for one goroutine at a time.
+func (t *Tape) SetNote(note []byte) error {
+	if len(note) > MaxNote {
+		return fmt.Errorf("a note of %d bytes, at most %d", len(note), MaxNote)
+	}
+	n := t.notes.Load() + 1
+	slot := t.slot(n)
+	for i := range 8 {
+		slot[i] = byte(len(note) >> (8 * i))
+	}
+	copy(slot[8:], note)
+	t.notes.Store(n)
+	return nil
+}
+
+// Note is a copy of the last note, nil if there was none.
+func (t *Tape) Note() []byte {
+	n := t.notes.Load()
+	if n == 0 {
+		return nil
+	}
+	slot, size := t.slot(n), 0
+	for i := range 8 {
+		size |= int(slot[i]) << (8 * i)
+	}
+	return append([]byte(nil), slot[8:8+max(0, min(size, MaxNote))]...)
+}
+
+func (t *Tape) slot(n int64) []byte {
+	at := noteAt + int(n%2)*(MaxNote+8)
+	return t.page[at : at+8+MaxNote]
+}
+
+// fillTable is the fill, which has a period of its length: 0xF8 to 0xFF, as random as
+// need be, so that no output of a simple pattern runs along with it.
+var fillTable = func() (table [1 << 16]byte) {
+	x := uint32(0x9e3779b9)
+	for i := range table {
+		x ^= x << 13
+		x ^= x >> 17
+		x ^= x << 5
+		table[i] = 0xf8 | byte(x>>16)&7
+	}
+	return table
+}()
+
+func filling(offset int64) byte { return fillTable[offset%int64(len(fillTable))] }
+
+// fill fills p, which is at this offset.
+func fill(p []byte, offset int64) {
+	for len(p) > 0 {
+		n := copy(p, fillTable[offset%int64(len(fillTable)):])
+		p, offset = p[n:], offset+int64(n)
+	}
+}
