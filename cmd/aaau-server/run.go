@@ -10,6 +10,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -21,6 +22,7 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/audit"
 	"github.com/AgentaaU/AaaU/pkg/bridge"
 	"github.com/AgentaaU/AaaU/pkg/config"
+	"github.com/AgentaaU/AaaU/pkg/fdstore"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
@@ -78,9 +80,12 @@ func run(c *cli.Context) error {
 		// bridge writes over it.
 		defer os.Remove(f)
 	}
-	listeners, err := passed()
+	listeners, stored, err := passed()
 	if err != nil {
 		return err
+	}
+	if store := fdstore.New(); store != nil && len(listeners) > 0 { // a service with a socket
+		b.Store, b.Stored = store, stored
 	}
 	if len(listeners) == 0 {
 		ln, err := listen(c.String("socket"), int(policy.Group))
@@ -108,22 +113,32 @@ func run(c *cli.Context) error {
 	return b.Serve(ctx, listeners...)
 }
 
-// passed are the sockets that systemd passed, if it did.
-func passed() ([]*net.UnixListener, error) {
-	got, err := activation.Listeners()
-	if err != nil {
-		return nil, fmt.Errorf("taking sockets from systemd: %w", err)
-	}
-	var listeners []*net.UnixListener
-	for _, l := range got {
+// passed are the sockets that systemd passed, if it did, and what an earlier bridge
+// has stored with it. A session is stored under its id, a socket goes by its unit's.
+func passed() (listeners []*net.UnixListener, stored []bridge.Parcel, err error) {
+	for _, f := range activation.Files(true) {
+		if !strings.Contains(f.Name(), ".") {
+			fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+			if err != nil {
+				return nil, nil, fmt.Errorf("taking what was stored: %w", err)
+			}
+			stored = append(stored, bridge.Parcel{Name: f.Name(), FD: fd})
+			f.Close()
+			continue
+		}
+		l, err := net.FileListener(f)
+		f.Close()
+		if err != nil {
+			return nil, nil, fmt.Errorf("taking sockets from systemd: %w", err)
+		}
 		u, ok := l.(*net.UnixListener)
 		if !ok {
-			return nil, errors.New("systemd passed a socket that is not a local one")
+			return nil, nil, errors.New("systemd passed a socket that is not a local one")
 		}
 		u.SetUnlinkOnClose(false) // it is systemd's
 		listeners = append(listeners, u)
 	}
-	return listeners, nil
+	return listeners, stored, nil
 }
 
 // listen opens a socket at path for the group. One that a dead bridge left

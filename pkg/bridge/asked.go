@@ -181,7 +181,11 @@ func (c *client) share(_ context.Context, req wire.Request, l *live) (wire.Reply
 		}
 		l.shared[*req.UID] = role
 	}
+	err := l.save()
 	l.mu.Unlock()
+	if err != nil {
+		return wire.Reply{}, err
+	}
 	if full {
 		return wire.Reply{}, refusal("too-many-shares", "session %s is shared with %d people already", l.ID, maxShares)
 	}
@@ -197,7 +201,11 @@ func (c *client) unshare(_ context.Context, req wire.Request, l *live) (wire.Rep
 	l.mu.Lock()
 	role, was := l.shared[*req.UID]
 	delete(l.shared, *req.UID)
+	err := l.save()
 	l.mu.Unlock()
+	if err != nil {
+		return wire.Reply{}, err
+	}
 	if !was {
 		return wire.Reply{}, refusal("not-shared", "session %s is not shared with %s", l.ID, name(*req.UID))
 	}

@@ -14,6 +14,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -40,6 +41,8 @@ type Bridge struct {
 	AgentUser      string      // instead of the profiles' own; empty: theirs
 	LauncherSocket string
 	Log            *log.Logger
+	Store          Store    // nil: sessions end with the bridge
+	Stored         []Parcel // what it held when we were started
 	Record         *audit.Log
 
 	mu         sync.Mutex // guards the tables and what Reload changes, never held across I/O
@@ -51,8 +54,10 @@ type Bridge struct {
 	clientsOf  map[uint32]int
 	lastClient uint64
 
-	running sync.WaitGroup // clients and sessions
-	entered chan struct{}  // has room for one: there is a new session
+	serving  sync.WaitGroup // clients
+	running  sync.WaitGroup // sessions, and what is done for them
+	stopping atomic.Bool    // this bridge ends, its sessions do not
+	entered  chan struct{}  // has room for one: there is a new session
 }
 
 // FromConfig makes a Bridge as the configuration has it.
@@ -60,8 +65,9 @@ func FromConfig(dirs config.Dirs, cfg config.Config, policy auth.Policy) *Bridge
 	return &Bridge{Config: dirs, Policy: policy, HomeMax: cfg.HomeMax, MaxSessions: cfg.MaxSessions, MaxPerUser: cfg.MaxSessionsPerUser}
 }
 
-// Serve accepts clients until ctx ends, and then ends every session. It closes
-// the listeners.
+// Serve takes back what an earlier bridge has stored, and accepts clients until ctx
+// ends. Then it ends every session, unless they are stored: they wait for the next
+// bridge, and this process is to end. It closes the listeners.
 func (b *Bridge) Serve(ctx context.Context, listeners ...*net.UnixListener) error {
 	b.mu.Lock()
 	b.sessions = map[string]*live{}
@@ -70,6 +76,7 @@ func (b *Bridge) Serve(ctx context.Context, listeners ...*net.UnixListener) erro
 	b.mu.Unlock()
 	b.entered = make(chan struct{}, 1)
 
+	b.adopt()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var accepting sync.WaitGroup
@@ -80,16 +87,26 @@ func (b *Bridge) Serve(ctx context.Context, listeners ...*net.UnixListener) erro
 	b.running.Go(func() { b.watchHomes(ctx) })
 	accepting.Wait()
 
+	b.stopping.Store(b.Store != nil)
 	b.mu.Lock()
 	for c := range b.clients { // first: what ends is the bridge, not their agent
 		c.conn.Close()
 	}
 	left := slices.Collect(maps.Values(b.sessions))
 	b.mu.Unlock()
+	b.serving.Wait()
+	if b.stopping.Load() {
+		return cause(ctx)
+	}
 	for _, s := range left {
 		b.running.Go(func() { b.end(s.Session) })
 	}
 	b.running.Wait()
+	return cause(ctx)
+}
+
+// cause is why a bridge ends, nil if it was told to.
+func cause(ctx context.Context) error {
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -120,7 +137,7 @@ func (b *Bridge) accept(ctx context.Context, ln *net.UnixListener) error {
 			b.lastClient++
 			c.id = b.lastClient
 			b.clients[c] = true
-			b.running.Add(1)
+			b.serving.Add(1)
 		}
 		b.mu.Unlock()
 		if full {
@@ -132,7 +149,7 @@ func (b *Bridge) accept(ctx context.Context, ln *net.UnixListener) error {
 			continue
 		}
 		go func() {
-			defer b.running.Done()
+			defer b.serving.Done()
 			defer b.forget(c)
 			c.serve(ctx)
 		}()

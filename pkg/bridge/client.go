@@ -12,6 +12,7 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/peer"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
+	"github.com/AgentaaU/AaaU/pkg/session"
 	"github.com/AgentaaU/AaaU/pkg/tape"
 	"github.com/AgentaaU/AaaU/pkg/vtseq"
 	"github.com/AgentaaU/AaaU/pkg/wire"
@@ -53,6 +54,8 @@ type client struct {
 	// In a session:
 	in      *live // set once
 	cursors []*tape.Cursor
+	place   *session.Place
+	seated  atomic.Bool  // it has been told
 	most    auth.Role    // what it wants to be there at most
 	role    atomic.Int32 // an auth.Role: what it is, at most most
 	size    wire.Size    // guarded by in.mu
@@ -219,6 +222,10 @@ func (c *client) leave(err error) {
 		err = c.out.err
 	}
 	closeAll(c.cursors)
+	if c.b.stopping.Load() {
+		return // and back in a moment, with the next bridge
+	}
+	c.place.Free()
 	select {
 	case <-c.in.Ended():
 		return

@@ -16,8 +16,10 @@ func (b *Bridge) freeze(ctx context.Context, l *live, reason, why string) error 
 	l.Changing.Lock()
 	defer l.Changing.Unlock()
 	l.Freeze(reason, why) // first: who ends a session must know that it may be frozen
+	l.saved()
 	if _, err := b.ask(ctx, privsep.Request{Freeze: &privsep.Scope{Name: l.Scope}}); err != nil {
 		l.Thaw(reason)
+		l.saved()
 		return err
 	}
 	b.publish(l.event(wire.EventFreeze, why), l)
@@ -35,6 +37,7 @@ func (b *Bridge) thaw(ctx context.Context, l *live, reason, say string) error {
 		}
 	}
 	l.Thaw(reason)
+	l.saved()
 	b.publish(l.event(wire.EventThaw, say), l)
 	return nil
 }

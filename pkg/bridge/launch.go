@@ -69,9 +69,10 @@ func (b *Bridge) launch(ctx context.Context, c *client, req wire.OpenRequest, di
 	if err != nil {
 		return nil, nil, err
 	}
+	parcel := s.Parcel()
 	live := b.enter(s, req.Name)
 	entered = true
-	cursors, err := live.read(0, hold)
+	cursors, err := live.read(0, 0, hold)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -80,6 +81,10 @@ func (b *Bridge) launch(ctx context.Context, c *client, req wire.OpenRequest, di
 			closeAll(cursors)
 		}
 	}()
+	if err := b.keep(s.ID, parcel); err != nil {
+		b.running.Go(func() { b.end(s) })
+		return nil, nil, err
+	}
 	if err := privsep.Send(l, privsep.Go{Go: true}); err != nil {
 		b.running.Go(func() { b.end(s) })
 		return nil, nil, fmt.Errorf("releasing the session: %w", err)

@@ -23,6 +23,10 @@ type live struct {
 	driver *client              // who typed last
 	shared map[uint32]auth.Role // with whom, beside those who may join anyway
 	title  string               // as the program set it
+	// awaited are cursors for those who were here in another bridge's time, by token,
+	// until they are back.
+	awaited map[uint64][]*tape.Cursor
+	piped   bool // one of them is all of a pipe; set once
 }
 
 // rights is the session as decisions are made about it.
@@ -33,12 +37,12 @@ func (l *live) rights() auth.Session {
 }
 
 // read makes cursors on all of the session's outputs; the caller closes them.
-func (l *live) read(from int64, hold tape.Hold) ([]*tape.Cursor, error) {
+func (l *live) read(from, fromErrors int64, hold tape.Hold) ([]*tape.Cursor, error) {
 	out, err := l.Read(from, hold)
 	if err != nil {
 		return nil, err
 	}
-	errs, err := l.ReadErrors(0, hold)
+	errs, err := l.ReadErrors(fromErrors, hold)
 	switch {
 	case err != nil:
 		out.Close()
@@ -130,7 +134,7 @@ func (l *live) typed(c *client, data []byte) error {
 		_ = l.fit(c) // an end shows when writing
 	}
 	l.mu.Unlock()
-	return l.Write(data)
+	return l.Type(c.place, data)
 }
 
 // persons is what a person typed of what their terminal sent.

@@ -38,7 +38,7 @@ func (b *Bridge) publish(e wire.Event, l *live) {
 	b.mu.Unlock()
 	l.mu.Lock()
 	for _, c := range l.people {
-		if !c.listens.Load() && (c.id != e.Client || e.Kind != wire.EventAttach) {
+		if c.seated.Load() && !c.listens.Load() && (c.id != e.Client || e.Kind != wire.EventAttach) {
 			c.out.offer(c.enc.News(e))
 		}
 	}

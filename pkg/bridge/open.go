@@ -35,15 +35,24 @@ func (c *client) open(ctx context.Context, req wire.OpenRequest) error {
 		if err != nil {
 			return err
 		}
-		from := int64(0)
-		if c.version == 1 {
+		from, fromErrors := int64(0), int64(0)
+		switch {
+		case req.Resume != 0:
+			from, fromErrors = req.From, req.FromErrors
+		case c.version == 1:
 			from = l.Bytes() - history1
 		}
-		cursors, err := l.read(from, c.hold(req, role))
+		hold := c.hold(req, role)
+		for _, place := range l.Places() {
+			if req.Resume != 0 && place.Token() == req.Resume {
+				hold = max(hold, place.Hold()) // as it was when it came first
+			}
+		}
+		cursors, err := l.read(from, fromErrors, hold)
 		if err != nil {
 			return refusal("no-session", "session %s has ended", l.ID)
 		}
-		c.enter(l, role, cursors, false)
+		c.enter(l, role, cursors, req)
 		return nil
 	}
 	if req.Profile == "" {
@@ -67,7 +76,7 @@ func (c *client) open(ctx context.Context, req wire.OpenRequest) error {
 		c.out.send(item{frame: c.enc.Opened(c.b.reply(l, role, c.id, 0))})
 		return nil
 	}
-	c.enter(l, role, cursors, true)
+	c.enter(l, role, cursors, req)
 	return nil
 }
 
@@ -76,7 +85,7 @@ func (c *client) open(ctx context.Context, req wire.OpenRequest) error {
 // into gets all of it, as from any pipe.
 func (c *client) hold(req wire.OpenRequest, role auth.Role) tape.Hold {
 	switch {
-	case req.Attach == "" && req.Piped && !req.Detached:
+	case req.Piped && !req.Detached && req.Attach == "":
 		return tape.Always
 	case min(role, c.most) >= auth.Interactive:
 		return tape.WhileReading
@@ -87,22 +96,35 @@ func (c *client) hold(req wire.OpenRequest, role auth.Role) tape.Hold {
 
 // enter makes the client one of a session's people. The cursors are the client's
 // from here on.
-func (c *client) enter(l *live, role auth.Role, cursors []*tape.Cursor, starts bool) {
+func (c *client) enter(l *live, role auth.Role, cursors []*tape.Cursor, req wire.OpenRequest) {
 	at := &seat{session: l.Session, patient: cursors[0].Hold() == tape.Always, drives: func() bool { return l.isDriver(c) }}
 	if c.version == 1 {
 		at.atLeast = time.Now().Add(shortest1)
 	}
 	for i, cursor := range cursors {
 		s := &stream{kind: []wire.Type{wire.Output, wire.Errors}[i], cursor: cursor, plain: at.patient}
-		if !starts {
+		if resumes := req.Attach != "" && req.Resume != 0; resumes {
+			s.aligned = true
+		} else if req.Attach != "" {
 			s.replay = cursor.Head()
 		}
 		at.streams = append(at.streams, s)
 	}
 	c.role.Store(int32(min(role, c.most)))
 	c.in, c.cursors = l, cursors
-	c.out.send(item{frame: c.enc.Opened(c.b.reply(l, c.allowed(), c.id, cursors[0].Pos())), seat: at})
+	c.place = l.Place(req.Resume, cursors[0].Hold())
+	l.back(c.place)
+	reply := c.b.reply(l, c.allowed(), c.id, cursors[0].Pos())
+	if c.place != nil {
+		reply.Known = true
+		reply.Typed, reply.Unknown = c.place.Typed()
+	}
+	if len(cursors) > 1 {
+		reply.OffsetErrors = cursors[1].Pos()
+	}
 	_ = l.join(c) // it has ended, and the client is about to hear of it
+	c.out.send(item{frame: c.enc.Opened(reply), seat: at})
+	c.seated.Store(true) // events come after it
 	c.b.tellAttached(c)
 	for reason, why := range l.Frozen() {
 		c.out.offer(c.enc.News(l.event(wire.EventFreeze, reason+": "+why)))

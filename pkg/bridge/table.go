@@ -70,9 +70,20 @@ func (b *Bridge) nameFor(s *session.Session, asked string) string {
 // enter puts a session into the table, and starts it.
 func (b *Bridge) enter(s *session.Session, name string) *live {
 	l := &live{Session: s}
-	l.watch = newWatcher(b, l)
 	b.mu.Lock()
 	l.name = b.nameFor(s, name)
+	b.mu.Unlock()
+	b.install(l)
+	return l
+}
+
+// install is enter for a session that has its name. It is saved first, so that the
+// next bridge finds what it must know.
+func (b *Bridge) install(l *live) {
+	s := l.Session
+	l.watch = newWatcher(b, l)
+	l.saved()
+	b.mu.Lock()
 	b.sessions[s.ID] = l
 	b.running.Add(1)
 	b.mu.Unlock()
@@ -85,7 +96,6 @@ func (b *Bridge) enter(s *session.Session, name string) *live {
 	if len(s.Locks) > 0 {
 		b.running.Go(func() { b.keepLocked(l) })
 	}
-	return l
 }
 
 // How long what is known of an ended session is kept, and of how many.
@@ -111,6 +121,8 @@ func (b *Bridge) leave(l *live) {
 	b.mu.Unlock()
 	b.release(l.Owner.UID)
 	b.tellEnded(l)
+	l.SetTold()
+	b.drop(l.Session)
 }
 
 // seen is a session with what somebody is there.

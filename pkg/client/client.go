@@ -10,9 +10,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
-	"sync"
 	"syscall"
 
 	"github.com/AgentaaU/AaaU/pkg/wire"
@@ -24,6 +24,7 @@ var ErrLost = errors.New("lost the bridge: the session's end is unknown (see jou
 // Conn is a connection that is in no session. Its methods are for one goroutine at
 // a time.
 type Conn struct {
+	socket   string
 	conn     *net.UnixConn
 	in       *wire.Reader
 	greeted  bool // both hellos were said
@@ -39,7 +40,7 @@ func Dial(ctx context.Context, socket string) (*Conn, error) {
 	if err != nil {
 		return nil, explain(socket, err)
 	}
-	return &Conn{conn: conn.(*net.UnixConn), in: wire.NewClientReader(conn)}, nil
+	return &Conn{socket: socket, conn: conn.(*net.UnixConn), in: wire.NewClientReader(conn)}, nil
 }
 
 // Close ends the connection.
@@ -61,12 +62,19 @@ func (c *Conn) Open(ctx context.Context, req wire.OpenRequest, dirs ...*os.File)
 			return nil, err
 		}
 	}
-	s := &Session{conn: c.conn, in: c.in, gone: make(chan struct{})}
+	if req.Resume == 0 && !req.Detached {
+		req.Resume = rand.Uint64() | 1
+	}
 	payload, err := c.exchange(ctx, wire.Frame(wire.Open, req), dirs, wire.Opened)
 	if err != nil {
 		return nil, err
 	}
-	return s, wire.Decode(payload, &s.OpenReply)
+	s := newSession(c, req)
+	if err := wire.Decode(payload, &s.OpenReply); err != nil {
+		return nil, err
+	}
+	s.offset, s.offsetErrors = s.Offset, s.OffsetErrors
+	return s, nil
 }
 
 // Open is Dial and Conn's Open.
@@ -149,58 +157,4 @@ func errorNote(payload []byte) error {
 		return err
 	}
 	return &note
-}
-
-// Session is a session that this client is in. Writing is for any goroutine, Next
-// and Copy are for one.
-type Session struct {
-	wire.OpenReply
-	conn *net.UnixConn
-	in   *wire.Reader
-	mu   sync.Mutex // guards writing whole frames to conn
-	once sync.Once
-	gone chan struct{} // closed by Close
-}
-
-// Write types p into the session.
-func (s *Session) Write(p []byte) (int, error) {
-	n := 0
-	for len(p) > 0 {
-		part := p[:min(len(p), wire.MaxPayload)]
-		if err := s.frame(wire.Input, part); err != nil {
-			return n, err
-		}
-		n, p = n+len(part), p[len(part):]
-	}
-	return n, nil
-}
-
-// EndInput tells a session with pipes that no more input comes.
-func (s *Session) EndInput() error { return s.frame(wire.EndInput, nil) }
-
-// Resize tells the session the size of this client's terminal.
-func (s *Session) Resize(rows, cols uint16) error {
-	return s.frame(wire.Resize, wire.Size{Rows: rows, Cols: cols})
-}
-
-// Do asks for something without waiting for the answer: a refusal comes by Next.
-func (s *Session) Do(r wire.Request) error { return s.frame(wire.Ask, r) }
-
-// Kill ends the session by force, with every process in it.
-func (s *Session) Kill() error { return s.Do(wire.Request{Do: wire.DoKill}) }
-
-// Detach takes leave.
-func (s *Session) Detach() error { return s.frame(wire.Detach, nil) }
-
-// Close ends the connection.
-func (s *Session) Close() error {
-	s.once.Do(func() { close(s.gone) })
-	return s.conn.Close()
-}
-
-func (s *Session) frame(t wire.Type, v any) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, err := s.conn.Write(wire.Frame(t, v))
-	return err
 }

@@ -31,9 +31,28 @@ const (
 )
 
 // Copy brings what the session says to its places until it ends, and says how it
-// did. The error is ErrLost if the connection ended first, a *wire.ErrorNote if the
-// bridge ended it with a reason (CodeDismissed: somebody took this client out).
+// did. The error is ErrLost if the bridge is lost for good, a *wire.ErrorNote if it
+// ended the connection with a reason (CodeDismissed: somebody took this client out).
 func (s *Session) Copy(to Sink) (wire.EndedNote, error) {
+	for {
+		ended, err := s.copy(to)
+		if errors.Is(err, ErrLost) || errors.Is(err, ErrSilent) {
+			if back := s.comeBack(to); back == nil {
+				continue
+			} else if !errors.Is(back, ErrLost) {
+				err = back
+			}
+		}
+		s.mu.Lock()
+		s.over = true
+		s.turn.Broadcast()
+		s.mu.Unlock()
+		return ended, err
+	}
+}
+
+// copy is Copy with one bridge.
+func (s *Session) copy(to Sink) (wire.EndedNote, error) {
 	var heard atomic.Bool
 	silent := make(chan struct{})
 	done := make(chan struct{})
@@ -61,10 +80,29 @@ func (s *Session) Copy(to Sink) (wire.EndedNote, error) {
 			var ended wire.EndedNote
 			return ended, wire.Decode(payload, &ended)
 		}
-		if err := to.take(t, payload); err != nil {
+		if err := s.take(to, t, payload); err != nil {
 			return wire.EndedNote{}, err
 		}
 	}
+}
+
+// take does with a frame what is to be done, and keeps count.
+func (s *Session) take(to Sink, t wire.Type, payload []byte) error {
+	if err := to.take(t, payload); err != nil {
+		return err
+	}
+	if t == wire.Output || t == wire.Errors {
+		at, data, err := wire.ParseOutput(payload)
+		if err != nil {
+			return err
+		}
+		if end := at + int64(len(data)); t == wire.Output {
+			s.offset = end
+		} else {
+			s.offsetErrors = end
+		}
+	}
+	return nil
 }
 
 // watch closes the connection, and silent before, if the bridge gives no sign of
@@ -77,27 +115,28 @@ func (s *Session) watch(heard *atomic.Bool, silent chan<- struct{}, done <-chan 
 		select {
 		case <-done:
 			return
-		case <-s.gone:
-			return
 		case <-tick.C:
 		}
 		if heard.Swap(false) {
 			asked = 0
 			continue
 		}
+		s.mu.Lock()
+		conn := s.conn
+		s.mu.Unlock()
 		if asked == pingTries {
 			close(silent)
-			s.conn.Close()
+			conn.Close()
 			return
 		}
 		asked++
-		if !s.mu.TryLock() {
+		if !s.writing.TryLock() {
 			continue // somebody waits for the bridge to read
 		}
-		_ = s.conn.SetWriteDeadline(time.Now().Add(time.Second))
-		_, _ = s.conn.Write(wire.Frame(wire.Ping, nil)) // what fails here fails elsewhere
-		_ = s.conn.SetWriteDeadline(time.Time{})
-		s.mu.Unlock()
+		_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
+		_, _ = conn.Write(wire.Frame(wire.Ping, nil)) // what fails here fails elsewhere
+		_ = conn.SetWriteDeadline(time.Time{})
+		s.writing.Unlock()
 	}
 }
 

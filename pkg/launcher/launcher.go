@@ -22,6 +22,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -124,6 +125,8 @@ func (l *Launcher) serve(ctx context.Context, c *net.UnixConn) {
 		err = l.control(ctx, c, "thawed", req.Thaw.Name, (*scope.Systemd).Thaw)
 	case req.Measure != nil && len(fds) == 0:
 		err = l.measure(ctx, c, *req.Measure)
+	case req.Reconcile != nil && len(fds) == 0:
+		err = l.reconcile(ctx, c, *req.Reconcile)
 	case req.Relock != nil && len(fds) == 1:
 		err = l.relock(c, *req.Relock, fds[0])
 	case req.Put != nil && len(fds) == 2:
@@ -211,6 +214,29 @@ func (l *Launcher) control(ctx context.Context, c *net.UnixConn, done, unit stri
 		return err
 	}
 	l.Log.Printf("%s %s", done, unit)
+	return privsep.Send(c, privsep.Reply{})
+}
+
+// reconcile ends the frozen sessions that nobody holds.
+func (l *Launcher) reconcile(ctx context.Context, c *net.UnixConn, r privsep.Reconcile) error {
+	systemd, err := scope.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer systemd.Close()
+	frozen, err := systemd.Frozen()
+	if err != nil {
+		return err
+	}
+	for _, unit := range frozen {
+		if slices.Contains(r.Keep, unit) {
+			continue
+		}
+		if err := systemd.Kill(unit, syscall.SIGKILL); err != nil {
+			return err
+		}
+		l.Log.Printf("killed %s, which was frozen and nobody's", unit)
+	}
 	return privsep.Send(c, privsep.Reply{})
 }
 

@@ -50,13 +50,15 @@ type Request struct {
 	Thaw    *Scope   `json:"thaw,omitempty"`   // it goes on
 	Measure *Measure `json:"measure,omitempty"`
 	Relock  *Relock  `json:"relock,omitempty"` // with the session's mount namespace
-	Put     *Put     `json:"put,omitempty"`    // with that, and the file
+	// Reconcile ends what is nobody's.
+	Reconcile *Reconcile `json:"reconcile,omitempty"`
+	Put       *Put       `json:"put,omitempty"` // with that, and the file
 }
 
 // OneThing says whether a request is for exactly that.
 func (r Request) OneThing() bool {
 	n := 0
-	for _, is := range []bool{r.Start != nil, r.Kill != nil, r.Freeze != nil, r.Thaw != nil, r.Measure != nil, r.Relock != nil, r.Put != nil} {
+	for _, is := range []bool{r.Start != nil, r.Kill != nil, r.Freeze != nil, r.Thaw != nil, r.Measure != nil, r.Relock != nil, r.Put != nil, r.Reconcile != nil} {
 		if is {
 			n++
 		}
@@ -77,6 +79,8 @@ func (r Request) String() string {
 		return fmt.Sprintf("to freeze %.80q", r.Freeze.Name)
 	case r.Thaw != nil:
 		return fmt.Sprintf("to thaw %.80q", r.Thaw.Name)
+	case r.Reconcile != nil:
+		return fmt.Sprintf("to end what is frozen and none of %d sessions", len(r.Reconcile.Keep))
 	case r.Relock != nil:
 		return fmt.Sprintf("to lock paths beneath %.200q", string(r.Relock.Path))
 	case r.Put != nil:
@@ -109,6 +113,13 @@ type Kill struct {
 type Measure struct {
 	User string `json:"user"`
 	UID  uint32 `json:"uid"`
+}
+
+// Reconcile asks for the end of all frozen sessions but these: a bridge that has just
+// started names the scopes of those that it has taken back. One that is not frozen
+// sees itself that nobody holds it.
+type Reconcile struct {
+	Keep []string `json:"keep,omitempty"`
 }
 
 // Relock asks for a mount's locks to be made again, for they go with the files that

@@ -174,6 +174,33 @@ func (s *Systemd) Kill(unit string, signal syscall.Signal) error {
 	return nil
 }
 
+// Frozen lists the scopes of sessions that are frozen.
+func (s *Systemd) Frozen() (units []string, err error) {
+	var all []struct {
+		Name, Description, Load, Active, Sub, Follow string
+		Path                                         dbus.ObjectPath
+		Job                                          uint32
+		JobType                                      string
+		JobPath                                      dbus.ObjectPath
+	}
+	if err := s.call("ListUnitsByPatterns", []string{}, []string{"aaau-*.scope"}).Store(&all); err != nil {
+		return nil, fmt.Errorf("listing sessions: %w", err)
+	}
+	for _, u := range all {
+		if !IsName(u.Name) {
+			continue
+		}
+		state, err := s.bus.Object("org.freedesktop.systemd1", u.Path).GetProperty("org.freedesktop.systemd1.Unit.FreezerState")
+		if err != nil {
+			continue // it has gone meanwhile
+		}
+		if text, _ := state.Value().(string); text == "frozen" || text == "freezing" {
+			units = append(units, u.Name)
+		}
+	}
+	return units, nil
+}
+
 // Freeze stops every process in a unit where it is (systemctl(1), freeze).
 func (s *Systemd) Freeze(unit string) error {
 	if err := s.call("FreezeUnit", unit).Err; err != nil {

@@ -8,8 +8,6 @@
 package session
 
 import (
-	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -91,6 +89,9 @@ type Session struct {
 
 	typing  sync.Mutex    // held by Write and CloseInput: the end comes after what was typed before
 	exposed chan struct{} // has room for one
+
+	fds    []int // as New got them, until Start
+	places places
 	// Changing is held while the session's processes are being stopped or let go on.
 	Changing sync.Mutex
 }
@@ -104,23 +105,52 @@ type track struct {
 // New takes a session over from the launcher, with its descriptors in the order
 // of privsep.Reply, which are the session's to close from here on, also
 // when New fails.
-func New(info Info, fds []int) (_ *Session, err error) {
+func New(info Info, fds []int) (*Session, error) {
+	var tapes []*tape.Tape
+	for range ways(info) {
+		t, err := tape.New(tapeSize)
+		if err != nil {
+			privsep.Close(fds...)
+			closeTapes(tapes)
+			return nil, err
+		}
+		tapes = append(tapes, t)
+	}
+	return take(info, tapes, fds)
+}
+
+// ways is on how many ways its program writes.
+func ways(info Info) int {
+	if info.Pipes {
+		return 2
+	}
+	return 1
+}
+
+func closeTapes(tapes []*tape.Tape) {
+	for _, t := range tapes {
+		t.Close()
+	}
+}
+
+// take makes a session of what it needs, which is its own from here on, also beside
+// an error.
+func take(info Info, tapes []*tape.Tape, fds []int) (_ *Session, err error) {
 	s := &Session{
 		Info:    info,
 		started: make(chan error, 1),
 		gone:    make(chan struct{}),
 		ended:   make(chan struct{}),
 		exposed: make(chan struct{}, 1),
+		fds:     fds,
 	}
 	defer func() {
 		if err != nil {
 			privsep.Close(fds...)
-			for _, t := range s.tracks {
-				t.tape.Close()
-			}
+			closeTapes(tapes)
 		}
 	}()
-	if len(fds) != info.FDs() {
+	if len(fds) != info.FDs() || len(tapes) != ways(info) {
 		return nil, fmt.Errorf("a session with %d descriptors, not %d", len(fds), info.FDs())
 	}
 	for _, fd := range fds {
@@ -129,21 +159,14 @@ func New(info Info, fds []int) (_ *Session, err error) {
 			return nil, fmt.Errorf("preparing the session's descriptors: %w", err)
 		}
 	}
-	ways := 1 // of what the program writes
-	if info.Pipes {
-		ways = 2
-	} else {
+	if !info.Pipes {
 		size, err := unix.IoctlGetWinsize(fds[0], unix.TIOCGWINSZ)
 		if err != nil {
 			return nil, fmt.Errorf("asking the terminal for its size: %w", err)
 		}
 		s.rows, s.cols = size.Row, size.Col
 	}
-	for range ways {
-		t, err := tape.New(tapeSize)
-		if err != nil {
-			return nil, err
-		}
+	for _, t := range tapes {
 		s.tracks = append(s.tracks, track{tape: t})
 	}
 	s.input = os.NewFile(uintptr(fds[0]), "input")
@@ -162,6 +185,7 @@ func New(info Info, fds []int) (_ *Session, err error) {
 // atEnd is called, for whatever must be true by then. If its stage had to kill it,
 // tripped is called before.
 func (s *Session) Start(atEnd func(*Session), tripped func(why string)) {
+	s.fds = nil
 	for _, t := range s.tracks {
 		s.reading.Go(func() { t.read(s.gone) })
 	}
@@ -280,10 +304,16 @@ var (
 // returns when all of it was taken: which may be never while the program does not
 // read, but for the session's end. What several writers write is never mixed within
 // one Write.
-func (s *Session) Write(data []byte) error {
+func (s *Session) Write(data []byte) error { return s.Type(nil, data) }
+
+// Type is Write for a client that has a place.
+func (s *Session) Type(at *Place, data []byte) error {
 	s.typing.Lock()
 	defer s.typing.Unlock()
-	if _, err := s.input.Write(data); err != nil {
+	at.intends(len(data))
+	_, err := s.input.Write(data)
+	at.done()
+	if err != nil {
 		select {
 		case <-s.gone:
 			return ErrEnded
@@ -352,9 +382,6 @@ func (t track) read(gone <-chan struct{}) {
 	}
 }
 
-// maxStatus bounds a line of the stage's, in bytes.
-const maxStatus = 4096
-
 // follow hears the stage out, waits for its end and the output's, and ends the
 // session.
 func (s *Session) follow(atEnd func(*Session), tripped func(why string)) {
@@ -369,34 +396,32 @@ func (s *Session) follow(atEnd func(*Session), tripped func(why string)) {
 			told = true
 		}
 	}
-	lines := bufio.NewReaderSize(s.status, maxStatus)
-	for {
-		line, err := lines.ReadSlice('\n')
-		if err != nil {
-			break
-		}
-		var st privsep.Status
-		if err := json.Unmarshal(line, &st); err != nil {
-			break
-		}
+	if s.word(wordRan).Load() != 0 { // in another bridge's time
+		s.exit.Ran = true
+		s.ran.Store(true)
+		tell(nil)
+	}
+	if end := s.word(wordEnd).Load(); end != 0 {
+		s.exit.Wait = syscall.WaitStatus(uint32(end))
+	}
+	hear(s.status, func(st privsep.Status) {
 		switch {
 		case st.Started:
+			s.word(wordRan).Store(1)
 			s.exit.Ran = true
 			s.ran.Store(true)
 			tell(nil)
 		case st.Error != nil:
 			tell(st.Error)
 		case st.Exposed:
-			select {
-			case s.exposed <- struct{}{}:
-			default: // that is said already
-			}
+			s.expose()
 		case st.Tripped != "":
 			tripped(st.Tripped)
 		case st.Ended != nil:
+			s.word(wordEnd).Store(1<<32 | uint64(st.Ended.Wait))
 			s.exit.Wait = syscall.WaitStatus(st.Ended.Wait)
 		}
-	}
+	})
 	s.Mounts.Close()
 	tell(errors.New("the session's first process ended before it started the program"))
 	s.awaitStage()
@@ -415,6 +440,14 @@ func (s *Session) follow(atEnd func(*Session), tripped func(why string)) {
 	}
 	atEnd(s)
 	close(s.ended)
+}
+
+// expose notes that a lock is gone.
+func (s *Session) expose() {
+	select {
+	case s.exposed <- struct{}{}:
+	default: // that is said already
+	}
 }
 
 // awaitStage waits until the stage is gone; as it is PID 1 of the session's

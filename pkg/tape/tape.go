@@ -22,6 +22,7 @@ package tape
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -90,8 +91,9 @@ func mapped(fd, size int) (*Tape, error) {
 		return nil, fmt.Errorf("mapping the tape: %w", err)
 	}
 	t.header = (*header)(unsafe.Pointer(&t.page[0]))
+	// Not at Close: what stands there may be asked for as long as somebody can.
+	runtime.AddCleanup(t, func(page []byte) { _ = unix.Munmap(page) }, t.page)
 	if t.ring, err = mapTwice(fd, size); err != nil {
-		unix.Munmap(t.page)
 		unix.Close(fd)
 		return nil, err
 	}
@@ -127,8 +129,8 @@ func (t *Tape) free() error {
 	if !t.closed || len(t.readers) > 0 || t.ring == nil {
 		return nil
 	}
-	err := errors.Join(unix.MunmapPtr(unsafe.Pointer(&t.ring[0]), uintptr(2*t.size)), unix.Munmap(t.page), unix.Close(t.fd))
-	t.ring, t.page, t.header = nil, nil, &header{} // what is asked of it now is nothing
+	err := errors.Join(unix.MunmapPtr(unsafe.Pointer(&t.ring[0]), uintptr(2*t.size)), unix.Close(t.fd))
+	t.ring = nil
 	return err
 }
 

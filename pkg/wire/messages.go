@@ -17,6 +17,12 @@ type OpenRequest struct {
 	// Piped says that a new session is a part of a pipe: its program waits for
 	// this client however slow it is, and ends when the client goes away.
 	Piped bool `json:"piped,omitempty"`
+	// Resume is a secret of the client's own making, by which it is known when it
+	// comes back after its bridge has died; 0: it will not. With Attach it has come
+	// back, and wants output from these offsets on.
+	Resume     uint64 `json:"resume,string,omitempty"`
+	From       int64  `json:"from,omitempty"`
+	FromErrors int64  `json:"from_errors,omitempty"`
 	// Detached: nobody is in the new session; the connection ends after Opened.
 	Detached bool `json:"detached,omitempty"`
 }
@@ -33,6 +39,13 @@ type OpenReply struct {
 	Client  uint64  `json:"client"` // this client's number among all
 	Began   float64 `json:"began"`  // in seconds since 1970
 	Offset  int64   `json:"offset"` // of the first byte that will come
+
+	OffsetErrors int64 `json:"offset_errors,omitempty"` // likewise, of the errors
+	// Typed is how many bytes of a resuming client's input the program got, Unknown how
+	// many after those it may have got or not. All further ones it did not get.
+	Known   bool   `json:"known,omitempty"` // there is such a count
+	Typed   uint64 `json:"typed,omitempty"`
+	Unknown uint64 `json:"unknown,omitempty"`
 
 	Dirs    []spec.Shown `json:"dirs,omitempty"`    // what it sees of people's files
 	Secrets []string     `json:"secrets,omitempty"` // variables that it was given

@@ -19,7 +19,7 @@ var layers = [][]string{
 	{"cmd/aaau", "cmd/aaau-server", "cmd/aaau-launcher"},
 	{"pkg/bridge", "pkg/launcher", "pkg/client"},
 	{"pkg/session", "pkg/stage"},
-	{"pkg/tape", "pkg/screen", "pkg/scope", "pkg/audit", "pkg/config", "pkg/project", "pkg/workspace"},
+	{"pkg/tape", "pkg/fdstore", "pkg/screen", "pkg/scope", "pkg/audit", "pkg/config", "pkg/project", "pkg/workspace"},
 	{"pkg/wire", "pkg/privsep", "pkg/auth"},
 	{"pkg/peer", "pkg/version", "pkg/spec", "pkg/vtseq"},
 	{"pkg/argv", "pkg/gitindex"},

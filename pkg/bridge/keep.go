@@ -1,0 +1,223 @@
+package bridge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/AgentaaU/AaaU/pkg/auth"
+	"github.com/AgentaaU/AaaU/pkg/fdstore"
+	"github.com/AgentaaU/AaaU/pkg/privsep"
+	"github.com/AgentaaU/AaaU/pkg/session"
+	"github.com/AgentaaU/AaaU/pkg/tape"
+)
+
+// Sessions outlive their bridge: what they are made of is stored before their
+// programs start, and the next bridge takes them back.
+
+// Store keeps descriptors where the next bridge finds them; fdstore.Store is one.
+type Store interface {
+	Put(name string, note []byte, fds ...int) error
+	Remove(name string) error
+}
+
+// Parcel is one that a store gave back, under the name that it was put in with. The
+// descriptor is the bridge's to close.
+type Parcel struct {
+	Name string
+	FD   int
+}
+
+// note is what the next bridge has to know of a session.
+type note struct {
+	Info   session.Info         `json:"info"`
+	Name   string               `json:"name,omitempty"`
+	Shared map[uint32]auth.Role `json:"shared,omitempty"`
+	Frozen map[string]string    `json:"frozen,omitempty"`
+}
+
+// save notes what is to be known of the session. l.mu is held.
+func (l *live) save() error {
+	text, err := json.Marshal(note{Info: l.Info, Name: l.name, Shared: l.shared, Frozen: l.Frozen()})
+	if err != nil {
+		return err
+	}
+	return l.SetNote(text)
+}
+
+// saved is save for who does not hold l.mu; what goes wrong is journalled.
+func (l *live) saved() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.save(); err != nil {
+		l.watch.b.Log.Printf("session %s: noting it for the next bridge: %v", l.ID, err)
+	}
+}
+
+// keep stores a new session, before its program may start.
+func (b *Bridge) keep(id string, parcel []int) error {
+	if b.Store == nil {
+		return nil
+	}
+	if err := b.Store.Put(id, []byte(id), parcel...); err != nil {
+		return fmt.Errorf("storing the session: %w", err)
+	}
+	return nil
+}
+
+// drop takes a session that has ended out of the store.
+func (b *Bridge) drop(s *session.Session) {
+	if b.Store == nil {
+		return
+	}
+	if err := b.Store.Remove(s.ID); err != nil {
+		b.Log.Printf("session %s: %v", s.ID, err)
+	}
+}
+
+// How long a client whose bridge has died has to come back: until then the program
+// waits for it, as it did before.
+const (
+	comeBack      = 5 * time.Second
+	comeBackPiped = 30 * time.Second
+)
+
+// adopt takes back what an earlier bridge has stored.
+func (b *Bridge) adopt() {
+	if b.Store == nil {
+		return
+	}
+	began, n, bytes := time.Now(), 0, int64(0)
+	for _, p := range b.Stored {
+		l, recovered, err := b.adoptOne(p)
+		unix.Close(p.FD) // the store has its own
+		switch {
+		case errors.Is(err, errTold):
+			_ = b.Store.Remove(p.Name) // at the next start again
+		case err != nil:
+			b.Log.Printf("session %.20q goes on, but cannot be taken back: %v", p.Name, err)
+		default:
+			n, bytes = n+1, bytes+recovered
+			b.running.Go(func() { b.awaitClients(l) })
+		}
+	}
+	if len(b.Stored) > 0 {
+		b.Log.Printf("took back %d sessions in %.1f ms; %d bytes of output had been read and not counted", n, time.Since(began).Seconds()*1000, bytes)
+	}
+	b.Stored = nil
+	b.running.Go(b.reconcile)
+}
+
+// errTold is returned for a session whose end was told already.
+var errTold = errors.New("it has ended")
+
+func (b *Bridge) adoptOne(p Parcel) (*live, int64, error) {
+	_, fds, err := fdstore.Open(p.FD)
+	if err != nil {
+		return nil, 0, err
+	}
+	var n note
+	s, recovered, err := session.Adopt(fds, func(text []byte) (session.Info, error) {
+		err := json.Unmarshal(text, &n)
+		if err == nil && n.Info.ID != p.Name {
+			err = fmt.Errorf("it is session %.20q", n.Info.ID)
+		}
+		return n.Info, err
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	if s.Told() {
+		s.Close()
+		return nil, 0, errTold
+	}
+	for reason, why := range n.Frozen {
+		s.Freeze(reason, why)
+	}
+	l := &live{Session: s, name: n.Name, shared: n.Shared, awaited: map[uint64][]*tape.Cursor{}}
+	for _, place := range s.Places() {
+		if place.Hold() == tape.Never {
+			continue
+		}
+		if cursors, err := l.read(0, 0, tape.Always); err == nil {
+			l.awaited[place.Token()] = cursors
+		}
+		l.piped = l.piped || place.Hold() == tape.Always
+	}
+	b.mu.Lock()
+	b.total++
+	b.perUser[s.Owner.UID]++
+	b.mu.Unlock()
+	b.install(l)
+	return l, recovered, nil
+}
+
+// awaitClients gives the clients of a session that was taken back time to come back,
+// and does what their old bridge had begun.
+func (b *Bridge) awaitClients(l *live) {
+	if len(l.Frozen()) > 0 {
+		ctx, cancel := context.WithTimeout(context.Background(), launchTimeout)
+		if _, err := b.ask(ctx, privsep.Request{Freeze: &privsep.Scope{Name: l.Scope}}); err != nil {
+			b.Log.Printf("session %s: freezing it again: %v", l.ID, err)
+		}
+		cancel()
+	}
+	wait := comeBack
+	if l.piped {
+		wait = comeBackPiped
+	}
+	select {
+	case <-l.Ended():
+	case <-time.After(wait):
+	}
+	l.mu.Lock()
+	missing := l.awaited
+	l.awaited = nil
+	l.mu.Unlock()
+	for _, cursors := range missing {
+		closeAll(cursors)
+	}
+	lost := false
+	for _, place := range l.Places() {
+		if _, is := missing[place.Token()]; is {
+			lost = lost || place.Hold() == tape.Always
+			place.Free()
+		}
+	}
+	// The rest of its pipe has gone; or it was just being started, and nobody knows it.
+	if lost || !l.Ran() {
+		b.end(l.Session)
+	}
+}
+
+// back says that an awaited client is there again.
+func (l *live) back(place *session.Place) {
+	if place == nil {
+		return
+	}
+	l.mu.Lock()
+	cursors := l.awaited[place.Token()]
+	delete(l.awaited, place.Token())
+	l.mu.Unlock()
+	closeAll(cursors)
+}
+
+// reconcile has what is frozen and nobody's ended. What is not frozen sees itself that
+// nobody holds it, and ends.
+func (b *Bridge) reconcile() {
+	b.mu.Lock()
+	var keep []string
+	for _, l := range b.sessions {
+		keep = append(keep, l.Scope)
+	}
+	b.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), launchTimeout)
+	defer cancel()
+	if _, err := b.ask(ctx, privsep.Request{Reconcile: &privsep.Reconcile{Keep: keep}}); err != nil {
+		b.Log.Printf("looking for frozen sessions that are nobody's: %v", err)
+	}
+}

@@ -1,0 +1,212 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"github.com/AgentaaU/AaaU/pkg/privsep"
+	"github.com/AgentaaU/AaaU/pkg/tape"
+)
+
+// A session outlives the bridge that has it: its descriptors are kept elsewhere, and
+// what is known of it stands in its tape. These are the tape's words.
+const (
+	wordRan      = iota // 1: its program was started
+	wordEnd             // 1<<32 | its wait status
+	wordTold            // 1: its end was recorded and told
+	wordWatched         // up to where its output was looked through
+	wordWatching        // 1: while it is
+	wordFell            // where a bridge died while it was
+	wordFalls           // how often in a row just there
+	wordPlaces   = 64   // placeWords for each place
+)
+
+const (
+	placeWords = 4
+	maxPlaces  = (tape.Words - wordPlaces) / placeWords
+)
+
+func (s *Session) word(i int) *atomic.Uint64 { return s.tracks[0].tape.Word(i) }
+
+// Parcel is what has to be kept so that another process can Adopt the session: its
+// descriptors and its tapes', which stay the session's. It is to be asked for before
+// Start.
+func (s *Session) Parcel() []int {
+	var fds []int
+	for _, t := range s.tracks {
+		fds = append(fds, t.tape.FD())
+	}
+	return append(fds, s.fds...)
+}
+
+// SetNote keeps what the session's owner has to know of it.
+func (s *Session) SetNote(note []byte) error { return s.tracks[0].tape.SetNote(note) }
+
+// Close lets go of a session that was never started.
+func (s *Session) Close() {
+	for _, f := range []*os.File{s.input, s.pidfd, s.status, s.Mounts} {
+		f.Close()
+	}
+	for _, t := range s.tracks {
+		t.from.Close()
+		t.tape.Close()
+	}
+}
+
+// Told says whether the session's end was told; SetTold that it is.
+func (s *Session) Told() bool { return s.word(wordTold).Load() != 0 }
+func (s *Session) SetTold()   { s.word(wordTold).Store(1) }
+
+// Adopt takes a session over from a process that is no more. info is called with the
+// note. The descriptors are the session's, also beside an error. Recovered is how
+// many bytes of output that process had read and not counted.
+func Adopt(parcel []int, info func(note []byte) (Info, error)) (s *Session, recovered int64, err error) {
+	if len(parcel) == 0 {
+		return nil, 0, errors.New("an empty parcel")
+	}
+	t, recovered, err := tape.Open(parcel[0])
+	if err != nil {
+		privsep.Close(parcel[1:]...)
+		return nil, 0, err
+	}
+	tapes, rest := []*tape.Tape{t}, parcel[1:]
+	i, err := info(t.Note())
+	for err == nil && len(tapes) < ways(i) && len(rest) > 0 {
+		var more int64
+		if t, more, err = tape.Open(rest[0]); err == nil {
+			tapes = append(tapes, t)
+		}
+		recovered, rest = recovered+more, rest[1:]
+	}
+	if err != nil {
+		privsep.Close(rest...)
+		closeTapes(tapes)
+		return nil, 0, fmt.Errorf("taking a session over: %w", err)
+	}
+	if s, err = take(i, tapes, rest); err != nil {
+		return nil, 0, err
+	}
+	for n := range maxPlaces {
+		if token := s.placeWord(n, placeToken).Load(); token != 0 {
+			s.places.taken = append(s.places.taken, &Place{s: s, n: n})
+		}
+	}
+	if len(s.Locks) > 0 {
+		s.expose() // it may have been said to who is no more
+	}
+	return s, recovered, nil
+}
+
+// A Place is a client's in a session, while it is there and until it comes back: how
+// much of its input the program got. What was being written when a bridge died may
+// have been written or not; it is never written again.
+type Place struct {
+	s *Session
+	n int
+}
+
+const (
+	placeToken  = iota // the client's own secret; 0: the place is free
+	placeTyped         // how many bytes of it were written
+	placeIntent        // how many will have been, when the Write under way is done
+	placeHold          // a tape.Hold
+)
+
+type places struct {
+	mu    sync.Mutex // guards taken, and which places are
+	taken []*Place
+}
+
+func (s *Session) placeWord(n, which int) *atomic.Uint64 {
+	return s.word(wordPlaces + n*placeWords + which)
+}
+
+// Place finds the place of a client by its token, or makes one; nil if it has no token,
+// or there are too many clients.
+func (s *Session) Place(token uint64, hold tape.Hold) *Place {
+	if token == 0 {
+		return nil
+	}
+	s.places.mu.Lock()
+	defer s.places.mu.Unlock()
+	used := map[int]bool{}
+	for _, p := range s.places.taken {
+		if p.s.placeWord(p.n, placeToken).Load() == token {
+			p.s.placeWord(p.n, placeHold).Store(uint64(hold))
+			return p
+		}
+		used[p.n] = true
+	}
+	for n := range maxPlaces {
+		if used[n] {
+			continue
+		}
+		for which, v := range map[int]uint64{placeTyped: 0, placeIntent: 0, placeHold: uint64(hold)} {
+			s.placeWord(n, which).Store(v)
+		}
+		s.placeWord(n, placeToken).Store(token)
+		p := &Place{s: s, n: n}
+		s.places.taken = append(s.places.taken, p)
+		return p
+	}
+	return nil
+}
+
+// Places are those that are taken.
+func (s *Session) Places() []*Place {
+	s.places.mu.Lock()
+	defer s.places.mu.Unlock()
+	return append([]*Place(nil), s.places.taken...)
+}
+
+// Free gives a place up. A nil Place has nothing to give up, and so on.
+func (p *Place) Free() {
+	if p == nil {
+		return
+	}
+	p.s.places.mu.Lock()
+	defer p.s.places.mu.Unlock()
+	p.s.placeWord(p.n, placeToken).Store(0)
+	for i, q := range p.s.places.taken {
+		if q.n == p.n {
+			p.s.places.taken = append(p.s.places.taken[:i], p.s.places.taken[i+1:]...)
+			return
+		}
+	}
+}
+
+// Token is the client's.
+func (p *Place) Token() uint64 { return p.s.placeWord(p.n, placeToken).Load() }
+
+// Hold is how the client's cursors were made.
+func (p *Place) Hold() tape.Hold { return tape.Hold(p.s.placeWord(p.n, placeHold).Load()) }
+
+// Typed is how many bytes of the client's the program got, and how many after those
+// it may have got or not. It settles the latter: they count as typed from now on.
+func (p *Place) Typed() (typed, unknown uint64) {
+	if p == nil {
+		return 0, 0
+	}
+	p.s.typing.Lock()
+	defer p.s.typing.Unlock()
+	t, intent := p.s.placeWord(p.n, placeTyped), p.s.placeWord(p.n, placeIntent)
+	typed = t.Load()
+	unknown = intent.Load() - typed
+	t.Store(intent.Load())
+	return typed, unknown
+}
+
+func (p *Place) intends(n int) {
+	if p != nil {
+		p.s.placeWord(p.n, placeIntent).Store(p.s.placeWord(p.n, placeTyped).Load() + uint64(n))
+	}
+}
+
+func (p *Place) done() {
+	if p != nil {
+		p.s.placeWord(p.n, placeTyped).Store(p.s.placeWord(p.n, placeIntent).Load())
+	}
+}
