@@ -47,8 +47,9 @@ type Bridge struct {
 
 	mu         sync.Mutex // guards the tables and what Reload changes, never held across I/O
 	sessions   map[string]*live
-	past       []past         // the latest last
-	perUser    map[uint32]int // sessions, those being started included
+	ended      map[string]*live // those that somebody has not got all of yet
+	past       []past           // the latest last
+	perUser    map[uint32]int   // sessions, those being started included
 	total      int
 	clients    map[*client]bool
 	clientsOf  map[uint32]int
@@ -70,7 +71,7 @@ func FromConfig(dirs config.Dirs, cfg config.Config, policy auth.Policy) *Bridge
 // bridge, and this process is to end. It closes the listeners.
 func (b *Bridge) Serve(ctx context.Context, listeners ...*net.UnixListener) error {
 	b.mu.Lock()
-	b.sessions = map[string]*live{}
+	b.sessions, b.ended = map[string]*live{}, map[string]*live{}
 	b.perUser = map[uint32]int{}
 	b.clients, b.clientsOf = map[*client]bool{}, map[uint32]int{}
 	b.mu.Unlock()

@@ -225,7 +225,7 @@ func (c *client) leave(err error) {
 	if c.b.stopping.Load() {
 		return // and back in a moment, with the next bridge
 	}
-	c.place.Free()
+	c.b.settle(c.in, c.place)
 	select {
 	case <-c.in.Ended():
 		return

@@ -14,6 +14,7 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/privsep"
 	"github.com/AgentaaU/AaaU/pkg/session"
 	"github.com/AgentaaU/AaaU/pkg/tape"
+	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
 // Sessions outlive their bridge: what they are made of is stored before their
@@ -84,6 +85,7 @@ func (b *Bridge) drop(s *session.Session) {
 const (
 	comeBack      = 5 * time.Second
 	comeBackPiped = 30 * time.Second
+	comeBackTick  = 100 * time.Millisecond
 )
 
 // adopt takes back what an earlier bridge has stored.
@@ -131,7 +133,7 @@ func (b *Bridge) adoptOne(p Parcel) (*live, int64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	if s.Told() {
+	if s.Told() && len(s.Places()) == 0 {
 		s.Close()
 		return nil, 0, errTold
 	}
@@ -170,9 +172,8 @@ func (b *Bridge) awaitClients(l *live) {
 	if l.piped {
 		wait = comeBackPiped
 	}
-	select {
-	case <-l.Ended():
-	case <-time.After(wait):
+	for end := time.Now().Add(wait); time.Now().Before(end) && l.awaits(); {
+		time.Sleep(comeBackTick)
 	}
 	l.mu.Lock()
 	missing := l.awaited
@@ -185,7 +186,7 @@ func (b *Bridge) awaitClients(l *live) {
 	for _, place := range l.Places() {
 		if _, is := missing[place.Token()]; is {
 			lost = lost || place.Hold() == tape.Always
-			place.Free()
+			b.settle(l, place)
 		}
 	}
 	// The rest of its pipe has gone; or it was just being started, and nobody knows it.
@@ -194,16 +195,61 @@ func (b *Bridge) awaitClients(l *live) {
 	}
 }
 
-// back says that an awaited client is there again.
-func (l *live) back(place *session.Place) {
-	if place == nil {
-		return
+func (l *live) awaits() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.awaited) > 0
+}
+
+// back gives an awaited client the cursors that were kept for it, which are its own
+// from here on; none, if it is not awaited.
+func (l *live) back(token uint64) ([]*tape.Cursor, tape.Hold) {
+	l.mu.Lock()
+	cursors := l.awaited[token]
+	delete(l.awaited, token)
+	l.mu.Unlock()
+	if cursors == nil {
+		return nil, tape.Never
+	}
+	for _, place := range l.Places() {
+		if place.Token() == token {
+			return cursors, place.Hold()
+		}
+	}
+	return cursors, tape.Never
+}
+
+// ending is a session that has ended, and for whose last output an earlier bridge's
+// client comes back. Its token is its right to it.
+func (b *Bridge) ending(req wire.OpenRequest) *live {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l := b.ended[req.Attach]
+	if l == nil || req.Resume == 0 {
+		return nil
 	}
 	l.mu.Lock()
-	cursors := l.awaited[place.Token()]
-	delete(l.awaited, place.Token())
-	l.mu.Unlock()
-	closeAll(cursors)
+	defer l.mu.Unlock()
+	if l.awaited[req.Resume] == nil {
+		return nil
+	}
+	return l
+}
+
+// settle gives up a client's place in a session. When the last of one that has ended is
+// gone, nothing has to be kept of it.
+func (b *Bridge) settle(l *live, place *session.Place) {
+	place.Free()
+	if !l.Told() || len(l.Places()) > 0 {
+		return
+	}
+	b.mu.Lock()
+	_, is := b.ended[l.ID]
+	delete(b.ended, l.ID)
+	b.mu.Unlock()
+	if is {
+		b.drop(l.Session)
+	}
 }
 
 // reconcile has what is frozen and nobody's ended. What is not frozen sees itself that

@@ -88,11 +88,12 @@ func (l *live) drives() *client {
 	return nil
 }
 
-// isDriven says whether somebody is there whose terminal answers the program.
+// isDriven says whether somebody is there whose terminal answers the program, or is
+// about to be back.
 func (l *live) isDriven() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.drives() != nil
+	return l.drives() != nil || len(l.awaited) > 0
 }
 
 // isDriver says whether this client drives.

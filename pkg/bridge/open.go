@@ -32,23 +32,13 @@ func (c *client) open(ctx context.Context, req wire.OpenRequest) error {
 	}
 	if req.Attach != "" {
 		l, role, err := c.b.resolve(c.who, req.Attach)
+		if ending := c.b.ending(req); ending != nil {
+			l, role, err = ending, ending.role(c), nil
+		}
 		if err != nil {
 			return err
 		}
-		from, fromErrors := int64(0), int64(0)
-		switch {
-		case req.Resume != 0:
-			from, fromErrors = req.From, req.FromErrors
-		case c.version == 1:
-			from = l.Bytes() - history1
-		}
-		hold := c.hold(req, role)
-		for _, place := range l.Places() {
-			if req.Resume != 0 && place.Token() == req.Resume {
-				hold = max(hold, place.Hold()) // as it was when it came first
-			}
-		}
-		cursors, err := l.read(from, fromErrors, hold)
+		cursors, err := c.cursorsOf(l, role, req)
 		if err != nil {
 			return refusal("no-session", "session %s has ended", l.ID)
 		}
@@ -78,6 +68,26 @@ func (c *client) open(ctx context.Context, req wire.OpenRequest) error {
 	}
 	c.enter(l, role, cursors, req)
 	return nil
+}
+
+// cursorsOf are the client's in a session that it joins: where it had come to, if it
+// was there in another bridge's time; else from the oldest output on.
+func (c *client) cursorsOf(l *live, role auth.Role, req wire.OpenRequest) ([]*tape.Cursor, error) {
+	if cursors, hold := l.back(req.Resume); cursors != nil {
+		cursors[0].Move(req.From, hold)
+		if len(cursors) > 1 {
+			cursors[1].Move(req.FromErrors, hold)
+		}
+		return cursors, nil
+	}
+	from, fromErrors := int64(0), int64(0)
+	switch {
+	case req.Resume != 0:
+		from, fromErrors = req.From, req.FromErrors
+	case c.version == 1:
+		from = l.Bytes() - history1
+	}
+	return l.read(from, fromErrors, c.hold(req, role))
 }
 
 // hold is how long the program waits for the client's reading. For who may type it
@@ -113,7 +123,6 @@ func (c *client) enter(l *live, role auth.Role, cursors []*tape.Cursor, req wire
 	c.role.Store(int32(min(role, c.most)))
 	c.in, c.cursors = l, cursors
 	c.place = l.Place(req.Resume, cursors[0].Hold())
-	l.back(c.place)
 	reply := c.b.reply(l, c.allowed(), c.id, cursors[0].Pos())
 	if c.place != nil {
 		reply.Known = true

@@ -114,15 +114,18 @@ func (b *Bridge) leave(l *live) {
 	rights := l.rights()
 	b.mu.Lock()
 	delete(b.sessions, l.ID)
+	b.ended[l.ID] = l
 	if l.Ran() {
 		b.past = append(b.past, past{info: info, right: rights, at: time.Now()})
 	}
 	b.past = b.past[max(0, len(b.past)-maxPast):]
 	b.mu.Unlock()
 	b.release(l.Owner.UID)
-	b.tellEnded(l)
-	l.SetTold()
-	b.drop(l.Session)
+	if !l.Told() { // by an earlier bridge
+		b.tellEnded(l)
+		l.SetTold()
+	}
+	b.settle(l, nil)
 }
 
 // seen is a session with what somebody is there.

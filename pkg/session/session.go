@@ -96,12 +96,6 @@ type Session struct {
 	Changing sync.Mutex
 }
 
-// track is one way of what the program writes.
-type track struct {
-	from *os.File
-	tape *tape.Tape
-}
-
 // New takes a session over from the launcher, with its descriptors in the order
 // of privsep.Reply, which are the session's to close from here on, also
 // when New fails.
@@ -353,33 +347,6 @@ func (s *Session) CloseInput() error {
 		return err
 	}
 	return nil
-}
-
-// read moves what the program writes onto the tape, until nobody can write any more:
-// a pipe then has an end, and a terminal EIO (tty_ioctl(4) has no word on it; see
-// pty(7)). Once gone is closed it waits for that no longer than linger; follow makes it
-// look.
-func (t track) read(gone <-chan struct{}) {
-	left := int64(maxLeft)
-	for last := false; left > 0; {
-		t.tape.Wait(stall)
-		select {
-		case <-gone:
-			last = true
-			t.from.SetReadDeadline(time.Now().Add(linger))
-		default:
-		}
-		n, err := t.from.Read(t.tape.Space())
-		if n > 0 {
-			t.tape.Advance(n)
-		}
-		if last {
-			left -= int64(n)
-		}
-		if err != nil && (last || !errors.Is(err, os.ErrDeadlineExceeded)) {
-			return
-		}
-	}
 }
 
 // follow hears the stage out, waits for its end and the output's, and ends the

@@ -177,21 +177,25 @@ func (t *Tape) blocked(giveUp bool) (yes bool) {
 	return yes
 }
 
-// Space returns where the next bytes go, MaxChunk long. What it overwrites is
-// no longer the readers' from here on.
-func (t *Tape) Space() []byte {
+// Space returns where the next bytes go, for a read that will return exactly n of
+// them (or less, if the writer lives to say so): at most MaxChunk. What it overwrites
+// is no longer the readers' from here on.
+func (t *Tape) Space(n int) []byte {
 	head := t.head.Load()
-	end := head + MaxChunk
-	t.armed.Store(end) // first, for what is filled is overwritten
+	end := head + int64(n)
+	if end > t.armed.Load() {
+		t.armed.Store(end) // first, for what is filled is overwritten
+	}
 	for from := max(t.filled.Load(), head); from < end; {
 		at := from % t.size
 		n := min(end-from, t.size-at)
 		fill(t.ring[at:at+n], from)
 		from += n
 	}
-	t.filled.Store(end)
+	t.filled.Store(max(t.filled.Load(), end))
+	t.wanted.Store(end)
 	at := head % t.size
-	return t.ring[at : at+MaxChunk]
+	return t.ring[at : at+int64(n)]
 }
 
 // Advance publishes the first n bytes of the last Space.
@@ -249,6 +253,16 @@ func (t *Tape) Read(from int64, hold Hold) (*Cursor, error) {
 	c.more <- struct{}{} // the first look is free
 	t.readers[c] = struct{}{}
 	return c, nil
+}
+
+// Move puts the cursor at another offset, as Read would have, and has the writer wait
+// for it as hold says from now on. It may be used on a tape that is closed.
+func (c *Cursor) Move(from int64, hold Hold) {
+	c.t.mu.Lock()
+	c.hold, c.held = hold, hold != Never
+	c.pos.Store(min(max(from, c.t.oldest()), c.t.Head()))
+	c.t.mu.Unlock()
+	c.tell()
 }
 
 // Close gives the cursor up, and with it every View.

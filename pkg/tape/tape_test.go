@@ -21,7 +21,7 @@ func newTape(t testing.TB) *Tape {
 	return tp
 }
 
-func put(tp *Tape, data []byte) { tp.Advance(copy(tp.Space(), data)) }
+func put(tp *Tape, data []byte) { tp.Advance(copy(tp.Space(MaxChunk), data)) }
 
 func cursor(t testing.TB, tp *Tape, from int64) *Cursor {
 	t.Helper()
@@ -97,7 +97,7 @@ func TestIntact(t *testing.T) {
 	for range size/MaxChunk - 1 {
 		put(tp, make([]byte, MaxChunk))
 	}
-	tp.Space() // armed: the writer may be writing there now
+	tp.Space(MaxChunk) // armed: the writer may be writing there now
 	if c.Intact() {
 		t.Error("not noticed")
 	}
@@ -187,7 +187,7 @@ func TestWait(t *testing.T) {
 		defer close(wrote)
 		for i := range chunks {
 			tp.Wait(stall)
-			for j, space := 0, tp.Space(); j < MaxChunk; j++ {
+			for j, space := 0, tp.Space(MaxChunk); j < MaxChunk; j++ {
 				space[j] = byte(i)
 			}
 			tp.Advance(MaxChunk)

@@ -23,7 +23,7 @@ type background struct {
 
 func start(t *testing.T, who account, files []*os.File, argv ...string) *background {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), lifetime)
+	ctx, cancel := context.WithTimeout(context.Background(), allowed)
 	cmd := who.command(ctx, append([]string{helper}, argv...)...)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -49,6 +49,14 @@ func start(t *testing.T, who account, files []*os.File, argv ...string) *backgro
 	}
 	t.Cleanup(b.end)
 	return b
+}
+
+// say gives the program something to read.
+func (b *background) say(text string) {
+	b.t.Helper()
+	if _, err := io.WriteString(b.stdin, text); err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 // line is the next that the program prints; empty at its end.

@@ -25,9 +25,20 @@ const (
 // session is left, and if the test has failed it shows the journal.
 func begin(t *testing.T) {
 	t.Helper()
+	beginLong(t, lifetime)
+}
+
+// allowed is how long the present test may take.
+var allowed = lifetime
+
+// beginLong is begin for a test that takes its time.
+func beginLong(t *testing.T, most time.Duration) {
+	t.Helper()
 	began := journalNow(t)
-	hangs := time.AfterFunc(lifetime, func() { panic(t.Name() + " hangs") })
+	allowed = most
+	hangs := time.AfterFunc(most, func() { panic(t.Name() + " hangs") })
 	t.Cleanup(func() {
+		allowed = lifetime
 		defer hangs.Stop()
 		if !eventually(func() bool { return len(scopes(t)) == 0 }) {
 			t.Errorf("the test left sessions behind: %v", scopes(t))

@@ -1,0 +1,137 @@
+package tape
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// dead is what the next process finds when the one of t was killed just now.
+func dead(t *testing.T, old *Tape) (*Tape, int64, error) {
+	t.Helper()
+	fd, err := unix.FcntlInt(uintptr(old.FD()), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, recovered, err := Open(fd)
+	if err == nil {
+		t.Cleanup(func() { next.Close() })
+	}
+	return next, recovered, err
+}
+
+func TestDeathAtAnyMoment(t *testing.T) {
+	const size = 4 * MaxChunk
+	now, err := New(size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { now.Close() }()
+	source := rand.New(rand.NewPCG(3, 4))
+	var all []byte
+	for range 400 { // several times around the ring
+		n := 1 + source.IntN(20000)
+		chunk := make([]byte, n)
+		for i := range chunk {
+			chunk[i] = byte(source.Uint32())
+		}
+		if n > 8 && source.IntN(4) == 0 { // the very fill, but for its first bytes
+			fill(chunk[8:], now.Head()+8)
+		}
+		moment := source.IntN(4)
+		if moment == 0 { // it dies before it reads
+			now.Space(n)
+		}
+		if moment > 0 {
+			copy(now.Space(n), chunk)
+			all = append(all, chunk...)
+		}
+		if moment > 1 {
+			now.Advance(n)
+		}
+		if moment < 3 {
+			next, recovered, err := dead(t, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := map[int]int64{0: 0, 1: int64(n), 2: 0}[moment]; recovered != want {
+				t.Fatalf("killed at moment %d of %d bytes: %d recovered", moment, n, recovered)
+			}
+			now = next
+		}
+		if now.Head() != int64(len(all)) {
+			t.Fatalf("%d bytes, not %d", now.Head(), len(all))
+		}
+	}
+	c, err := now.Read(0, Never)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	at := c.Pos()
+	if at < now.Head()-size || at > now.Head()-size/2 {
+		t.Errorf("the oldest byte is %d of %d", at, now.Head())
+	}
+	for c.Behind() {
+		data, lost := c.View(MaxChunk)
+		if lost != 0 || !bytes.Equal(data, all[c.Pos():c.Pos()+int64(len(data))]) {
+			t.Fatalf("at %d other bytes, %d lost", c.Pos(), lost)
+		}
+		c.Advance(len(data))
+	}
+}
+
+func TestNotes(t *testing.T) {
+	now, err := New(4 * MaxChunk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer now.Close()
+	if now.Note() != nil {
+		t.Error("a new tape has a note")
+	}
+	for _, note := range []string{"one", "another", "", string(bytes.Repeat([]byte("x"), MaxNote))} {
+		if err := now.SetNote([]byte(note)); err != nil {
+			t.Fatal(err)
+		}
+		now.Word(Words - 1).Add(1)
+		next, _, err := dead(t, now)
+		if err != nil || string(next.Note()) != note || next.Word(Words-1).Load() != now.Word(Words-1).Load() {
+			t.Errorf("%.10q: %v", note, err)
+		}
+	}
+	if now.SetNote(make([]byte, MaxNote+1)) == nil {
+		t.Error("a note that is too long")
+	}
+}
+
+// What another program made, or none, is refused, and said to be so.
+func TestOpenRefuses(t *testing.T) {
+	for name, spoil := range map[string]func(*Tape){
+		"another file": func(t *Tape) { t.magic[0]++ },
+		"a newer one":  func(t *Tape) { t.version++ },
+		"another size": func(t *Tape) { t.header.size++ },
+		"head is bad":  func(t *Tape) { t.head.Store(-1) },
+		"armed is bad": func(t *Tape) { t.armed.Store(1 << 40) },
+	} {
+		now, err := New(4 * MaxChunk)
+		if err != nil {
+			t.Fatal(err)
+		}
+		spoil(now)
+		if _, _, err := dead(t, now); err == nil || errors.Is(err, ErrVersion) != (name == "a newer one") {
+			t.Errorf("%s: %v", name, err)
+		}
+		now.Close()
+	}
+	fd, err := unix.MemfdCreate("x", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Open(fd); err == nil {
+		t.Error("an empty file is a tape")
+	}
+}

@@ -1,0 +1,297 @@
+package system
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+	"math/rand/v2"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+
+	"github.com/AgentaaU/AaaU/pkg/client"
+	"github.com/AgentaaU/AaaU/pkg/spec"
+	"github.com/AgentaaU/AaaU/pkg/wire"
+)
+
+// kills is how often the bridge is killed: a few times here, and more for a soak.
+func kills() int {
+	if n, err := strconv.Atoi(os.Getenv("AAAU_KILLS")); err == nil {
+		return n
+	}
+	return 100
+}
+
+// The heart of it: whenever the bridge dies, no session does, and who reads one gets
+// every byte that its program wrote, once.
+func TestBridgeIsKilled(t *testing.T) {
+	beginLong(t, time.Minute+time.Duration(kills())*time.Second)
+	operator, since := as(t, "operator"), journalNow(t)
+	followers := map[string]*background{}
+	for _, how := range []string{"text", "random", "fill", "paced", "text pipes", "random pipes"} {
+		followers[how] = start(t, operator, nil, append([]string{"follow"}, strings.Fields(how)...)...)
+		if got := followers[how].line(); got != "open" {
+			t.Fatalf("%s: %q", how, got)
+		}
+	}
+	typist := start(t, operator, nil, "typist")
+	if got := typist.line(); got != "open" {
+		t.Fatalf("the typist is %q", got)
+	}
+	for range kills() {
+		pid := mainPID(t, "aaau.service")
+		time.Sleep(time.Duration(rand.IntN(60_000)) * time.Microsecond) // the moment is what is tried
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		await(t, "the next bridge", func() bool {
+			now, err := systemctlMay("show", "--value", "--property=MainPID", "aaau.service")
+			return err == nil && now != "0" && now != strconv.Itoa(pid)
+		})
+	}
+	for how, f := range followers {
+		_, _ = io.WriteString(f.stdin, "stop\n") // it says why, if it has ended
+		if got := f.line(); !strings.HasPrefix(got, "whole: ") {
+			t.Errorf("%s: %s", how, got)
+		} else {
+			t.Logf("%s: %s", how, got)
+		}
+	}
+	typist.say("stop\n")
+	if got := typist.line(); !strings.HasPrefix(got, "in order: ") {
+		t.Errorf("typing: %s", got)
+	} else {
+		t.Logf("typing: %s", got)
+	}
+	figures(t, since)
+}
+
+// figures tells what the bridges said of taking sessions back. That never a byte was
+// in the window between a read and its being counted would mean that it was not tried.
+func figures(t *testing.T, since string) {
+	t.Helper()
+	var took []float64
+	bytes := 0
+	for _, m := range regexp.MustCompile(`took back (\d+) sessions in ([0-9.]+) ms; (\d+) bytes`).FindAllStringSubmatch(messages(t, since, "aaau.service"), -1) {
+		ms, _ := strconv.ParseFloat(m[2], 64)
+		n, _ := strconv.Atoi(m[3])
+		took, bytes = append(took, ms), bytes+n
+	}
+	slices.Sort(took)
+	if len(took) == 0 || bytes == 0 {
+		t.Errorf("%d times sessions were taken back, and %d bytes were recovered", len(took), bytes)
+		return
+	}
+	t.Logf("%d times sessions were taken back, in %.1f ms in the middle and %.1f ms at most; %d bytes were recovered", len(took), took[len(took)/2], took[len(took)-1], bytes)
+}
+
+// spew prints what a session's program may print, until it is typed at; the end tells
+// what it was: sum and length.
+func spew(args []string) int {
+	if term.IsTerminal(0) {
+		if _, err := term.MakeRaw(0); err != nil {
+			fmt.Println(err)
+			return 1
+		}
+	}
+	stop := make(chan struct{})
+	go func() {
+		_, _ = os.Stdin.Read(make([]byte, 1))
+		close(stop)
+	}()
+	sum, n := sha256.New(), 0
+	source := rand.New(rand.NewPCG(1, 2))
+	for i := 0; ; i++ {
+		var chunk []byte
+		switch args[0] {
+		case "text", "paced":
+			chunk = fmt.Appendf(nil, "%d a line of text, and \x1b[1msome\x1b[0m more of it\r\n", i)
+		case "random":
+			chunk = make([]byte, 1+source.IntN(5000))
+			for j := range chunk {
+				chunk[j] = byte(source.Uint32())
+			}
+		case "fill": // the very bytes that cannot be in UTF-8, and then something that can
+			chunk = make([]byte, 1+source.IntN(300))
+			for j := range chunk {
+				chunk[j] = 0xf8 + byte(source.IntN(8))
+			}
+			chunk = append(chunk, '.')
+		}
+		select {
+		case <-stop:
+			fmt.Printf("%s%020d", hex.EncodeToString(sum.Sum(nil)), n)
+			return 0
+		default:
+		}
+		if _, err := os.Stdout.Write(chunk); err != nil {
+			return 1
+		}
+		sum.Write(chunk)
+		n += len(chunk)
+		if args[0] == "paced" {
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+// tail is what spew's end has.
+const tail = 64 + 20
+
+// follow starts a session that spews, and tells whether all of it came.
+func follow(args []string) int {
+	s, err := client.Open(context.Background(), serverSocket, wire.OpenRequest{
+		Session: spec.Session{Argv: []string{helper, "spew", args[0]}, Size: wire.Size{Rows: 24, Cols: 80}, Pipes: len(args) > 1},
+		Piped:   true,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	fmt.Println("open")
+	go func() {
+		_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
+		_, _ = s.Write([]byte("x"))
+	}()
+	got := &summer{sum: sha256.New()}
+	notices := ""
+	ended, err := s.Copy(client.Sink{Out: got, Notice: func(line string) { notices += line + "; " }})
+	want := fmt.Sprintf("%s%020d", hex.EncodeToString(got.sum.Sum(nil)), got.n)
+	switch {
+	case err != nil || ended != wire.EndedNote{}:
+		fmt.Printf("it ended with %+v, %v, after %d bytes (%s)\n", ended, err, got.n, notices)
+	case string(got.last) != want:
+		fmt.Printf("%d bytes came, not %s (%s)\n", got.n, got.last, notices)
+	default:
+		fmt.Printf("whole: %d bytes (%s)\n", got.n, notices)
+	}
+	return 0
+}
+
+// summer sums what is written to it, all but the tail.
+type summer struct {
+	sum  hash.Hash
+	n    int
+	last []byte
+}
+
+func (s *summer) Write(p []byte) (int, error) {
+	s.last = append(s.last, p...)
+	if more := len(s.last) - tail; more > 0 {
+		s.sum.Write(s.last[:more])
+		s.n += more
+		s.last = s.last[:copy(s.last, s.last[more:])]
+	}
+	return len(p), nil
+}
+
+// typist types numbered lines into a session that prints them, and tells whether each
+// came once at most, and in order, and how many were missed and told to be.
+func typist([]string) int {
+	s, err := client.Open(context.Background(), serverSocket, wire.OpenRequest{
+		Session: spec.Session{Argv: []string{"sh", "-c", "stty -echo -onlcr; while read line; do echo \"got $line\"; [ \"$line\" != end ] || exit 0; done"}, Size: wire.Size{Rows: 24, Cols: 80}},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	fmt.Println("open")
+	stop := make(chan struct{})
+	go func() {
+		_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
+		close(stop)
+	}()
+	typed := make(chan int, 1)
+	go func() {
+		for i := 1; ; i++ {
+			select {
+			case <-stop:
+				_, _ = io.WriteString(s, "\nend\n")
+				typed <- i - 1
+				return
+			case <-time.After(2 * time.Millisecond):
+			}
+			_, _ = fmt.Fprintf(s, "%08d\n", i)
+		}
+	}()
+	var out strings.Builder
+	told := 0
+	ended, err := s.Copy(client.Sink{Out: &out, Notice: func(line string) {
+		n := 0
+		if _, err := fmt.Sscanf(line, "the bridge was restarted: the last %d bytes", &n); err == nil {
+			told += n
+		}
+	}})
+	if err != nil || ended != (wire.EndedNote{}) {
+		fmt.Printf("it ended with %+v, %v\n", ended, err)
+		return 0
+	}
+	last, came := 0, 0
+	for line := range strings.SplitSeq(out.String(), "\n") {
+		text, ok := strings.CutPrefix(line, "got ")
+		n, err := strconv.Atoi(text)
+		if !ok || err != nil || len(text) != 8 { // the end, or a line that lost a part of it
+			continue
+		}
+		if n <= last {
+			fmt.Printf("line %d came after line %d\n", n, last)
+			return 0
+		}
+		last, came = n, came+1
+	}
+	all := <-typed
+	if missed := (all - came) * 9; missed > told+9*20 {
+		fmt.Printf("of %d lines %d came; %d bytes were told to be missing\n", all, came, told)
+		return 0
+	}
+	fmt.Printf("in order: %d of %d lines, %d bytes told to be missing perhaps\n", came, all, told)
+	return 0
+}
+
+// Bridge and launcher die together, while agents end in all ways.
+func TestDoubleDeath(t *testing.T) {
+	begin(t)
+	operator := as(t, "operator")
+	want := map[string]int{"exit 7": 7, "kill -TERM $$": 143, "(setsid sleep 1000 &) ; exit 3": 3}
+	ids := map[string]string{}
+	for script := range want {
+		ids[script] = output(t, operator, "aaau", "start", "--", "sh", "-c", "read x; "+script)
+	}
+	lives := output(t, operator, "aaau", "start", "--", "sh", "-c", "read x; echo $x; exit 5")
+	for _, id := range ids {
+		output(t, operator, "aaau", "send", id, "--enter", "go")
+	}
+	for _, service := range []string{"aaau.service", "aaau-launcher.service"} {
+		fd, err := unix.PidfdOpen(mainPID(t, service), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(fd)
+		if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for script, id := range ids {
+		r := run(t, operator, "aaau", "wait", id)
+		if r.status != want[script] && !strings.Contains(r.stderr, "no session") { // it had ended before
+			t.Errorf("%s: %+v", script, r)
+		}
+	}
+	output(t, operator, "aaau", "send", lives, "--enter", "still here")
+	if r := run(t, operator, "aaau", "wait", lives); r.status != 5 {
+		t.Errorf("who lived: %+v", r)
+	}
+	await(t, "nothing in aaau.slice", func() bool { return len(scopes(t)) == 0 })
+}
