@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -41,17 +42,21 @@ func eventsCommand() *cli.Command {
 				defer run.running.Wait()
 				each = run.start
 			}
-			conn, err := client.Dial(ctx, c.String("socket"))
-			if err != nil {
-				return err
-			}
-			defer conn.Close()
-			err = conn.Events(ctx, func(e wire.Event) error {
-				if kinds := c.StringSlice("only"); len(kinds) > 0 && !slices.Contains(kinds, e.Kind) ||
-					c.Bool("mine") && e.Kind != wire.EventDropped && e.Owner != uint32(os.Getuid()) {
-					return nil
+			c.Context = ctx
+			times := 0
+			err := persistently(c, func(ctx context.Context, conn *client.Conn) error {
+				if times++; times > 1 {
+					if err := each(wire.Event{Time: float64(time.Now().UnixMicro()) / 1e6, Kind: wire.EventDropped, Message: "the bridge was restarted"}); err != nil {
+						return err
+					}
 				}
-				return each(e)
+				return conn.Events(ctx, func(e wire.Event) error {
+					if kinds := c.StringSlice("only"); len(kinds) > 0 && !slices.Contains(kinds, e.Kind) ||
+						c.Bool("mine") && e.Kind != wire.EventDropped && e.Owner != uint32(os.Getuid()) {
+						return nil
+					}
+					return each(e)
+				})
 			})
 			if errors.Is(err, context.Canceled) {
 				return nil

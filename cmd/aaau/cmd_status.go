@@ -76,13 +76,22 @@ func how(e wire.EndedNote) string {
 
 func waitCommand() *cli.Command {
 	return &cli.Command{Name: "wait", Usage: "wait for a session's end, and exit as its program did", ArgsUsage: "ID",
-		Action: on(func(ctx context.Context, c *cli.Context, conn *client.Conn, id string) error {
-			ended, err := conn.Wait(ctx, id)
-			if err != nil {
-				return err
+		Action: func(c *cli.Context) error {
+			if c.NArg() != 1 {
+				return errOneSession(c)
 			}
-			return exit(ended)
-		})}
+			id := c.Args().First()
+			return persistently(c, func(ctx context.Context, conn *client.Conn) error {
+				if s, err := conn.Status(ctx, id); err == nil {
+					id = s.ID // another may come by the name, or the same beginning
+				}
+				ended, err := conn.Wait(ctx, id)
+				if err != nil {
+					return err
+				}
+				return exit(ended)
+			})
+		}}
 }
 
 func peekCommand() *cli.Command {

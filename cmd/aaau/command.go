@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -25,14 +26,38 @@ func with(c *cli.Context, do func(context.Context, *client.Conn) error) error {
 	return do(c.Context, conn)
 }
 
+// persistently is with for what waits: when the bridge dies the next is asked, for as
+// long as one may take to come.
+func persistently(c *cli.Context, do func(context.Context, *client.Conn) error) error {
+	const most, pause = 30 * time.Second, 100 * time.Millisecond
+	var lost time.Time
+	for ; ; time.Sleep(pause) {
+		asked := time.Now()
+		err := with(c, do)
+		if !errors.Is(err, client.ErrEnded) {
+			return err
+		}
+		if lost.IsZero() || time.Since(asked) > time.Second { // it had been there
+			lost = time.Now()
+		}
+		if time.Since(lost) > most {
+			return err
+		}
+	}
+}
+
 // on is an action for the one session that the arguments name.
 func on(do func(ctx context.Context, c *cli.Context, conn *client.Conn, id string) error) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		if c.NArg() != 1 {
-			return fmt.Errorf("%s needs one session: its id, the beginning of it, or its name (see aaau list)", c.Command.Name)
+			return errOneSession(c)
 		}
 		return with(c, func(ctx context.Context, conn *client.Conn) error { return do(ctx, c, conn, c.Args().First()) })
 	}
+}
+
+func errOneSession(c *cli.Context) error {
+	return fmt.Errorf("%s needs one session: its id, the beginning of it, or its name (see aaau list)", c.Command.Name)
 }
 
 func jsonFlag() cli.Flag { return &cli.BoolFlag{Name: "json", Usage: "print JSON, for programs"} }

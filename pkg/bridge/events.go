@@ -163,6 +163,13 @@ func (b *Bridge) tellRelocked(l *live, failed error) {
 	b.record("system", "system", l.ID, "control", "relock", fields)
 }
 
+// tellPoisonous tells that a session's output cannot be looked through.
+func (b *Bridge) tellPoisonous(l *live, why string) {
+	b.Log.Printf("session %s: its output cannot be looked through, and is only kept: %.500s", l.ID, why)
+	b.record("system", "system", l.ID, "control", "poisonous", map[string]any{"reason": shown(why, 500)})
+	b.publish(l.event(wire.EventTrouble, "its output cannot be shown any more: aaau kill "+l.ID), l)
+}
+
 // tellTripped tells that a session was killed for something that would have been run,
 // or written, as the person.
 func (b *Bridge) tellTripped(l *live, why string) {

@@ -38,6 +38,9 @@ func (c *client) open(ctx context.Context, req wire.OpenRequest) error {
 		if err != nil {
 			return err
 		}
+		if l.Poisonous() {
+			return refusal("poisonous", "the output of session %s cannot be shown: aaau kill %s, or wait for its end", l.ID, l.ID)
+		}
 		cursors, err := c.cursorsOf(l, role, req)
 		if err != nil {
 			return refusal("no-session", "session %s has ended", l.ID)

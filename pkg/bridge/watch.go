@@ -3,6 +3,7 @@ package bridge
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/AgentaaU/AaaU/pkg/screen"
@@ -35,23 +36,36 @@ func newWatcher(b *Bridge, l *live) *watcher {
 	return &watcher{b: b, l: l, peeks: make(chan chan wire.Screen)}
 }
 
-// run watches until the session's end.
+// run watches until the session's end, or until it falls over what a program prints:
+// its output is only kept then, and nobody is let in who would see it unlooked at.
 func (w *watcher) run() {
+	if w.l.Poisonous() {
+		w.b.tellPoisonous(w.l, "bridges before this one died of looking through its output")
+		return
+	}
 	var err error
-	if w.cursor, err = w.l.Read(0, tape.Never); err != nil {
+	if w.cursor, err = w.l.Read(w.l.WatchedTo(), tape.Never); err != nil {
 		return // it has ended
 	}
 	defer w.cursor.Close()
+	defer func() {
+		if r := recover(); r != nil {
+			w.l.SetPoisonous()
+			w.b.tellPoisonous(w.l, fmt.Sprint(r))
+		}
+	}()
 	for {
 		for w.cursor.Behind() {
 			data, lost := w.cursor.View(chunk)
 			if lost > 0 {
 				w.scan = vtseq.Output{}
 			}
+			w.l.Watching(w.cursor.Pos())
 			if !w.l.Pipes {
 				w.scan.Scan(data, w.found)
 			}
 			w.cursor.Advance(len(data))
+			w.l.Watched(w.cursor.Pos())
 		}
 		select {
 		case <-w.cursor.More():

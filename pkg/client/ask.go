@@ -182,7 +182,7 @@ func (c *Conn) Events(ctx context.Context, each func(wire.Event) error) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err != nil:
-			return ErrLost
+			return ErrEnded
 		case t == wire.Error:
 			return errorNote(payload)
 		case t != wire.News:

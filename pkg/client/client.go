@@ -21,6 +21,10 @@ import (
 // ErrLost is returned when the connection ended before the session did.
 var ErrLost = errors.New("lost the bridge: the session's end is unknown (see journalctl -u aaau)")
 
+// ErrEnded is returned when the connection ended instead of an answer: to ask again,
+// of the next bridge, may help.
+var ErrEnded = errors.New("the bridge ended the connection")
+
 // Conn is a connection that is in no session. Its methods are for one goroutine at
 // a time.
 type Conn struct {
@@ -121,7 +125,7 @@ func (c *Conn) exchange(ctx context.Context, frame []byte, files []*os.File, wan
 	for {
 		t, payload, err := c.in.Next()
 		if err != nil {
-			return nil, fmt.Errorf("the bridge ended the connection: %w", errors.Join(err, writeErr))
+			return nil, fmt.Errorf("%w: %w", ErrEnded, errors.Join(err, writeErr))
 		}
 		switch {
 		case t == want:

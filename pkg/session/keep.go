@@ -45,6 +45,49 @@ func (s *Session) Parcel() []int {
 // SetNote keeps what the session's owner has to know of it.
 func (s *Session) SetNote(note []byte) error { return s.tracks[0].tape.SetNote(note) }
 
+// What looks through a session's output may fall over it, and the bridge with it; the
+// next one must not do so again and again. Watching notes that output from an offset
+// on is looked through, Watched that it was, up to another.
+func (s *Session) Watching(from int64) {
+	s.word(wordWatched).Store(uint64(from))
+	s.word(wordWatching).Store(1)
+}
+
+// Watched is the end of a Watching.
+func (s *Session) Watched(to int64) {
+	s.word(wordWatching).Store(0)
+	s.word(wordWatched).Store(uint64(to))
+}
+
+// maxFalls is how often a bridge may die over the very same output.
+const maxFalls = 3
+
+// fall counts how often a bridge died over the output where the last one was; where it
+// was elsewhere, or at nothing, it died of something else.
+func (s *Session) fall() {
+	at := s.word(wordWatched).Load()
+	switch {
+	case s.word(wordWatching).Load() == 0:
+		s.word(wordFalls).Store(0)
+	case s.word(wordFell).Load() != at:
+		s.word(wordFell).Store(at)
+		s.word(wordFalls).Store(1)
+	default:
+		s.word(wordFalls).Add(1)
+	}
+	s.word(wordWatching).Store(0)
+}
+
+// Poisonous says whether bridges die over the session's output: it is only to be kept,
+// and not to be looked through.
+func (s *Session) Poisonous() bool { return s.word(wordFalls).Load() >= maxFalls }
+
+// SetPoisonous says so, where one fell over it and could get up again.
+func (s *Session) SetPoisonous() { s.word(wordFalls).Store(maxFalls) }
+
+// WatchedTo is up to where the output was looked through.
+func (s *Session) WatchedTo() int64 { return int64(s.word(wordWatched).Load()) }
+
 // Close lets go of a session that was never started.
 func (s *Session) Close() {
 	for _, f := range []*os.File{s.input, s.pidfd, s.status, s.Mounts} {
@@ -94,6 +137,7 @@ func Adopt(parcel []int, info func(note []byte) (Info, error)) (s *Session, reco
 			s.places.taken = append(s.places.taken, &Place{s: s, n: n})
 		}
 	}
+	s.fall()
 	if len(s.Locks) > 0 {
 		s.expose() // it may have been said to who is no more
 	}
