@@ -241,8 +241,8 @@ func (c *client) leave(err error) {
 func (c *client) bye(err error) {
 	defer c.out.close()
 	defer c.conn.Close()
-	if errors.Is(err, io.EOF) {
-		return // it went
+	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
+		return // it went, or this bridge does
 	}
 	if err != nil {
 		note := c.note(err)

@@ -225,7 +225,7 @@ func (b *Bridge) ending(req wire.OpenRequest) *live {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	l := b.ended[req.Attach]
-	if l == nil || req.Resume == 0 {
+	if l == nil || !req.Back || req.Resume == 0 {
 		return nil
 	}
 	l.mu.Lock()

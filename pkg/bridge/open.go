@@ -85,7 +85,7 @@ func (c *client) cursorsOf(l *live, role auth.Role, req wire.OpenRequest) ([]*ta
 	}
 	from, fromErrors := int64(0), int64(0)
 	switch {
-	case req.Resume != 0:
+	case req.Back:
 		from, fromErrors = req.From, req.FromErrors
 	case c.version == 1:
 		from = l.Bytes() - history1
@@ -110,13 +110,14 @@ func (c *client) hold(req wire.OpenRequest, role auth.Role) tape.Hold {
 // enter makes the client one of a session's people. The cursors are the client's
 // from here on.
 func (c *client) enter(l *live, role auth.Role, cursors []*tape.Cursor, req wire.OpenRequest) {
+	resumes := req.Attach != "" && req.Back
 	at := &seat{session: l.Session, patient: cursors[0].Hold() == tape.Always, drives: func() bool { return l.isDriver(c) }}
 	if c.version == 1 {
 		at.atLeast = time.Now().Add(shortest1)
 	}
 	for i, cursor := range cursors {
 		s := &stream{kind: []wire.Type{wire.Output, wire.Errors}[i], cursor: cursor, plain: at.patient}
-		if resumes := req.Attach != "" && req.Resume != 0; resumes {
+		if resumes {
 			s.aligned = true
 		} else if req.Attach != "" {
 			s.replay = cursor.Head()
@@ -138,8 +139,10 @@ func (c *client) enter(l *live, role auth.Role, cursors []*tape.Cursor, req wire
 	c.out.send(item{frame: c.enc.Opened(reply), seat: at})
 	c.seated.Store(true) // events come after it
 	c.b.tellAttached(c)
-	for reason, why := range l.Frozen() {
-		c.out.offer(c.enc.News(l.event(wire.EventFreeze, reason+": "+why)))
+	if !resumes { // else it knows
+		for _, why := range l.Frozen() {
+			c.out.offer(c.enc.News(l.event(wire.EventFreeze, why)))
+		}
 	}
 	c.b.review(c) // what it may could have changed before it was one of the people
 }

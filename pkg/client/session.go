@@ -40,7 +40,7 @@ type Session struct {
 func newSession(c *Conn, req wire.OpenRequest) *Session {
 	s := &Session{socket: c.socket, conn: c.conn, in: c.in}
 	s.turn = sync.NewCond(&s.mu)
-	s.again = wire.OpenRequest{Resume: req.Resume, ReadOnly: req.ReadOnly, Piped: req.Piped}
+	s.again = wire.OpenRequest{Resume: req.Resume, Back: true, ReadOnly: req.ReadOnly, Piped: req.Piped}
 	s.again.Size = req.Size
 	return s
 }

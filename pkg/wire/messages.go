@@ -18,9 +18,10 @@ type OpenRequest struct {
 	// this client however slow it is, and ends when the client goes away.
 	Piped bool `json:"piped,omitempty"`
 	// Resume is a secret of the client's own making, by which it is known when it
-	// comes back after its bridge has died; 0: it will not. With Attach it has come
-	// back, and wants output from these offsets on.
+	// comes back after its bridge has died; 0: it will not. With Attach and Back it has
+	// come back, and wants output from these offsets on.
 	Resume     uint64 `json:"resume,string,omitempty"`
+	Back       bool   `json:"back,omitempty"`
 	From       int64  `json:"from,omitempty"`
 	FromErrors int64  `json:"from_errors,omitempty"`
 	// Detached: nobody is in the new session; the connection ends after Opened.
