@@ -138,6 +138,7 @@ func Adopt(parcel []int, info func(note []byte) (Info, error)) (s *Session, reco
 		}
 	}
 	s.fall()
+	s.ran.Store(s.word(wordRan).Load() != 0)
 	if len(s.Locks) > 0 {
 		s.expose() // it may have been said to who is no more
 	}

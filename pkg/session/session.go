@@ -363,9 +363,8 @@ func (s *Session) follow(atEnd func(*Session), tripped func(why string)) {
 			told = true
 		}
 	}
-	if s.word(wordRan).Load() != 0 { // in another bridge's time
+	if s.Ran() { // in another bridge's time
 		s.exit.Ran = true
-		s.ran.Store(true)
 		tell(nil)
 	}
 	if end := s.word(wordEnd).Load(); end != 0 {

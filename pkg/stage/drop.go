@@ -29,6 +29,13 @@ func drop(uid, gid uint32, groups []uint32) error {
 	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
 		return fmt.Errorf("clearing ambient capabilities: %w", err)
 	}
+	// Not the launcher's keyring, which all sessions would share (session-keyring(7)).
+	// Without a name it is a new one, which x/sys/unix cannot say. As root: an agent's
+	// uid may have 200 keys (keyrings(7), maxkeys), and so no more sessions.
+	_, _, errno := unix.Syscall(unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0)
+	if errno != 0 && errno != unix.ENOSYS {
+		return fmt.Errorf("joining a keyring of its own: %w", errno)
+	}
 	ids := make([]int, len(groups))
 	for i, g := range groups {
 		ids[i] = int(g)
@@ -45,12 +52,6 @@ func drop(uid, gid uint32, groups []uint32) error {
 	}
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("no_new_privs: %w", err)
-	}
-	// Not the launcher's keyring, which all sessions would share (session-keyring(7)).
-	// Without a name it is a new one, which x/sys/unix cannot say.
-	_, _, errno := unix.Syscall(unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0)
-	if errno != 0 && errno != unix.ENOSYS {
-		return fmt.Errorf("joining a keyring of its own: %w", errno)
 	}
 	// The agent has our uid: it must not trace us or look into our descriptors.
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {

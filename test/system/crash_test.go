@@ -51,15 +51,7 @@ func TestBridgeIsKilled(t *testing.T) {
 		t.Fatalf("the typist is %q", got)
 	}
 	for range kills() {
-		pid := mainPID(t, "aaau.service")
-		time.Sleep(time.Duration(rand.IntN(60_000)) * time.Microsecond) // the moment is what is tried
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
-		await(t, "the next bridge", func() bool {
-			now, err := systemctlMay("show", "--value", "--property=MainPID", "aaau.service")
-			return err == nil && now != "0" && now != strconv.Itoa(pid)
-		})
+		killBridge(t, 60*time.Millisecond)
 	}
 	for how, f := range followers {
 		_, _ = io.WriteString(f.stdin, "stop\n") // it says why, if it has ended
@@ -76,6 +68,20 @@ func TestBridgeIsKilled(t *testing.T) {
 		t.Logf("typing: %s", got)
 	}
 	figures(t, since)
+}
+
+// killBridge kills the bridge within this time, and waits for the next.
+func killBridge(t *testing.T, within time.Duration) {
+	t.Helper()
+	pid := mainPID(t, "aaau.service")
+	if within > 0 {
+		time.Sleep(rand.N(within)) // the moment is what is tried
+	}
+	kill(t, pid, syscall.SIGKILL)
+	await(t, "the next bridge", func() bool {
+		now, err := systemctlMay("show", "--value", "--property=MainPID", "aaau.service")
+		return err == nil && now != "0" && now != strconv.Itoa(pid)
+	})
 }
 
 // figures tells what the bridges said of taking sessions back. That never a byte was
@@ -294,4 +300,81 @@ func TestDoubleDeath(t *testing.T) {
 		t.Errorf("who lived: %+v", r)
 	}
 	await(t, "nothing in aaau.slice", func() bool { return len(scopes(t)) == 0 })
+}
+
+// many is with how many sessions the bridge is killed, some few here.
+func many() int {
+	if n, err := strconv.Atoi(os.Getenv("AAAU_MANY")); err == nil {
+		return n
+	}
+	return 60
+}
+
+// All of many sessions come back, under their ids, and end as they end.
+func TestManySessionsOutliveTheirBridges(t *testing.T) {
+	beginLong(t, time.Minute+time.Duration(many())*time.Second)
+	since := journalNow(t)
+	configure(t, fmt.Sprintf("max-sessions-per-user=%d\n", many()+1))
+	c := start(t, as(t, "operator"), nil, "many", strconv.Itoa(many()))
+	if got := c.line(); got != "open" {
+		t.Fatalf("%q", got)
+	}
+	for range 20 {
+		killBridge(t, 0)
+	}
+	c.say("stop\n")
+	if got := c.line(); got != "all" {
+		t.Error(got)
+	}
+	for _, m := range regexp.MustCompile(`took back \d+ sessions in [0-9.]+ ms`).FindAllString(messages(t, since, "aaau.service"), -1)[:1] {
+		t.Log(m)
+	}
+}
+
+// beMany starts so many sessions, has each answer when it is told to, and end.
+func beMany(args []string) int {
+	n, err := strconv.Atoi(args[0])
+	if err != nil {
+		return 1
+	}
+	ctx := context.Background()
+	ids := make([]string, n)
+	for i := range ids {
+		s, err := client.Open(ctx, serverSocket, wire.OpenRequest{
+			Session:  spec.Session{Argv: []string{"sh", "-c", fmt.Sprintf("stty -echo; while read x; do echo $x-%d; [ $x != end ] || exit %d; done", i, i%100)}, Size: wire.Size{Rows: 24, Cols: 80}},
+			Detached: true,
+		})
+		if err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		ids[i] = s.ID
+		s.Close()
+	}
+	fmt.Println("open")
+	_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
+	conn, err := client.Dial(ctx, serverSocket)
+	for i, id := range ids {
+		if err == nil {
+			err = conn.Send(ctx, id, []byte("hello\n"))
+		}
+		for text := ""; err == nil && !strings.Contains(text, fmt.Sprintf("hello-%d", i)); {
+			var screen wire.Screen
+			screen, err = conn.Peek(ctx, id)
+			text = screen.Text
+		}
+		if err == nil {
+			err = conn.Send(ctx, id, []byte("end\n"))
+		}
+		var ended wire.EndedNote
+		if err == nil {
+			ended, err = conn.Wait(ctx, id)
+		}
+		if err != nil || ended.Code != i%100 || ended.Signal != 0 {
+			fmt.Printf("session %d, %s: %+v, %v\n", i, id, ended, err)
+			return 0
+		}
+	}
+	fmt.Println("all")
+	return 0
 }

@@ -25,6 +25,7 @@ var programs = map[string]func(args []string) int{
 	"spew":     spew,
 	"typist":   typist,
 	"visit":    connectAndStay,
+	"many":     beMany,
 	"mute":     keepMute,
 	"intrude":  intrude,
 	"say":      say,
