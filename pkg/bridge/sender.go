@@ -100,7 +100,7 @@ func (o *sender) run() {
 	}
 	ending, said := false, false
 	for {
-		if o.flush(ending); o.err != nil {
+		if o.flush(ending, said); o.err != nil {
 			o.conn.Close() // which ends the receiving side too
 			return
 		}
@@ -115,11 +115,12 @@ func (o *sender) run() {
 			_ = o.conn.CloseWrite()
 			_ = o.conn.SetReadDeadline(time.Now().Add(farewell))
 			return
+		case len(o.items) > 0:
+			said = o.take(<-o.items)
+			continue
 		case ending: // and all output is sent: it was complete before the end
-			if said = o.takeAll(); !said {
-				o.pending = append(o.pending, o.enc.Ended(endedNote(o.seat.session.Exit()))...)
-				said = true
-			}
+			o.pending = append(o.pending, o.enc.Ended(endedNote(o.seat.session.Exit()))...)
+			said = true
 			continue
 		}
 		select {
@@ -140,20 +141,6 @@ func (o *sender) ended() <-chan struct{} {
 		return nil
 	}
 	return o.seat.session.Ended()
-}
-
-// takeAll takes what there is, and says whether that was the last.
-func (o *sender) takeAll() bool {
-	for {
-		select {
-		case i := <-o.items:
-			if o.take(i) {
-				return true
-			}
-		default:
-			return false
-		}
-	}
 }
 
 // take puts an item in its place, and says whether it was the last.
@@ -182,9 +169,10 @@ func (o *sender) more(stream int) <-chan struct{} {
 }
 
 // flush sends all that can be sent now; what waits to be cut only when the session
-// is ending.
-func (o *sender) flush(ending bool) {
-	for len(o.pending) > 0 || o.behind(ending) {
+// is ending, and output not when the last frame was said. It gives way to items: a
+// program may print for ever, and its people are told, or put out, all the same.
+func (o *sender) flush(ending, said bool) {
+	for len(o.pending) > 0 || !said && len(o.items) == 0 && o.behind(ending) {
 		if ending && !o.seat.patient {
 			o.conn.SetWriteDeadline(time.Now().Add(farewell))
 		}

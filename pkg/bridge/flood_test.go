@@ -1,0 +1,141 @@
+package bridge
+
+import (
+	"encoding/json"
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	api "github.com/AgentaaU/AaaU/pkg/client"
+	"github.com/AgentaaU/AaaU/pkg/spec"
+	"github.com/AgentaaU/AaaU/pkg/wire"
+)
+
+// bare is a client of version 2 that does nothing by itself.
+type bare struct {
+	*wire.Reader
+	conn *net.UnixConn
+	t    *testing.T
+}
+
+// bare connects, and sends frames in one go: pairs of a type and what is in it.
+func (h *harness) bare(frames ...any) *bare {
+	h.t.Helper()
+	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: h.socket, Net: "unix"})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	c := &bare{Reader: wire.NewClientReader(conn), conn: conn, t: h.t}
+	if _, err := conn.Write(wire.Hello()); err != nil {
+		h.t.Fatal(err)
+	}
+	c.send(frames...)
+	return c
+}
+
+func (c *bare) send(frames ...any) {
+	c.t.Helper()
+	for i := 0; i < len(frames); i += 2 {
+		if _, err := c.conn.Write(wire.Frame(frames[i].(wire.Type), frames[i+1])); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
+// next reads up to a frame of this type.
+func (c *bare) next(want wire.Type, into any) {
+	c.t.Helper()
+	for {
+		t, payload, err := c.Next()
+		if err != nil {
+			c.t.Fatalf("waiting for a frame of type %#x: %v", want, err)
+		}
+		if t == want {
+			if err := json.Unmarshal(payload, into); err != nil {
+				c.t.Fatal(err)
+			}
+			return
+		}
+	}
+}
+
+// in is a bare client in a session.
+func (h *harness) in(req wire.OpenRequest) (*bare, wire.OpenReply) {
+	h.t.Helper()
+	c := h.bare(wire.Open, req)
+	if _, err := c.Hello(); err != nil {
+		h.t.Fatal(err)
+	}
+	var reply wire.OpenReply
+	c.next(wire.Opened, &reply)
+	return c, reply
+}
+
+// asking is a connection for requests.
+func (h *harness) asking() *api.Conn {
+	h.t.Helper()
+	c, err := api.Dial(h.t.Context(), h.socket)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// A program that prints without end, faster than a client reads, does not keep from
+// the client what else there is for it: answers, and that it is out.
+func TestFloodKeepsNobodyIn(t *testing.T) {
+	h := start(t, nil)
+	s, err := h.open(wire.OpenRequest{Session: spec.Session{Argv: []string{"yes"}}, Detached: true}) // nobody holds it up
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	v, reply := h.in(wire.OpenRequest{Attach: s.ID, ReadOnly: true})
+	frames := make(chan wire.Type)
+	go func() {
+		defer close(frames)
+		for {
+			typ, _, err := v.Next()
+			if err != nil {
+				return
+			}
+			if typ != wire.Output && typ != wire.Lost {
+				frames <- typ
+			}
+			time.Sleep(20 * time.Millisecond) // it is never done
+		}
+	}()
+	await := func(want wire.Type) {
+		t.Helper()
+		for {
+			select {
+			case got, ok := <-frames:
+				if !ok {
+					t.Fatalf("no frame of type %#x until the end", want)
+				}
+				if got == want {
+					return
+				}
+			case <-time.After(15 * time.Second):
+				t.Fatalf("no frame of type %#x", want)
+			}
+		}
+	}
+	v.send(wire.Ping, nil)
+	await(wire.Pong)
+	if n, err := h.asking().Dismiss(t.Context(), s.ID, reply.Client); n != 1 || err != nil {
+		t.Fatalf("%d, %v", n, err)
+	}
+	await(wire.Error)
+	if typ, ok := <-frames; ok {
+		t.Errorf("a frame of type %#x after the last", typ)
+	}
+	var note *wire.ErrorNote
+	if err := h.asking().Kill(t.Context(), s.ID, 0); errors.As(err, &note) {
+		t.Error(note)
+	}
+}
