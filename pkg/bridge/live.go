@@ -163,23 +163,31 @@ func (l *live) info(role auth.Role) wire.SessionInfo {
 	return i
 }
 
-// maxPeople is how many clients a status names; there may be more.
-const maxPeople = 1000
+// maxPeople is how many clients a status names; there may be more. A frame holds them,
+// and maxShares others, whatever they are called.
+const maxPeople = 400
 
 // status is info with everybody who is there or may be.
 func (l *live) status(role auth.Role) wire.SessionInfo {
 	i := l.info(role)
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	driver := l.drives()
 	for _, p := range l.people[:min(len(l.people), maxPeople)] {
 		i.People = append(i.People, wire.Person{
-			Client: p.id, UID: p.who.UID, Name: name(p.who.UID), PID: p.who.PID,
+			Client: p.id, UID: p.who.UID, PID: p.who.PID,
 			Role: p.allowed().String(), Since: seconds(p.since), Drives: p == driver,
 		})
 	}
 	for _, uid := range slices.Sorted(maps.Keys(l.shared)) {
-		i.Shared = append(i.Shared, wire.Share{UID: uid, Name: name(uid), Role: l.shared[uid].String()})
+		i.Shared = append(i.Shared, wire.Share{UID: uid, Role: l.shared[uid].String()})
+	}
+	l.mu.Unlock()
+	// Whoever knows the names may take their time, which is nobody's who types.
+	for n := range i.People {
+		i.People[n].Name = name(i.People[n].UID)
+	}
+	for n := range i.Shared {
+		i.Shared[n].Name = name(i.Shared[n].UID)
 	}
 	return i
 }

@@ -33,11 +33,16 @@ func (b *Bridge) reply(l *live, role auth.Role, client uint64, offset int64) wir
 // must hold them. Who has longer ones is told of fewer.
 const maxPaths = 32 << 10
 
+// maxListed bounds the paths that a list of sessions tells of one, in bytes of JSON,
+// which may be several times those of short odd names: a frame must hold a page.
+const maxListed = 2 << 10
+
 // bounded is as many paths as a list of sessions tells of one.
 func bounded(paths []string) argv.Argv {
-	out, room := argv.Argv{}, maxPaths/16
+	out, room := argv.Argv{}, maxListed
 	for _, p := range paths {
-		if room -= len(p); room >= 0 {
+		text, err := argv.String(p).MarshalJSON()
+		if room -= len(text) + len(","); err == nil && room >= 0 {
 			out = append(out, p)
 		}
 	}
