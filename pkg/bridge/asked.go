@@ -101,7 +101,7 @@ func (c *client) peek(ctx context.Context, _ wire.Request, l *live) (wire.Reply,
 }
 
 func (c *client) sendBytes(_ context.Context, req wire.Request, l *live) (wire.Reply, error) {
-	if err := l.Write(req.Bytes); err != nil {
+	if err := l.Type(nil, req.Bytes, c.stays); err != nil {
 		return wire.Reply{}, refusal("no-session", "session %s takes no input any more", l.ID)
 	}
 	return wire.Reply{}, nil
@@ -119,7 +119,7 @@ func (c *client) put(ctx context.Context, req wire.Request, l *live) (wire.Reply
 		return wire.Reply{}, err
 	}
 	c.b.tellPut(l, c, path)
-	if err := l.Write([]byte(path)); err != nil {
+	if err := l.Type(nil, []byte(path), c.stays); err != nil {
 		return wire.Reply{}, refusal("no-session", "session %s takes no input any more", l.ID)
 	}
 	return wire.Reply{Path: path}, nil

@@ -47,6 +47,8 @@ type client struct {
 	out     *sender
 	fds     *fdReader
 
+	features wire.Features // of the client's side
+
 	counted bool         // among its person's connections
 	waits   atomic.Int32 // requests that are answered later
 	listens atomic.Bool  // it asked for events
@@ -87,6 +89,7 @@ func (c *client) serve(ctx context.Context) {
 	if errors.Is(err, io.EOF) {
 		return // it connected and went: nothing was asked, nothing refused
 	}
+	c.features = opening.Features
 	var from frames = reader
 	if c.version = opening.Version; c.version == 1 {
 		c.enc, from = wire.NewEncoder1(opening.Request), reader.Version1()
@@ -181,16 +184,42 @@ func (c *client) drive(t wire.Type, payload []byte) error {
 		}
 		return nil
 	}
+	var err error
 	switch {
 	case !c.may(auth.Type):
 		c.out.send(item{frame: c.enc.Refused(wire.ErrorNote{Code: "denied", Message: "typing is not allowed to you here"})})
 	case t == wire.EndInput:
-		_ = c.in.CloseInput()
+		err = c.in.EndInput(c.stays)
 	default:
-		_ = c.in.typed(c, payload) // likewise
+		err = c.in.typed(c, payload)
 	}
-	return nil
+	if errors.Is(err, session.ErrGivenUp) {
+		return err
+	}
+	return nil // likewise
 }
+
+// stays says whether what the client has sent is still to be written to a program that
+// does not read: not when it is out, nor when it has gone and nobody would miss it. As
+// the client is not heard meanwhile, it gets a sign of life.
+func (c *client) stays() bool {
+	select {
+	case <-c.out.done:
+		return false
+	default:
+	}
+	if c.in != nil && c.features&wire.Requests != 0 {
+		c.out.alive(c.enc.Pong(nil))
+	}
+	if c.in == nil || c.patient() {
+		gone, err := c.is(peer.HungUp)
+		return !gone && err == nil
+	}
+	return true
+}
+
+// patient says whether the session's program waits for the client, and ends with it.
+func (c *client) patient() bool { return c.cursors[0].Hold() == tape.Always }
 
 // watch1 lets a client of version 1 go on watching that has ended its line, and its
 // input, by shutting its side.
@@ -232,7 +261,7 @@ func (c *client) leave(err error) {
 	default:
 	}
 	c.b.tellDetached(c, err)
-	if c.cursors[0].Hold() == tape.Always && err != nil { // the rest of the pipe has gone
+	if c.patient() && err != nil { // the rest of the pipe has gone
 		c.b.running.Go(func() { c.b.end(c.in.Session) })
 	}
 }

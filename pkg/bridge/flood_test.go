@@ -54,6 +54,9 @@ func (c *bare) next(want wire.Type, into any) {
 			c.t.Fatalf("waiting for a frame of type %#x: %v", want, err)
 		}
 		if t == want {
+			if into == nil {
+				return
+			}
 			if err := json.Unmarshal(payload, into); err != nil {
 				c.t.Fatal(err)
 			}
@@ -137,5 +140,29 @@ func TestFloodKeepsNobodyIn(t *testing.T) {
 	var note *wire.ErrorNote
 	if err := h.asking().Kill(t.Context(), s.ID, 0); errors.As(err, &note) {
 		t.Error(note)
+	}
+}
+
+// Who is piped into a session takes it along when they go, also while its program does
+// not read what they sent; until then they hear that the bridge is alive.
+func TestInputThatNobodyReads(t *testing.T) {
+	h := start(t, nil)
+	c, reply := h.in(wire.OpenRequest{Piped: true, Session: spec.Session{Argv: []string{"sh", "-c", "stty raw -echo; echo ready; exec sleep 1000"}}})
+	c.next(wire.Output, nil)
+	c.send(wire.Input, make([]byte, wire.MaxPayload))
+	c.next(wire.Pong, nil)
+	c.conn.Close()
+	asking := h.asking()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		s, err := asking.Status(t.Context(), reply.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Ended != nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("it goes on, with %d clients", s.Clients)
+		}
 	}
 }

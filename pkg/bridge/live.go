@@ -135,7 +135,7 @@ func (l *live) typed(c *client, data []byte) error {
 		_ = l.fit(c) // an end shows when writing
 	}
 	l.mu.Unlock()
-	return l.Type(c.place, data)
+	return l.Type(c.place, data, c.stays)
 }
 
 // persons is what a person typed of what their terminal sent.

@@ -159,16 +159,20 @@ const history1 = 100_000
 // hungUp says whether the client has closed its end. In version 1 it may have shut it
 // for sending, to end its line.
 func (c *client) hungUp() (gone bool, err error) {
+	if c.version == 1 {
+		return c.is(peer.HungUp)
+	}
+	return c.is(peer.Shut)
+}
+
+// is says whether the connection is so.
+func (c *client) is(how func(fd int) (bool, error)) (yes bool, err error) {
 	raw, err := c.conn.SyscallConn()
 	if err != nil {
 		return false, err
 	}
-	closed := peer.Shut
-	if c.version == 1 {
-		closed = peer.HungUp
-	}
-	err2 := raw.Control(func(fd uintptr) { gone, err = closed(int(fd)) })
-	return gone, errors.Join(err, err2)
+	err2 := raw.Control(func(fd uintptr) { yes, err = how(int(fd)) })
+	return yes, errors.Join(err, err2)
 }
 
 // checkName holds a session's name to what can be typed and shown.

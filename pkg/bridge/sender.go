@@ -225,6 +225,14 @@ func (o *sender) offer(frame []byte) {
 	}
 }
 
+// alive is offer for what is of no use later.
+func (o *sender) alive(frame []byte) {
+	select {
+	case o.items <- item{frame: frame}:
+	default:
+	}
+}
+
 // finish has the client leave with a last frame; one that does not read, at once.
 func (o *sender) finish(frame []byte) {
 	select {

@@ -151,6 +151,8 @@ func Adopt(parcel []int, info func(note []byte) (Info, error)) (s *Session, reco
 type Place struct {
 	s *Session
 	n int
+
+	typing sync.Mutex // held by Type: its end is what Typed waits for
 }
 
 const (
@@ -235,8 +237,8 @@ func (p *Place) Typed() (typed, unknown uint64) {
 	if p == nil {
 		return 0, 0
 	}
-	p.s.typing.Lock()
-	defer p.s.typing.Unlock()
+	p.typing.Lock()
+	defer p.typing.Unlock()
 	t, intent := p.s.placeWord(p.n, placeTyped), p.s.placeWord(p.n, placeIntent)
 	typed = t.Load()
 	unknown = intent.Load() - typed
@@ -250,8 +252,10 @@ func (p *Place) intends(n int) {
 	}
 }
 
-func (p *Place) done() {
+// done says that n bytes of what was intended were written, and no more will be.
+func (p *Place) done(n int) {
 	if p != nil {
-		p.s.placeWord(p.n, placeTyped).Store(p.s.placeWord(p.n, placeIntent).Load())
+		typed := p.s.placeWord(p.n, placeTyped).Add(uint64(n))
+		p.s.placeWord(p.n, placeIntent).Store(typed)
 	}
 }

@@ -76,7 +76,7 @@ func TestPlacesAreKept(t *testing.T) {
 		t.Errorf("%v, %v", p, q)
 	}
 	gone := s.Place(8, tape.Never)
-	if err := s.Type(p, []byte("hello")); err != nil {
+	if err := s.Type(p, []byte("hello"), nil); err != nil {
 		t.Fatal(err)
 	}
 	gone.Free()

@@ -320,12 +320,34 @@ func TestInputThatNobodyReads(t *testing.T) {
 		t.Errorf("closed before it was written: %v", err)
 	default:
 	}
+	// Who does not want it any more need not wait, in the queue either.
+	if err := f.Type(nil, []byte("x"), func() bool { return false }); err != ErrGivenUp {
+		t.Errorf("in the queue: %v", err)
+	}
 	f.program.Process.Kill()
 	if err := <-wrote; err != ErrInputClosed && err != ErrEnded {
 		t.Error(err)
 	}
 	if err := <-closed; err != nil {
 		t.Error(err)
+	}
+}
+
+func TestInputIsGivenUp(t *testing.T) {
+	for _, pipes := range []bool{true, false} {
+		f := start(t, pipes, "stty raw -echo 2>/dev/null; echo ready; exec sleep 1000")
+		out := f.collect(f.Read(0, tape.Never))
+		out.expect(t, "ready")
+		asked := 0
+		err := f.Type(nil, make([]byte, 1<<20), func() bool { asked++; return asked < 2 })
+		if err != ErrGivenUp || asked != 2 {
+			t.Errorf("%v, asked %d times", err, asked)
+		}
+		if err := f.CloseInput(); err != nil {
+			t.Error(err)
+		}
+		f.program.Process.Kill()
+		f.awaitEnd()
 	}
 }
 
