@@ -53,13 +53,13 @@ func (s *Session) Copy(to Sink) (wire.EndedNote, error) {
 
 // copy is Copy with one bridge.
 func (s *Session) copy(to Sink) (wire.EndedNote, error) {
-	var heard atomic.Bool
+	var heard, busy atomic.Bool
 	silent := make(chan struct{})
 	done := make(chan struct{})
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		s.watch(&heard, silent, done)
+		s.watch(&heard, &busy, silent, done)
 	}()
 	defer func() { close(done); <-watched }()
 	for {
@@ -80,9 +80,11 @@ func (s *Session) copy(to Sink) (wire.EndedNote, error) {
 			var ended wire.EndedNote
 			return ended, wire.Decode(payload, &ended)
 		}
+		busy.Store(true)
 		if err := s.take(to, t, payload); err != nil {
 			return wire.EndedNote{}, err
 		}
+		busy.Store(false)
 	}
 }
 
@@ -106,8 +108,9 @@ func (s *Session) take(to Sink, t wire.Type, payload []byte) error {
 }
 
 // watch closes the connection, and silent before, if the bridge gives no sign of
-// life. A ticker does not save ticks up: to have been stopped for an hour is one.
-func (s *Session) watch(heard *atomic.Bool, silent chan<- struct{}, done <-chan struct{}) {
+// life, which nobody hears while what it said is written to somebody who does not
+// read. A ticker does not save ticks up: to have been stopped for an hour is one.
+func (s *Session) watch(heard, busy *atomic.Bool, silent chan<- struct{}, done <-chan struct{}) {
 	tick := time.NewTicker(pingEvery)
 	defer tick.Stop()
 	asked := 0
@@ -117,7 +120,7 @@ func (s *Session) watch(heard *atomic.Bool, silent chan<- struct{}, done <-chan 
 			return
 		case <-tick.C:
 		}
-		if heard.Swap(false) {
+		if heard.Swap(false) || busy.Load() {
 			asked = 0
 			continue
 		}
