@@ -229,8 +229,12 @@ func (c *client) dismiss(_ context.Context, req wire.Request, l *live) (reply wi
 				return reply, refusal("denied", "to %s session %s is not allowed to you: that client is %s's", auth.Dismiss, l.ID, name(p.who.UID))
 			}
 		default:
-			p.dismissed(wire.ErrorNote{Code: wire.CodeDismissed, Message: "detached by " + name(c.who.UID)})
-			reply.Count++
+			l.reviewing.Lock()
+			if p.allowed() != auth.None { // else it is out
+				p.dismissed(wire.ErrorNote{Code: wire.CodeDismissed, Message: "detached by " + name(c.who.UID)})
+				reply.Count++
+			}
+			l.reviewing.Unlock()
 		}
 	}
 	if req.Client != 0 && reply.Count == 0 {
@@ -239,8 +243,10 @@ func (c *client) dismiss(_ context.Context, req wire.Request, l *live) (reply wi
 	return reply, nil
 }
 
-// dismissed ends a client's being in its session, from outside.
+// dismissed ends a client's being in its session, from outside, at once: what it still
+// sends counts no more. l.reviewing is held.
 func (c *client) dismissed(note wire.ErrorNote) {
-	c.role.Store(int32(auth.None)) // what it still sends counts no more
+	c.role.Store(int32(auth.None))
 	c.out.finish(c.enc.Error(note))
+	c.in.leave(c)
 }

@@ -261,7 +261,7 @@ func (c *client) leave(err error) {
 	default:
 	}
 	c.b.tellDetached(c, err)
-	if c.patient() && err != nil { // the rest of the pipe has gone
+	if c.patient() && err != nil && c.allowed() != auth.None { // the rest of the pipe has gone
 		c.b.running.Go(func() { c.b.end(c.in.Session) })
 	}
 }

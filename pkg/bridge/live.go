@@ -18,6 +18,8 @@ type live struct {
 	name  string
 	watch *watcher
 
+	reviewing sync.Mutex // held while somebody's role is made another, and outside of mu
+
 	mu     sync.Mutex           // guards what follows
 	people []*client            // in the order in which they came
 	driver *client              // who typed last

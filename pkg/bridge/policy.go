@@ -63,13 +63,17 @@ func (b *Bridge) reviewAll(l *live) {
 	}
 }
 
+// review has one be what they may be now. One at a time: what was looked up last is
+// what stays.
 func (b *Bridge) review(c *client) {
+	c.in.reviewing.Lock()
+	defer c.in.reviewing.Unlock()
 	role := c.in.role(c)
-	if role < auth.ReadOnly {
+	switch {
+	case c.allowed() == auth.None: // it has been dismissed
+	case role < auth.ReadOnly:
 		c.dismissed(wire.ErrorNote{Code: "denied", Message: "session " + c.in.ID + " is not yours to be in any more"})
-		return
-	}
-	if was := c.role.Load(); auth.Role(was) != auth.None { // else it has been dismissed
-		c.role.CompareAndSwap(was, int32(role))
+	default:
+		c.role.Store(int32(role))
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	api "github.com/AgentaaU/AaaU/pkg/client"
@@ -109,4 +110,32 @@ func TestReloadWhilePeopleCome(t *testing.T) {
 	}
 	close(stop)
 	reloading.Wait()
+}
+
+// Who is dismissed is out at once, and the session goes on, also one that would end
+// with them.
+func TestDismissed(t *testing.T) {
+	h := start(t, nil)
+	c, reply := h.in(wire.OpenRequest{Piped: true, Session: spec.Session{Argv: []string{"sleep", "1000"}}})
+	asking := h.asking()
+	if n, err := asking.Dismiss(t.Context(), reply.ID, 0); n != 1 || err != nil {
+		t.Fatalf("%d, %v", n, err)
+	}
+	if s, err := asking.Status(t.Context(), reply.ID); err != nil || len(s.People) > 0 {
+		t.Errorf("%+v, %v", s.People, err)
+	}
+	if n, err := asking.Dismiss(t.Context(), reply.ID, 0); n != 0 || err != nil {
+		t.Errorf("again: %d, %v", n, err)
+	}
+	var note wire.ErrorNote
+	if c.next(wire.Error, &note); note.Code != wire.CodeDismissed {
+		t.Errorf("%+v", note)
+	}
+	c.conn.Close()
+	for range 20 { // it would be ended in a moment
+		time.Sleep(20 * time.Millisecond)
+		if s, err := asking.Status(t.Context(), reply.ID); err != nil || s.Ended != nil {
+			t.Fatalf("the session has ended with a client that was dismissed: %v", err)
+		}
+	}
 }

@@ -21,7 +21,7 @@ import (
 const chunk = wire.MaxPayload - 8
 
 // farewell is how long a client may take nothing after its session's end, but for
-// one that gets every byte.
+// one that gets every byte, and how long it may stay after the last frame.
 const farewell = time.Minute
 
 // queue is how many frames wait for a client that does not read, beside its output.
@@ -113,7 +113,7 @@ func (o *sender) run() {
 				}
 			}
 			_ = o.conn.CloseWrite()
-			_ = o.conn.SetReadDeadline(time.Now().Add(farewell))
+			time.AfterFunc(farewell, func() { o.conn.Close() }) // whatever it sends meanwhile
 			return
 		case len(o.items) > 0:
 			said = o.take(<-o.items)
