@@ -132,20 +132,9 @@ func (b *Bridge) accept(ctx context.Context, ln *net.UnixListener) error {
 			return fmt.Errorf("accepting: %w", err)
 		}
 		c := &client{b: b, conn: conn, since: time.Now(), most: auth.Admin}
-		b.mu.Lock()
-		full := len(b.clients) >= maxClients || ctx.Err() != nil
-		if !full {
-			b.lastClient++
-			c.id = b.lastClient
-			b.clients[c] = true
-			b.serving.Add(1)
-		}
-		b.mu.Unlock()
-		if full {
+		if err := b.enroll(ctx, c); err != nil {
 			// Into an empty socket buffer: this waits for nobody.
-			conn.Write(append(wire.Hello(), wire.Frame(wire.Error, wire.ErrorNote{
-				Code: "too-many-clients", Message: fmt.Sprintf("there are %d connections, as many as the bridge holds: try again", maxClients),
-			})...))
+			conn.Write(append(wire.Hello(), wire.Frame(wire.Error, c.note(err))...))
 			conn.Close()
 			continue
 		}
@@ -157,15 +146,27 @@ func (b *Bridge) accept(ctx context.Context, ln *net.UnixListener) error {
 	}
 }
 
-// count counts a client whose person is known among theirs.
-func (b *Bridge) count(c *client) error {
+// enroll counts a connection, and among its person's, whatever they may: who is to be
+// refused has it for a while too.
+func (b *Bridge) enroll(ctx context.Context, c *client) error {
+	if err := c.identify(); err != nil {
+		return err
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.clientsOf[c.who.UID] >= maxClientsPerUser {
+	switch {
+	case ctx.Err() != nil:
+		return refusal("busy", "the bridge is ending: try again")
+	case len(b.clients) >= maxClients:
+		return refusal("too-many-clients", "there are %d connections, as many as the bridge holds: try again", maxClients)
+	case b.clientsOf[c.who.UID] >= maxClientsPerUser:
 		return refusal("too-many-clients", "you have %d connections, as many as you may", maxClientsPerUser)
 	}
+	b.lastClient++
+	c.id = b.lastClient
+	b.clients[c] = true
 	b.clientsOf[c.who.UID]++
-	c.counted = true
+	b.serving.Add(1)
 	return nil
 }
 
@@ -174,9 +175,7 @@ func (b *Bridge) forget(c *client) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.clients, c)
-	if c.counted {
-		if b.clientsOf[c.who.UID]--; b.clientsOf[c.who.UID] == 0 {
-			delete(b.clientsOf, c.who.UID)
-		}
+	if b.clientsOf[c.who.UID]--; b.clientsOf[c.who.UID] == 0 {
+		delete(b.clientsOf, c.who.UID)
 	}
 }

@@ -49,7 +49,6 @@ type client struct {
 
 	features wire.Features // of the client's side
 
-	counted bool         // among its person's connections
 	waits   atomic.Int32 // requests that are answered later
 	listens atomic.Bool  // it asked for events
 
@@ -84,7 +83,10 @@ func (c *client) serve(ctx context.Context) {
 	defer c.fds.close()
 	c.conn.SetDeadline(time.Now().Add(handshake))
 	reader := wire.NewReader(c.fds)
-	admitted := c.admit()
+	admitted := c.b.policy().Admit(c.who)
+	if admitted != nil {
+		c.fds.close() // it may send none
+	}
 	opening, err := reader.Opening()
 	if errors.Is(err, io.EOF) {
 		return // it connected and went: nothing was asked, nothing refused
@@ -119,19 +121,14 @@ func (c *client) serve(ctx context.Context) {
 	c.leave(err)
 }
 
-// admit learns who is there, and whether they may be.
-func (c *client) admit() error {
+// identify learns who is there.
+func (c *client) identify() error {
 	raw, err := c.conn.SyscallConn()
 	if err != nil {
 		return err
 	}
-	if err2 := raw.Control(func(fd uintptr) { c.who, err = peer.Of(int(fd)) }); err2 != nil || err != nil {
-		return errors.Join(err, err2)
-	}
-	if err := c.b.policy().Admit(c.who); err != nil {
-		return err
-	}
-	return c.b.count(c)
+	err2 := raw.Control(func(fd uintptr) { c.who, err = peer.Of(int(fd)) })
+	return errors.Join(err, err2)
 }
 
 // receive takes the client's frames until it leaves. Nil: it said so.

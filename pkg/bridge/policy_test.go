@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"errors"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -137,5 +138,35 @@ func TestDismissed(t *testing.T) {
 		if s, err := asking.Status(t.Context(), reply.ID); err != nil || s.Ended != nil {
 			t.Fatalf("the session has ended with a client that was dismissed: %v", err)
 		}
+	}
+}
+
+// Those who are refused have no connections beyond those of a person either.
+func TestRefusedPeopleAreCounted(t *testing.T) {
+	h := start(t, func(b *Bridge) { b.Policy.AgentUIDs = []uint32{uint32(os.Getuid())} })
+	uid := uint32(os.Getuid())
+	code := func() string {
+		conn, err := net.Dial("unix", h.socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_, _ = conn.Write(wire.Hello()) // it may be refused before
+		c := &bare{Reader: wire.NewClientReader(conn), t: t}
+		if _, err := c.Hello(); err != nil {
+			t.Fatal(err)
+		}
+		var note wire.ErrorNote
+		c.next(wire.Error, &note)
+		return note.Code
+	}
+	if got := code(); got != "denied" {
+		t.Error(got)
+	}
+	h.mu.Lock()
+	h.clientsOf[uid] += maxClientsPerUser
+	h.mu.Unlock()
+	if got := code(); got != "too-many-clients" {
+		t.Error(got)
 	}
 }
