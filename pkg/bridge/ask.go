@@ -42,7 +42,7 @@ func (c *client) ask(ctx context.Context, payload []byte) error {
 		return err
 	}
 	if c.in == nil {
-		defer func() { c.fds.take().close() }() // what was not taken
+		defer func() { c.fds.drop(c.fds.take()) }() // what was not taken
 	}
 	reply, err := c.answer(ctx, req)
 	switch {

@@ -110,7 +110,7 @@ func (c *client) sendBytes(_ context.Context, req wire.Request, l *live) (wire.R
 // put brings a file into the session's /tmp, and types where it is.
 func (c *client) put(ctx context.Context, req wire.Request, l *live) (wire.Reply, error) {
 	fds := c.fds.take()
-	defer fds.close()
+	defer c.fds.drop(fds)
 	if len(fds) != 1 {
 		return wire.Reply{}, refusal("malformed", "a file comes with one descriptor, before the connection is in a session")
 	}

@@ -53,6 +53,7 @@ type Bridge struct {
 	total      int
 	clients    map[*client]bool
 	clientsOf  map[uint32]int
+	fdsOf      map[uint32]int // descriptors that clients sent, by person
 	lastClient uint64
 
 	serving  sync.WaitGroup // clients
@@ -73,7 +74,7 @@ func (b *Bridge) Serve(ctx context.Context, listeners ...*net.UnixListener) erro
 	b.mu.Lock()
 	b.sessions, b.ended = map[string]*live{}, map[string]*live{}
 	b.perUser = map[uint32]int{}
-	b.clients, b.clientsOf = map[*client]bool{}, map[uint32]int{}
+	b.clients, b.clientsOf, b.fdsOf = map[*client]bool{}, map[uint32]int{}, map[uint32]int{}
 	b.mu.Unlock()
 	b.entered = make(chan struct{}, 1)
 

@@ -79,7 +79,7 @@ type frames interface {
 func (c *client) serve(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	c.fds = &fdReader{conn: c.conn}
+	c.fds = &fdReader{b: c.b, uid: c.who.UID, conn: c.conn}
 	defer c.fds.close()
 	c.conn.SetDeadline(time.Now().Add(handshake))
 	reader := wire.NewReader(c.fds)

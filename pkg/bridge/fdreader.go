@@ -12,11 +12,17 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
+// maxKept is how many descriptors of one person's are kept at a time, from all of
+// their connections.
+const maxKept = 1024
+
 // fdReader reads a connection and keeps the descriptors that come with the bytes,
 // until close. After that the kernel closes what is sent, unseen.
 type fdReader struct {
+	b      *Bridge
+	uid    uint32 // whose they are
 	conn   *net.UnixConn
-	fds    descriptors
+	fds    []int
 	closed bool
 	oob    []byte
 }
@@ -56,28 +62,42 @@ func (r *fdReader) keep(oob []byte) error {
 			return err
 		}
 		r.fds = append(r.fds, fds...)
+		if r.b.kept(r.uid, len(fds)) > maxKept {
+			return refusal("busy", "the bridge holds %d descriptors of yours, as many as it may: try again", maxKept)
+		}
 	}
 	return nil
 }
 
-// take hands over what was kept so far; the caller closes it.
-func (r *fdReader) take() descriptors {
+// kept counts n descriptors of a person's, and says how many there are.
+func (b *Bridge) kept(uid uint32, n int) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.fdsOf[uid] += n; b.fdsOf[uid] == 0 {
+		delete(b.fdsOf, uid)
+		return 0
+	}
+	return b.fdsOf[uid]
+}
+
+// take hands over what was kept so far, which the caller gives to drop.
+func (r *fdReader) take() []int {
 	fds := r.fds
 	r.fds = nil
 	return fds
 }
 
-// close closes what was kept, and keeps no more.
-func (r *fdReader) close() {
-	r.take().close()
-	r.oob, r.closed = nil, true
-}
-
-// descriptors came from a client.
-type descriptors []int
-
-func (d descriptors) close() {
-	for _, fd := range d {
+// drop closes descriptors. They count until they are closed, which may never be: what
+// they are of may be a file system of the person's own (FUSE).
+func (r *fdReader) drop(fds []int) {
+	for _, fd := range fds {
 		unix.Close(fd)
 	}
+	r.b.kept(r.uid, -len(fds))
+}
+
+// close closes what was kept, and keeps no more.
+func (r *fdReader) close() {
+	r.drop(r.take())
+	r.oob, r.closed = nil, true
 }

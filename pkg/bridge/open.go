@@ -18,7 +18,7 @@ import (
 // makes one in which nobody is.
 func (c *client) open(ctx context.Context, req wire.OpenRequest) error {
 	fds := c.fds.take()
-	defer fds.close()
+	defer c.fds.drop(fds)
 	defer c.fds.close() // from here on none is of use
 	if err := errors.Join(req.Check(), checkName(req.Name)); err != nil {
 		return refusal("malformed", "%v", err)

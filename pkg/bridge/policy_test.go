@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	api "github.com/AgentaaU/AaaU/pkg/client"
 	"github.com/AgentaaU/AaaU/pkg/peer"
@@ -168,5 +170,46 @@ func TestRefusedPeopleAreCounted(t *testing.T) {
 	h.mu.Unlock()
 	if got := code(); got != "too-many-clients" {
 		t.Error(got)
+	}
+}
+
+// What people send along is bounded, however many connections they have, and is given
+// back with them.
+func TestKeptDescriptors(t *testing.T) {
+	h := start(t, nil)
+	var all []*bare
+	refused := false
+	for range maxKept/spec.MaxDirs + 1 {
+		c := h.bare(wire.Ask, wire.Request{Do: wire.DoSubscribe})
+		if _, err := c.Hello(); err != nil {
+			t.Fatal(err)
+		}
+		c.next(wire.Answer, nil)
+		all = append(all, c)
+		if _, _, err := c.conn.WriteMsgUnix(wire.Frame(wire.Ping, nil), unix.UnixRights(make([]int, spec.MaxDirs)...), nil); err != nil {
+			t.Fatal(err)
+		}
+		typ, payload, err := c.Next()
+		var note wire.ErrorNote
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case typ == wire.Error:
+			if refused = true; wire.Decode(payload, &note) != nil || note.Code != "busy" {
+				t.Errorf("%+v", note)
+			}
+		}
+	}
+	if !refused {
+		t.Errorf("more than %d are kept", maxKept)
+	}
+	for _, c := range all {
+		c.conn.Close()
+	}
+	if err := h.stop(); err != nil {
+		t.Error(err)
+	}
+	if len(h.fdsOf) > 0 {
+		t.Errorf("still counted: %v", h.fdsOf)
 	}
 }
