@@ -296,19 +296,19 @@ func (c *client) linger() {
 func (c *client) note(err error) wire.ErrorNote {
 	var (
 		denied *auth.Denied
-		shown  *wire.ErrorNote
+		ours   *wire.ErrorNote
 		theirs *privsep.Error
 	)
 	switch {
 	case errors.As(err, &denied):
 		return wire.ErrorNote{Code: "denied", Message: err.Error()}
-	case errors.As(err, &shown):
-		return *shown
+	case errors.As(err, &ours):
+		return *ours
 	case errors.As(err, &theirs):
 		return wire.ErrorNote{Code: theirs.Code, Message: theirs.Message}
 	case errors.Is(err, wire.ErrProtocol):
-		return wire.ErrorNote{Code: "protocol", Message: err.Error()}
+		return wire.ErrorNote{Code: "protocol", Message: shown(err.Error(), maxMessage)} // it may quote them
 	default:
-		return wire.ErrorNote{Code: "failed", Message: err.Error()}
+		return wire.ErrorNote{Code: "failed", Message: shown(err.Error(), maxMessage)}
 	}
 }

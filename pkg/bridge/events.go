@@ -65,7 +65,7 @@ func (b *Bridge) tellAttached(c *client) {
 func (b *Bridge) tellDetached(c *client, err error) {
 	why := ""
 	if err != nil && !errors.Is(err, io.EOF) {
-		why = ": " + err.Error()
+		why = ": " + shown(err.Error(), maxMessage)
 	}
 	l := c.in
 	b.Log.Printf("session %s: %s detached%s", l.ID, person(c.who.UID), why)
@@ -156,7 +156,7 @@ func (b *Bridge) tellHeld(l *live, frozen bool, why string) {
 func (b *Bridge) tellRelocked(l *live, failed error) {
 	what, fields := "locked what was replaced from outside", map[string]any{}
 	if failed != nil {
-		what = "what was replaced from outside cannot be locked: " + failed.Error()
+		what = "what was replaced from outside cannot be locked: " + shown(failed.Error(), maxMessage)
 		fields["error"] = failed.Error()
 	}
 	b.Log.Printf("session %s: %s", l.ID, what)
@@ -173,6 +173,7 @@ func (b *Bridge) tellPoisonous(l *live, why string) {
 // tellTripped tells that a session was killed for something that would have been run,
 // or written, as the person.
 func (b *Bridge) tellTripped(l *live, why string) {
+	why = shown(why, maxMessage) // the agent has named files in it
 	b.Log.Printf("session %s: killed: %s", l.ID, why)
 	b.record("system", "system", l.ID, "control", "tripped", map[string]any{"reason": why})
 	b.publish(l.event(wire.EventTrouble, "the session was killed: "+why), l)

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -8,11 +9,14 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
+// maxMessage bounds what is told in a sentence, in characters.
+const maxMessage = 1000
+
 // event is one of this session's.
 func (l *live) event(kind, message string) wire.Event {
 	return wire.Event{
 		Time: now(), Kind: kind, Session: l.ID, Name: l.name, Profile: l.Profile, Owner: l.Owner.UID,
-		Message: shown(message, 1000),
+		Message: shown(message, maxMessage),
 	}
 }
 
@@ -37,12 +41,13 @@ func (b *Bridge) publish(e wire.Event, l *live) {
 	}
 	b.mu.Unlock()
 	l.mu.Lock()
-	for _, c := range l.people {
+	people := slices.Clone(l.people)
+	l.mu.Unlock()
+	for _, c := range people {
 		if c.seated.Load() && !c.listens.Load() && (c.id != e.Client || e.Kind != wire.EventAttach) {
 			c.out.offer(c.enc.News(e))
 		}
 	}
-	l.mu.Unlock()
 	for _, c := range listeners {
 		if rules.On(c.who, rights) >= auth.ReadOnly {
 			c.out.offer(c.enc.News(e))

@@ -1,0 +1,39 @@
+package bridge
+
+import (
+	"bytes"
+	"fmt"
+	"log"
+	"strings"
+	"testing"
+
+	"github.com/AgentaaU/AaaU/pkg/wire"
+)
+
+// Nobody's names or numbers make a line of the journal, or a long one.
+func TestJournalIsOurs(t *testing.T) {
+	var journal bytes.Buffer
+	h := start(t, func(b *Bridge) { b.Log = log.New(&journal, "", 0) })
+	s := h.sh("read x")
+	h.mu.Lock()
+	l := h.sessions[s.ID]
+	h.mu.Unlock()
+	h.tellTripped(l, "new: .git/\nsession s1: started by root")
+	h.tellRelocked(l, fmt.Errorf("no a\nb"))
+	c := h.bare(wire.Open, []byte(`{"umask":`+strings.Repeat("9", 60000)+`}`))
+	if _, err := c.Hello(); err != nil {
+		t.Fatal(err)
+	}
+	var note wire.ErrorNote
+	if c.next(wire.Error, &note); note.Code != "protocol" || len(note.Message) > 4*maxMessage {
+		t.Errorf("%s, %d bytes", note.Code, len(note.Message))
+	}
+	if err := h.stop(); err != nil {
+		t.Error(err)
+	}
+	for line := range strings.Lines(journal.String()) {
+		if len(line) > 5*maxMessage || !strings.HasPrefix(line, "session s1") && !strings.HasPrefix(line, "refused") || strings.Contains(line, "session s1: started by root") && !strings.Contains(line, "killed") {
+			t.Errorf("%.200q", line)
+		}
+	}
+}
