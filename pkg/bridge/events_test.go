@@ -37,3 +37,29 @@ func TestJournalIsOurs(t *testing.T) {
 		}
 	}
 }
+
+// What fails leaves things as they were.
+func TestFreezeTwice(t *testing.T) {
+	h := start(t, nil)
+	s := h.sh("read x")
+	asking := h.asking()
+	if err := asking.Freeze(t.Context(), s.ID); err != nil {
+		t.Fatal(err)
+	}
+	h.launcher.mu.Lock()
+	group := h.launcher.groups[s.ID]
+	h.launcher.groups[s.ID] = 1 << 30 // nobody
+	h.launcher.mu.Unlock()
+	if err := asking.Freeze(t.Context(), s.ID); err == nil {
+		t.Error("there is no such group")
+	}
+	h.launcher.mu.Lock()
+	h.launcher.groups[s.ID] = group
+	h.launcher.mu.Unlock()
+	if i, err := asking.Status(t.Context(), s.ID); err != nil || i.State != wire.StateFrozen {
+		t.Errorf("%s, %v: its processes are stopped still", i.State, err)
+	}
+	if err := asking.Thaw(t.Context(), s.ID); err != nil {
+		t.Error(err)
+	}
+}

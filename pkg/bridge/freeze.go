@@ -15,11 +15,14 @@ import (
 func (b *Bridge) freeze(ctx context.Context, l *live, reason, why string) error {
 	l.Changing.Lock()
 	defer l.Changing.Unlock()
+	_, was := l.Frozen()[reason]
 	l.Freeze(reason, why) // first: who ends a session must know that it may be frozen
 	l.saved()
 	if _, err := b.ask(ctx, privsep.Request{Freeze: &privsep.Scope{Name: l.Scope}}); err != nil {
-		l.Thaw(reason)
-		l.saved()
+		if !was {
+			l.Thaw(reason)
+			l.saved()
+		}
 		return err
 	}
 	b.publish(l.event(wire.EventFreeze, why), l)
