@@ -94,7 +94,10 @@ func (c *client) peek(ctx context.Context, _ wire.Request, l *live) (wire.Reply,
 	ctx, cancel := context.WithTimeout(ctx, peekTime)
 	defer cancel()
 	screen, err := l.watch.screen(ctx)
-	if err != nil {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return wire.Reply{}, refusal("busy", "the screen of session %s could not be drawn within %v: try again", l.ID, peekTime)
+	case err != nil:
 		return wire.Reply{}, refusal("no-session", "session %s has ended", l.ID)
 	}
 	return wire.Reply{Screen: &screen}, nil
@@ -174,7 +177,8 @@ func (c *client) share(_ context.Context, req wire.Request, l *live) (wire.Reply
 		return wire.Reply{}, refusal("malformed", "whom to share with is missing")
 	}
 	l.mu.Lock()
-	full := len(l.shared) >= maxShares
+	_, is := l.shared[*req.UID]
+	full := !is && len(l.shared) >= maxShares
 	if !full {
 		if l.shared == nil {
 			l.shared = map[uint32]auth.Role{}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
@@ -61,5 +62,27 @@ func TestFreezeTwice(t *testing.T) {
 	}
 	if err := asking.Thaw(t.Context(), s.ID); err != nil {
 		t.Error(err)
+	}
+}
+
+// Rights can be taken away however many have some.
+func TestShareAgain(t *testing.T) {
+	h := start(t, nil)
+	s := h.sh("read x")
+	h.mu.Lock()
+	l := h.sessions[s.ID]
+	h.mu.Unlock()
+	l.mu.Lock()
+	l.shared = map[uint32]auth.Role{}
+	for uid := range uint32(maxShares) {
+		l.shared[5000+uid] = auth.Interactive
+	}
+	l.mu.Unlock()
+	asking := h.asking()
+	if err := asking.Share(t.Context(), s.ID, 5000, true); err != nil {
+		t.Error(err)
+	}
+	if err := asking.Share(t.Context(), s.ID, 4999, true); err == nil {
+		t.Error("there are as many as there may be")
 	}
 }
