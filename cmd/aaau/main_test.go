@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -77,6 +78,32 @@ func TestRequestRefusals(t *testing.T) {
 	} {
 		if _, err := parse(strings.Split(args, "|")...); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v, want %q", args, err, want)
+		}
+	}
+}
+
+// Of commands, options may stand anywhere, and after "--" there are none.
+func TestArguments(t *testing.T) {
+	for line, want := range map[string]string{
+		"send x text":         "x|text|false",
+		"send x -e text":      "x|text|true",
+		"-s S send x text -e": "x|text|true",
+		"send x -- -e":        "x|-e|false",
+		"send -e x -- -- b":   "x|--|b|true",
+		"send -- x -n":        "x|-n|false",
+	} {
+		a, args := split(append([]string{"aaau"}, strings.Fields(line)...))
+		got := "nothing"
+		for _, c := range a.Commands {
+			if c.Name == "send" {
+				c.Action = func(c *cli.Context) error {
+					got = strings.Join(append(c.Args().Slice(), fmt.Sprint(c.Bool("enter"))), "|")
+					return nil
+				}
+			}
+		}
+		if err := a.Run(args); err != nil || got != want {
+			t.Errorf("%s: %s, %v; want %s", line, got, err, want)
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 // reorder has options work wherever they stand: before a command, and among its
 // arguments. The CLI library wants them right after the command. What follows an
-// alias is the program's, and stays.
+// alias is the program's, and stays; what follows "--" is no option.
 func reorder(app *cli.App, args []string) []string {
 	if len(args) == 0 {
 		return args
@@ -28,6 +28,9 @@ func reorder(app *cli.App, args []string) []string {
 		return append(out, rest[1:]...)
 	}
 	options, words := take(command.Flags, rest[1:], true)
+	if after, ok := app.Metadata[program].([]string); ok { // it is no program then
+		words = slices.Concat([]string{"--"}, words, after)
+	}
 	return slices.Concat(out, options, words)
 }
 
