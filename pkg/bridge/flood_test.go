@@ -166,3 +166,29 @@ func TestInputThatNobodyReads(t *testing.T) {
 		}
 	}
 }
+
+// However much a client asks for without reading, one long answer waits for it.
+func TestAnswersThatNobodyReads(t *testing.T) {
+	o := newSender(nil, wire.Encoder2{}, nil)
+	sent := make(chan int)
+	go func() {
+		defer close(sent)
+		for n := range 3 {
+			o.send(item{frame: make([]byte, wire.MaxReply)})
+			sent <- n
+		}
+	}()
+	<-sent
+	for n := 1; n < 3; n++ {
+		select {
+		case <-sent:
+			t.Fatalf("answer %d waits beside another", n)
+		case <-time.After(50 * time.Millisecond):
+		}
+		o.take(<-o.items)
+		<-sent
+	}
+	<-sent
+	close(o.done)
+	o.send(item{frame: make([]byte, wire.MaxReply)}) // to nobody
+}

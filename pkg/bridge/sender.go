@@ -24,8 +24,12 @@ const chunk = wire.MaxPayload - 8
 // one that gets every byte, and how long it may stay after the last frame.
 const farewell = time.Minute
 
-// queue is how many frames wait for a client that does not read, beside its output.
-const queue = 64
+// queue is how many frames wait for a client that does not read, beside its output;
+// of those larger than small, in bytes, which only answers are, one does.
+const (
+	queue = 64
+	small = 8 << 10
+)
 
 // sender writes one client's socket: output straight from the tape, and frames
 // between. It never holds the session back: while the socket is full, only what
@@ -42,6 +46,7 @@ type sender struct {
 	pending []byte        // to be sent before anything else
 	turn    int           // which of the seat's streams is sent from
 	items   chan item     // from the receiving side and from those who have news
+	large   chan struct{} // has one while a large item is among them
 	dropped atomic.Int64  // news for which there was no room
 	gone    chan struct{} // closed when the client has left, after its connection
 	done    chan struct{} // closed when run has returned
@@ -80,7 +85,7 @@ type stream struct {
 }
 
 func newSender(conn *net.UnixConn, enc wire.Encoder, first []byte) *sender {
-	o := &sender{conn: conn, enc: enc, first: first, items: make(chan item, queue), gone: make(chan struct{}), done: make(chan struct{})}
+	o := &sender{conn: conn, enc: enc, first: first, items: make(chan item, queue), large: make(chan struct{}, 1), gone: make(chan struct{}), done: make(chan struct{})}
 	o.try = o.attempt
 	return o
 }
@@ -147,6 +152,9 @@ func (o *sender) ended() <-chan struct{} {
 func (o *sender) take(i item) (last bool) {
 	o.pending = append(o.pending, o.first...)
 	o.first = nil
+	if len(i.frame) > small {
+		<-o.large
+	}
 	if o.enc.Apart() && o.seat != nil && len(i.frame) > 0 {
 		o.alone(i.frame)
 	} else {
@@ -207,6 +215,13 @@ func (o *sender) behind(ending bool) bool {
 
 // send queues an item, unless the sender has ended.
 func (o *sender) send(i item) {
+	if len(i.frame) > small {
+		select {
+		case o.large <- struct{}{}:
+		case <-o.done:
+			return
+		}
+	}
 	select {
 	case o.items <- i:
 	case <-o.done:
