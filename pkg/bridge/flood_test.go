@@ -192,3 +192,38 @@ func TestAnswersThatNobodyReads(t *testing.T) {
 	close(o.done)
 	o.send(item{frame: make([]byte, wire.MaxReply)}) // to nobody
 }
+
+// Who began to drive with a paste does not drive for ever by what their terminal says.
+func TestReportsAfterAPaste(t *testing.T) {
+	h := start(t, nil)
+	first, reply := h.in(wire.OpenRequest{Session: spec.Session{Argv: []string{"cat"}}})
+	second, joined := h.in(wire.OpenRequest{Attach: reply.ID})
+	asking := h.asking()
+	drives := func() (client uint64) {
+		t.Helper()
+		s, err := asking.Status(t.Context(), reply.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range s.People {
+			if p.Drives {
+				client = p.Client
+			}
+		}
+		return client
+	}
+	typed := func(c *bare, text string) {
+		c.send(wire.Input, []byte(text), wire.Ping, nil)
+		c.next(wire.Pong, nil) // it was typed
+	}
+	typed(second, "\x1b[200~abc")
+	typed(second, "def\x1b[201~")
+	if got := drives(); got != joined.Client {
+		t.Errorf("after the paste client %d", got)
+	}
+	typed(first, "x")
+	typed(second, "\x1b[I") // focus
+	if got := drives(); got != reply.Client {
+		t.Errorf("after a report client %d", got)
+	}
+}

@@ -124,14 +124,12 @@ func (l *live) resize(c *client, size wire.Size) error {
 // typed writes what a client's terminal sent. What a terminal says by itself counts
 // only from who drives; what a person types makes them drive.
 func (l *live) typed(c *client, data []byte) error {
-	l.mu.Lock()
-	if l.drives() != c {
-		l.mu.Unlock()
-		if data = c.persons(data); len(data) == 0 {
-			return nil
-		}
-		l.mu.Lock()
+	if l.isDriver(c) {
+		c.input.Flush(func(held []byte, _ bool) { data = append(slices.Clone(held), data...) })
+	} else if data = c.persons(data); len(data) == 0 {
+		return nil
 	}
+	l.mu.Lock()
 	if l.driver != c {
 		l.driver = c
 		_ = l.fit(c) // an end shows when writing
