@@ -20,7 +20,7 @@ func osc(body []byte, byBEL bool, found func(Found)) {
 	data := body[digits+1:]
 	switch {
 	case n == 0 || n == 2:
-		found(Found{Kind: Title, Text: printable(data)})
+		found(Found{Kind: Title, Text: Printable(data)})
 	case n == 9 && !bytes.HasPrefix(data, []byte("4;")): // ConEmu's progress bar
 		notice(nil, data, found)
 	case n == 777:
@@ -46,7 +46,7 @@ func osc(body []byte, byBEL bool, found func(Found)) {
 
 // notice tells of a notice that says something.
 func notice(title, text []byte, found func(Found)) {
-	f := Found{Kind: Notice, Title: printable(title), Text: printable(text)}
+	f := Found{Kind: Notice, Title: Printable(title), Text: Printable(text)}
 	if f.Title != "" || f.Text != "" {
 		found(f)
 	}
@@ -70,9 +70,9 @@ func kittyNotice(data []byte, found func(Found)) {
 	}
 }
 
-// printable is s without what is not a printable rune, and not too long. Controls
+// Printable is s without what is not a printable rune, and not too long. Controls
 // of direction are not printable.
-func printable(s []byte) string {
+func Printable(s []byte) string {
 	var b strings.Builder
 	for runes := 0; len(s) > 0 && runes < maxRunes; {
 		r, size := utf8.DecodeRune(s)
