@@ -1,156 +1,216 @@
 package screen
 
-import "github.com/gdamore/tcell/v3/vt"
-
-// grid is what the emulator draws on: cells with their style.
-type grid struct {
-	size  vt.Coord
-	lines [][]vt.Cell
-	pos   vt.Coord // of the cursor
-	put   vt.Coord // where the last character went
-
-	primary [][]vt.Cell // its lines, while the alternate screen is shown
-	saved   vt.Coord    // its cursor
-
-	resizing bool // Resize is at work, and not a program
+// cell is a character with its style. What is erased has no character, and at most a
+// background.
+type cell struct {
+	r rune // the character, half, or the number of a cluster
+	style
 }
 
-func newGrid(rows, cols int) *grid {
-	g := &grid{size: vt.Coord{X: vt.Col(cols), Y: vt.Row(rows)}}
-	g.lines = fit(nil, g.size, 0)
-	return g
+const (
+	half    rune = -1      // the right half of the wide character before it
+	cluster rune = 1 << 21 // from here on: a character with marks, in the Screen's clusters
+)
+
+// line is a line of cells. All from used on are erased, with one background: so it
+// is cheap to erase much, and to leave out what is blank.
+type line struct {
+	cells   []cell
+	used    int
+	blank   color
+	wrapped bool // the next line goes on with this one
 }
 
-// fit makes lines of a size from old ones, without the first few.
-func fit(old [][]vt.Cell, size vt.Coord, skip int) [][]vt.Cell {
-	cells := make([]vt.Cell, int(size.X)*int(size.Y))
-	lines := make([][]vt.Cell, size.Y)
+func newLines(rows, cols int) []*line {
+	cells, all := make([]cell, rows*cols), make([]line, rows)
+	lines := make([]*line, rows)
 	for y := range lines {
-		lines[y], cells = cells[:size.X:size.X], cells[size.X:]
-		if skip+y < len(old) {
-			copy(lines[y], old[skip+y])
-		}
+		all[y].cells, cells = cells[:cols:cols], cells[cols:]
+		lines[y] = &all[y]
 	}
 	return lines
 }
 
-func (g *grid) has(at vt.Coord) bool {
-	return 0 <= at.X && at.X < g.size.X && 0 <= at.Y && at.Y < g.size.Y
-}
-
-// at is a cell, an empty one where there is none.
-func (g *grid) at(c vt.Coord) vt.Cell {
-	if !g.has(c) {
-		return vt.Cell{}
+// at is the cell at x.
+func (l *line) at(x int) cell {
+	if x < l.used {
+		return l.cells[x]
 	}
-	return g.lines[c.Y][c.X]
+	return cell{style: style{bg: l.blank}}
 }
 
-// Put draws one cell. A wide character has the next one too, and no half of one
+// goesOn says whether the next line goes on with this one, which has no blank at its
+// end then.
+func (l *line) goesOn() bool {
+	if !l.wrapped || l.used < len(l.cells) {
+		return false
+	}
+	last := l.cells[l.used-1].r
+	return last != 0 && last != ' '
+}
+
+// use makes all cells before x ones that can be written to.
+func (l *line) use(x int) {
+	for ; l.used < x; l.used++ {
+		l.cells[l.used] = cell{style: style{bg: l.blank}}
+	}
+}
+
+// part parts what is before x from what is there: no half of a wide character
 // outlives the other.
-func (g *grid) Put(at vt.Coord, c vt.Cell) {
-	if !g.has(at) {
+func (l *line) part(x int) {
+	if x > 0 && x < l.used && l.cells[x].r == half {
+		l.cells[x-1], l.cells[x] = cell{}, cell{}
+	}
+}
+
+// erase erases the cells from x up to end.
+func (l *line) erase(x, end int, bg color) {
+	l.part(x)
+	if end >= len(l.cells) {
+		l.wrapped = false
+		l.use(x)
+		l.used, l.blank = x, bg
 		return
 	}
-	g.put = at
-	line, x := g.lines[at.Y], int(at.X)
-	if x > 0 && line[x-1].W == 2 {
-		line[x-1].C, line[x-1].W = "", 0
-	}
-	line[x] = c
-	if c.W == 2 && x+1 < len(line) {
-		if x+2 < len(line) && line[x+1].W == 2 {
-			line[x+2].C = ""
-		}
-		line[x+1] = vt.Cell{S: c.S}
-	}
-}
-
-// Blit copies dim cells from src to dst, which may overlap.
-func (g *grid) Blit(src, dst, dim vt.Coord) {
-	last := vt.Coord{X: dim.X - 1, Y: dim.Y - 1}
-	if dim.X < 1 || dim.Y < 1 || !g.has(src) || !g.has(dst) ||
-		!g.has(vt.Coord{X: src.X + last.X, Y: src.Y + last.Y}) || !g.has(vt.Coord{X: dst.X + last.X, Y: dst.Y + last.Y}) {
+	l.part(end)
+	if x >= l.used && l.blank == bg {
 		return
 	}
-	if dim.X == g.size.X { // scrolling: the line that is free is about to be erased
-		switch dst.Y - src.Y {
-		case -1:
-			lines := g.lines[dst.Y : dst.Y+dim.Y+1]
-			first := lines[0]
-			lines[copy(lines, lines[1:])] = first
-			return
-		case 1:
-			lines := g.lines[src.Y : src.Y+dim.Y+1]
-			last := lines[dim.Y]
-			copy(lines[1:], lines)
-			lines[0] = last
-			return
-		}
-	}
-	for i := range dim.Y {
-		if dst.Y > src.Y {
-			i = last.Y - i
-		}
-		copy(g.lines[dst.Y+i][dst.X:dst.X+dim.X], g.lines[src.Y+i][src.X:])
+	l.use(end)
+	for i := range l.cells[x:end] {
+		l.cells[x+i] = cell{style: style{bg: bg}}
 	}
 }
 
-// SetSize resizes for Resize. The cursor's line stays.
-func (g *grid) SetSize(size vt.Coord) {
-	if !g.resizing {
+// move copies the n cells at from to another place of the line, as they are.
+func (l *line) move(to, from, n int) {
+	if max(to, from) >= l.used && l.used <= min(to, from) {
 		return
 	}
-	skip := max(0, g.pos.Y-size.Y+1)
-	g.lines = fit(g.lines, size, int(skip))
-	if g.primary != nil {
-		above := max(0, g.saved.Y-size.Y+1)
-		g.primary = fit(g.primary, size, int(above))
-		g.saved.Y -= above
+	l.use(max(to, from) + n)
+	copy(l.cells[to:to+n], l.cells[from:from+n])
+}
+
+// box is a rectangle of cells, its ends included.
+type box struct{ top, bottom, left, right int }
+
+// whole is the screen.
+func (s *Screen) whole() box { return box{0, s.rows - 1, 0, s.cols - 1} }
+
+// wide says whether the box has all columns.
+func (s *Screen) wide(b box) bool { return b.left == 0 && b.right == s.cols-1 }
+
+// up scrolls the inside of the box. What leaves the main screen at its top goes into
+// the history.
+func (s *Screen) up(b box, n int, bg color) {
+	n = min(n, b.bottom-b.top+1)
+	if !s.wide(b) {
+		s.partAll(b)
+		for y := b.top; y+n <= b.bottom; y++ {
+			s.copyCells(s.lines[y], s.lines[y+n], b)
+		}
+		s.eraseBox(box{b.bottom - n + 1, b.bottom, b.left, b.right}, bg)
+		return
 	}
-	g.size = size
-	g.SetPosition(vt.Coord{X: g.pos.X, Y: g.pos.Y - skip})
+	if b.top == 0 && s.main == nil {
+		for _, l := range s.lines[:n] {
+			s.keepLine(l)
+		}
+	}
+	if b.top > 0 {
+		s.lines[b.top-1].wrapped = false
+	}
+	lines := s.lines[b.top : b.bottom+1]
+	rotate(lines, n)
+	clearLines(lines[len(lines)-n:], bg)
 }
 
-// SetPosition moves the cursor.
-func (g *grid) SetPosition(at vt.Coord) {
-	g.pos = vt.Coord{X: min(max(at.X, 0), g.size.X-1), Y: min(max(at.Y, 0), g.size.Y-1)}
+// down scrolls the other way.
+func (s *Screen) down(b box, n int, bg color) {
+	n = min(n, b.bottom-b.top+1)
+	if !s.wide(b) {
+		s.partAll(b)
+		for y := b.bottom; y-n >= b.top; y-- {
+			s.copyCells(s.lines[y], s.lines[y-n], b)
+		}
+		s.eraseBox(box{b.top, b.top + n - 1, b.left, b.right}, bg)
+		return
+	}
+	if b.top > 0 {
+		s.lines[b.top-1].wrapped = false
+	}
+	lines := s.lines[b.top : b.bottom+1]
+	rotate(lines, len(lines)-n)
+	lines[len(lines)-1].wrapped = false
+	clearLines(lines[:n], bg)
 }
 
-// alternate shows an empty alternate screen.
-func (g *grid) alternate() {
-	if g.primary == nil {
-		g.primary, g.saved = g.lines, g.pos
-		g.lines = fit(nil, g.size, 0)
+// rotate moves the first n lines behind the others.
+func rotate(lines []*line, n int) {
+	if n == 1 {
+		first := lines[0]
+		lines[copy(lines, lines[1:])] = first
+		return
+	}
+	reverse := func(l []*line) {
+		for i, j := 0, len(l)-1; i < j; i, j = i+1, j-1 {
+			l[i], l[j] = l[j], l[i]
+		}
+	}
+	reverse(lines[:n])
+	reverse(lines[n:])
+	reverse(lines)
+}
+
+func clearLines(lines []*line, bg color) {
+	for _, l := range lines {
+		l.used, l.blank, l.wrapped = 0, bg, false
 	}
 }
 
-// back shows the primary screen again and returns where its cursor was; false if
-// it was shown all along.
-func (g *grid) back() (vt.Coord, bool) {
-	if g.primary == nil {
-		return vt.Coord{}, false
+// partAll parts the box from what is beside it.
+func (s *Screen) partAll(b box) {
+	for _, l := range s.lines[b.top : b.bottom+1] {
+		l.part(b.left)
+		l.part(b.right + 1)
+		l.wrapped = false
 	}
-	g.lines, g.primary = g.primary, nil
-	return g.saved, true
 }
 
-// Reset is the emulator's hard reset. It erases everything itself.
-func (g *grid) Reset() { g.back() }
-
-// GetPrivateMode says that marks join what they follow, always; other modes are
-// the emulator's or nobody's.
-func (g *grid) GetPrivateMode(m vt.PrivateMode) vt.ModeStatus {
-	if m == vt.PmGraphemeClusters {
-		return vt.ModeOnLocked
+func (s *Screen) copyCells(to, from *line, b box) {
+	if from.used <= b.left && to.used <= b.left && from.blank == to.blank {
+		return
 	}
-	return vt.ModeNA
+	from.use(b.right + 1)
+	to.use(b.right + 1)
+	copy(to.cells[b.left:b.right+1], from.cells[b.left:])
 }
 
-func (g *grid) SetPrivateMode(vt.PrivateMode, vt.ModeStatus) error { return nil }
-func (g *grid) GetSize() vt.Coord                                  { return g.size }
-func (g *grid) GetPosition() vt.Coord                              { return g.pos }
-func (g *grid) Colors() int                                        { return 1 << 24 }
-func (g *grid) RaiseResize()                                       {}
-func (g *grid) Buffering(bool)                                     {}
-func (g *grid) SetCursor(vt.CursorStyle)                           {}
+// eraseBox erases the cells of a box.
+func (s *Screen) eraseBox(b box, bg color) {
+	for _, l := range s.lines[b.top : b.bottom+1] {
+		l.erase(b.left, b.right+1, bg)
+	}
+}
+
+// shift moves what is in the cursor's line from x to the right margin by n columns:
+// to the right, or with a negative n to the left.
+func (s *Screen) shift(x, n int, bg color) {
+	l, end := s.lines[s.y], s.edge()+1
+	l.part(x)
+	l.part(end)
+	l.wrapped = false
+	width := end - x
+	if n < 0 {
+		n = min(-n, width)
+		l.part(x + n)
+		l.move(x, x+n, width-n)
+		l.erase(end-n, end, bg)
+		return
+	}
+	n = min(n, width)
+	l.part(end - n)
+	l.move(x+n, x, width-n)
+	l.erase(x, x+n, bg)
+}

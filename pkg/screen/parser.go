@@ -3,6 +3,8 @@ package screen
 import (
 	"bytes"
 	"unicode/utf8"
+
+	"github.com/AgentaaU/AaaU/pkg/vtseq"
 )
 
 const (
@@ -15,8 +17,9 @@ const (
 	del = 0x7f
 )
 
-// maxParams is the longest CSI sequence that is taken, in bytes.
-const maxParams = 128
+// maxString is what is kept of an OSC string, and how long an unfinished sequence
+// may be to be given again, in bytes.
+const maxString = 2 << 10
 
 type state uint8
 
@@ -30,43 +33,54 @@ const (
 )
 
 // parser cuts output into characters and whole sequences, however it comes.
-// Strings (OSC, DCS and the like) draw nothing and are passed over.
 type parser struct {
-	state state
-	kept  [maxParams]byte // parameters and intermediates
-	n     int
-	long  bool              // there were more
-	char  [utf8.UTFMax]byte // the beginning of a character
-	have  int
+	state   state
+	kept    [vtseq.MaxSequence]byte // parameters and intermediates
+	n       int
+	long    bool              // there were more
+	char    [utf8.UTFMax]byte // the beginning of a character
+	have    int
+	body    []byte // of an OSC string
+	pending int    // bytes since the unfinished sequence's or character's beginning
 }
 
 // parse takes some of p, at least a byte, and says how many.
 func (s *Screen) parse(p []byte) int {
 	b := p[0]
+	if s.state == text && s.have == 0 && ' ' <= b && b < del {
+		n := 1
+		for n < len(p) && ' ' <= p[n] && p[n] < del {
+			n++
+		}
+		s.ascii(p[:n])
+		return n
+	}
+	n := 1
 	switch {
 	case s.state >= osc:
-		return s.pass(p)
+		n = s.pass(p)
 	case s.have > 0 && b&0xc0 != 0x80: // the character has no end
-		s.have = 0
+		s.have, s.pending = 0, 0
 		s.character(utf8.RuneError)
-	}
-	switch {
+		return 0
 	case b < ' ':
 		s.interrupt(b)
-	case s.state == text && b < del:
-		s.character(rune(b))
 	case b == del:
 	case s.state == text:
 		s.part(b)
 	case b > del: // no sequence has that
-		s.state = text
+		s.state, s.pending = text, 0
 		s.part(b)
 	case s.state == csi:
-		s.parameter(b)
+		n = s.parameters(p)
 	default:
 		s.final(b)
 	}
-	return 1
+	s.pending += n
+	if s.state == text && s.have == 0 {
+		s.pending = 0
+	}
+	return n
 }
 
 // pass goes over the inside of a string, to its end or p's.
@@ -74,24 +88,49 @@ func (s *Screen) pass(p []byte) int {
 	for n, b := range p {
 		switch {
 		case b == esc: // the rest of ST draws nothing
-			s.state, s.n = escape, 0
+			s.endString(p[:n])
+			s.state, s.n, s.pending = escape, 0, -n
 			return n + 1
-		case b == can, b == sub, b == bel && s.state == osc, b == 0x9c && s.have == 1:
+		case b == can, b == sub:
 			s.state, s.have = text, 0
+			return n + 1
+		case b == bel && s.state == osc, b == 0x9c && s.have == 1:
+			s.endString(p[:n])
+			s.state = text
 			return n + 1
 		}
 		if s.have = 0; b == 0xc2 { // C2 9C is ST
 			s.have = 1
 		}
 	}
+	s.keepBody(p)
 	return len(p)
+}
+
+func (s *Screen) keepBody(p []byte) {
+	if s.state == osc {
+		s.body = append(s.body, p[:min(len(p), maxString+1-len(s.body))]...)
+	}
+}
+
+// endString obeys an OSC string with the rest of its body.
+func (s *Screen) endString(rest []byte) {
+	s.keepBody(rest)
+	body := s.body
+	if s.have == 1 { // C2 of ST
+		body = body[:max(len(body)-1, 0)]
+	}
+	s.have = 0
+	if s.state == osc && len(body) < maxString {
+		s.command(body)
+	}
 }
 
 // interrupt takes a control character, which sequences do not end at.
 func (s *Screen) interrupt(b byte) {
 	switch b {
 	case esc:
-		s.state, s.n = escape, 0
+		s.state, s.n, s.pending = escape, 0, 0
 	case can, sub:
 		s.state = text
 	default:
@@ -113,6 +152,7 @@ func (s *Screen) part(b byte) {
 		}
 		s.character(r)
 		for _, b := range c[size:] { // what did not belong to it
+			s.pending = 0
 			s.part(b)
 		}
 	}
@@ -132,7 +172,7 @@ func (s *Screen) final(b byte) {
 	case b == '[':
 		s.state, s.n, s.long = csi, 0, false
 	case b == ']':
-		s.state = osc
+		s.state, s.body = osc, s.body[:0]
 	case bytes.IndexByte([]byte("PX^_"), b) >= 0:
 		s.state = str
 	default:
@@ -140,21 +180,49 @@ func (s *Screen) final(b byte) {
 	}
 }
 
-// parameter takes a byte of a CSI sequence.
-func (s *Screen) parameter(b byte) {
-	if b < '@' {
-		s.keep(b)
-		return
+// parameters takes bytes of a CSI sequence and says how many.
+func (s *Screen) parameters(p []byte) int {
+	for i, b := range p {
+		switch {
+		case b < ' ' || b >= del:
+			return max(i, 1) // parse looks at it
+		case b >= '@':
+			s.state = text
+			if !s.long {
+				s.sequence(s.kept[:s.n], b)
+			}
+			return i + 1
+		default:
+			s.keep(b)
+		}
 	}
-	s.state = text
-	if !s.long {
-		s.sequence(s.kept[:s.n], b)
-	}
+	return len(p)
 }
 
 func (s *Screen) keep(b byte) {
-	if s.long = s.n == len(s.kept); !s.long {
-		s.kept[s.n] = b
-		s.n++
+	if s.n == len(s.kept) {
+		s.long = true
+		return
+	}
+	s.kept[s.n] = b
+	s.n++
+}
+
+// unfinished is how many of the last bytes are the beginning of a character or
+// sequence. If they are too many it is 0, and what makes a terminal pass over the
+// rest of it.
+func (s *Screen) unfinished() (pending int, instead string) {
+	if s.pending <= maxString {
+		return s.pending, ""
+	}
+	switch s.state {
+	case nf:
+		return 0, "\x1b  "
+	case csi:
+		return 0, "\x1b[0<" // no parameter begins so: it is ignored
+	case osc:
+		return 0, "\x1b]60000;"
+	default:
+		return 0, "\x1b^"
 	}
 }

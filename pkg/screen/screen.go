@@ -1,24 +1,20 @@
 // Package screen is the present screen of a session: what a terminal of its size
-// would show after the session's output. It is fed off the hot path, by one
-// goroutine, and answers nothing: pkg/vtseq does.
+// would show after the session's output, the modes it would be in, and what has left
+// it at its top. It is fed off the hot path, by one goroutine, and answers nothing:
+// pkg/vtseq does.
 //
-// The terminal emulator is tcell's. Between it and the output stands a parser of
-// our own, since the output is a stranger's:
+//	output ─▶ parser ─ characters, whole sequences ─▶ grid ─ lines that leave it ─▶ history
+//	                            └─▶ vtseq.Modes                    └─▶ Snapshot ◀───┘
 //
-//	output ─▶ parser ─ whole sequences, known and bounded ─▶ emulator ─▶ grid
-//
-// The emulator alone would keep a string without end, scroll as often as a
-// parameter says, and join marks to a character for ever. The parser also does
-// what the emulator lacks: the alternate screen, the line drawing characters,
-// inserting, repeating.
+// The output is a stranger's: whatever it says, time is bounded by its length and the
+// screen's size, and memory by the screen's size.
 package screen
 
 import (
-	"fmt"
 	"strings"
 	"unicode"
 
-	"github.com/gdamore/tcell/v3/vt"
+	"github.com/AgentaaU/AaaU/pkg/vtseq"
 )
 
 // maxSide bounds rows and columns.
@@ -27,31 +23,68 @@ const maxSide = 1000
 // Screen is a terminal's screen. It belongs to one goroutine.
 type Screen struct {
 	parser
-	grid *grid
-	inb  *func(byte) // the emulator, byte by byte
+	cursor
+	modes      vtseq.Modes
+	rows, cols int
+	lines      []*line
+	main       []*line   // the main screen's, while the alternate one is shown
+	saved      [2]cursor // of each screen
+	margins    box
+	tabs       []bool
+	title      string
+	titled     bool
 
-	insert  bool    // new characters push the rest of the line (IRM)
-	wrap    bool    // at the line's end (DECAWM)
-	joining bool    // the last thing was a character, which a mark may join
-	last    rune    // the last character, for REP
-	sets    [2]bool // G0 and G1: whether it is line drawing
-	set     int     // which of them is in use
-	scratch []byte
-	panics  int // of the emulator's, so far
+	wrap, insert bool // as modes has it
+	joins        bool // the last thing was a character, which a mark may join
+	putX         int  // its last column
+	zwj          bool // and it ended with a joiner
+	last         rune // the last character, for REP
+
+	history  history
+	clusters table
+	links    table
+	widths   widths
+	scratch  []byte
+	panics   int // so far
+}
+
+// cursor is what DECSC saves.
+type cursor struct {
+	x, y   int
+	full   bool // the line is: the next character goes to the next line
+	style  style
+	sets   [2]bool // G0 and G1: whether it is line drawing
+	set    int     // which of them is in use
+	origin bool    // places are counted from the margins (DECOM)
 }
 
 // New makes an empty screen. Sizes are at least 1 and at most 1000.
 func New(rows, cols int) *Screen {
-	s := &Screen{}
-	s.reset(newGrid(clamp(rows), clamp(cols)))
+	s := &Screen{rows: clamp(rows), cols: clamp(cols)}
+	s.clusters.most, s.links.most = maxClusters, maxLinks
+	s.reset()
 	return s
 }
 
 func clamp(n int) int { return min(max(n, 1), maxSide) }
 
-func (s *Screen) reset(g *grid) {
-	*s = Screen{grid: g, inb: emulate(g), wrap: true, scratch: s.scratch, panics: s.panics}
-	s.feed("\x1b7") // the emulator panics when a cursor is restored that was not saved
+// reset is RIS. The history stays.
+func (s *Screen) reset() {
+	s.cursor, s.saved, s.margins = cursor{}, [2]cursor{}, s.whole()
+	s.lines, s.main = newLines(s.rows, s.cols), nil
+	s.modes = vtseq.Modes{}
+	s.tabs = stops(nil, s.cols)
+	s.apart()
+	s.know()
+}
+
+// stops are tab stops for so many columns: the old ones, and beyond them each eighth.
+func stops(old []bool, cols int) []bool {
+	tabs := make([]bool, cols)
+	for x := copy(tabs, old); x < cols; x++ {
+		tabs[x] = x > 0 && x%8 == 0
+	}
+	return tabs
 }
 
 // Write takes the next bytes of the output. It never fails.
@@ -62,19 +95,20 @@ func (s *Screen) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// write says how much it has taken: all, or what was followed by the emulator's
-// panic. Then the screen is a new one: the program will draw it again some time,
-// and the bridge has lived on.
+// write says how much it has taken: all, or what was followed by a panic, which is a
+// mistake here. Then the screen is a new one: the program will draw it again some
+// time, and the bridge has lived on.
 func (s *Screen) write(p []byte) (n int) {
 	defer func() {
 		if recover() != nil {
-			s.panics++
-			s.reset(newGrid(s.Size()))
+			n = max(n, 1) // the byte is taken, whatever came of it
+			rows, cols, panics := s.rows, s.cols, s.panics
+			*s = *New(rows, cols)
+			s.panics = panics + 1
 		}
 	}()
 	for n < len(p) {
-		n++ // the byte is taken, whatever comes of it
-		n += s.parse(p[n-1:]) - 1
+		n += s.parse(p[n:])
 	}
 	return n
 }
@@ -83,27 +117,55 @@ func (s *Screen) write(p []byte) (n int) {
 // first.
 func (s *Screen) Resize(rows, cols int) {
 	rows, cols = clamp(rows), clamp(cols)
-	if r, c := s.Size(); r == rows && c == cols {
+	if rows == s.rows && cols == s.cols {
 		return
 	}
-	s.grid.resizing = true
-	s.feed(fmt.Sprintf("\x1b[8;%d;%dt", rows, cols))
-	s.grid.resizing = false
+	fit := func(old []*line, y int) (lines []*line, skip int) {
+		lines, skip = newLines(rows, cols), max(0, y-rows+1)
+		for i, l := range old[skip:min(len(old), skip+rows)] {
+			l.part(cols)
+			lines[i].used, lines[i].blank = copy(lines[i].cells, l.cells[:l.used]), l.blank
+			lines[i].wrapped = l.wrapped && cols == s.cols
+		}
+		return lines, skip
+	}
+	main, c := s.lines, &s.cursor
+	if s.main != nil {
+		main, c = s.main, &s.saved[0]
+	}
+	fitted, skip := fit(main, c.y)
+	for _, l := range main[:skip] {
+		s.keepLine(l)
+	}
+	c.y -= skip
+	if s.main != nil {
+		s.main = fitted
+		s.lines, skip = fit(s.lines, s.y)
+		s.y -= skip
+	} else {
+		s.lines = fitted
+	}
+	s.rows, s.cols = rows, cols
+	s.margins, s.tabs = s.whole(), stops(s.tabs, cols)
+	for _, c := range []*cursor{&s.cursor, &s.saved[0], &s.saved[1]} {
+		c.x, c.y, c.full = min(c.x, cols-1), min(c.y, rows-1), false
+	}
+	s.apart()
 }
 
 // Size is what New or Resize made it.
-func (s *Screen) Size() (rows, cols int) { return len(s.grid.lines), int(s.grid.size.X) }
+func (s *Screen) Size() (rows, cols int) { return s.rows, s.cols }
 
 // Cursor is where the cursor is, counted from 0.
-func (s *Screen) Cursor() (row, col int) { return int(s.grid.pos.Y), int(s.grid.pos.X) }
+func (s *Screen) Cursor() (row, col int) { return s.y, s.x }
 
 // Text is what is on the screen, in lines without what is blank at their ends.
 // There are only printable runes in it, and newlines between them.
 func (s *Screen) Text() string {
 	var b strings.Builder
 	blank := 0 // lines not written yet
-	for _, line := range s.grid.lines {
-		if text := lineText(line); text != "" {
+	for _, line := range s.lines {
+		if text := s.lineText(line); text != "" {
 			for ; blank > 0; blank-- {
 				b.WriteByte('\n')
 			}
@@ -114,21 +176,21 @@ func (s *Screen) Text() string {
 	return b.String()
 }
 
-func lineText(line []vt.Cell) string {
+func (s *Screen) lineText(l *line) string {
 	var b strings.Builder
-	for x := 0; x < len(line); x++ {
-		c := line[x]
+	for _, c := range l.cells[:l.used] {
+		if c.r == half {
+			continue
+		}
 		before := b.Len()
-		for _, r := range c.C {
+		s.scratch = s.appendRune(s.scratch[:0], c.r)
+		for _, r := range string(s.scratch) {
 			if unicode.IsPrint(r) {
 				b.WriteRune(r)
 			}
 		}
 		if b.Len() == before {
 			b.WriteByte(' ')
-		}
-		if c.W == 2 {
-			x++ // its other half
 		}
 	}
 	return strings.TrimRight(b.String(), " ")

@@ -27,7 +27,7 @@ var layers = [][]string{
 
 // forbidden lists what a package must never reach, directly or through others.
 var forbidden = map[string][]string{
-	"cmd/aaau-launcher": {module + "pkg/wire", module + "pkg/session", module + "pkg/bridge", module + "pkg/client", module + "pkg/tape", module + "pkg/screen", module + "pkg/vtseq", "github.com/gdamore/tcell/v3/vt", "github.com/urfave/cli/v2"},
+	"cmd/aaau-launcher": {module + "pkg/wire", module + "pkg/session", module + "pkg/bridge", module + "pkg/client", module + "pkg/tape", module + "pkg/screen", module + "pkg/vtseq", "github.com/urfave/cli/v2"},
 	"pkg/stage":         {module + "pkg/config", module + "pkg/scope", "github.com/godbus/dbus/v5"},
 	"pkg/project":       {module + "pkg/privsep", module + "pkg/config"},
 	"cmd/aaau":          {module + "pkg/workspace", module + "pkg/bridge", module + "pkg/launcher", module + "pkg/session", module + "pkg/config", module + "pkg/privsep", module + "pkg/tape", module + "pkg/peer", module + "pkg/scope"},
@@ -38,8 +38,6 @@ var keepers = map[string][]string{
 	"github.com/godbus/dbus/v5":                   {"pkg/scope"},
 	"github.com/coreos/go-systemd/v22/activation": {"cmd/aaau-server", "cmd/aaau-launcher"},
 	"github.com/coreos/go-systemd/v22/daemon":     {"cmd/aaau-server", "cmd/aaau-launcher"},
-	"github.com/gdamore/tcell/v3":                 {"pkg/screen"},
-	"github.com/gdamore/tcell/v3/vt":              {"pkg/screen"},
 	"github.com/urfave/cli/v2":                    {"cmd/aaau", "cmd/aaau-server"},
 	"golang.org/x/term":                           {"cmd/aaau"},
 	"github.com/kballard/go-shellquote":           {"cmd/aaau", "pkg/config"},

@@ -1,0 +1,245 @@
+package screen
+
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/AgentaaU/AaaU/pkg/vtseq"
+)
+
+// maxSnapshot bounds a snapshot, in bytes. The history gets what the screen leaves.
+// A screen that needs more loses its looks from there on, and is then no longer than
+// its cells' characters.
+const maxSnapshot = 2 << 20
+
+// Snapshot is what makes a terminal of this size, in whatever state, show what this
+// screen shows, in the same modes, with up to history lines of what has left it at its
+// top in the terminal's own scrollback. A terminal has nothing to answer to it.
+//
+// The last behind bytes of what was written are not in it: they begin a character or
+// a sequence. What follows the snapshot must begin with them, to be looked at whole
+// by who looks at it. They are not more than 2 KiB.
+func (s *Screen) Snapshot(history int) (snapshot []byte, behind int) {
+	main, saved := s.lines, &s.saved[0]
+	if s.main != nil {
+		main = s.main
+	}
+	b := s.appendLines(nil, main, false)
+	if s.main != nil {
+		b = s.modes.AppendKeyboard(b, false)
+		b = s.appendCursor(s.appendMargins(b), saved, main)
+		b = append(b, "\x1b[?1049h\x1b[<99u\x1b[=0;1u\x1b[?69l\x1b[?6l\x1b[r\x1b[m\x1b]8;;\x1b\\\x0f\x1b(B\x1b)B\x1b[2J"...)
+		b = s.appendLines(b, s.lines, true)
+		saved = &s.saved[1]
+	}
+	b = s.modes.AppendKeyboard(b, s.main != nil)
+	b = s.appendTabs(b)
+	b = s.appendCursor(s.appendMargins(b), saved, s.lines)
+	b = append(b, "\x1b7"...)
+	b = s.appendCursor(b, &s.cursor, s.lines)
+	b = s.modes.AppendSet(b)
+	if s.titled {
+		b = append(b, "\x1b]2;"...)
+		b = append(b, s.title...)
+		b = append(b, "\x1b\\"...)
+	}
+	behind, instead := s.unfinished()
+	b = append(b, instead...)
+
+	before := vtseq.AppendReset(make([]byte, 0, len(b)+1<<10))
+	before = append(before, "\x1b[H\x1b[2J"...)
+	before = s.appendHistory(before, history, maxSnapshot-len(b)-len(before))
+	return append(before, b...), behind
+}
+
+// appendHistory appends the newest lines, each so that the next one can follow.
+func (s *Screen) appendHistory(b []byte, most, bytes int) []byte {
+	h := &s.history
+	next := s.appendLine(nil, s.first(), false)
+	for i := h.last(most, bytes); i < len(h.lines); i++ {
+		text, wrapped := h.line(i, s.cols)
+		b = append(b, text...)
+		if i+1 < len(h.lines) {
+			text, _ = h.line(i+1, s.cols)
+		} else {
+			text = next
+		}
+		b = newLine(b, wrapped, text)
+	}
+	return b
+}
+
+// first is the main screen's first line.
+func (s *Screen) first() *line {
+	if s.main != nil {
+		return s.main[0]
+	}
+	return s.lines[0]
+}
+
+// newLine appends what begins a line that shows next. Where the one before goes on
+// in it, and both are characters to begin with, the terminal does that by itself, and
+// then knows that they are one.
+func newLine(b []byte, wrapped bool, next []byte) []byte {
+	if wrapped && len(next) > 0 && next[0] != esc {
+		return b
+	}
+	return append(b, "\r\n"...)
+}
+
+// appendLines appends a screen's lines, from its first place on.
+func (s *Screen) appendLines(b []byte, lines []*line, home bool) []byte {
+	if home {
+		b = append(b, "\x1b[H"...)
+	}
+	for i, l := range lines {
+		from := len(b)
+		b = s.appendLine(b, l, from > maxSnapshot/2)
+		if i > 0 {
+			begin := newLine(s.scratch[:0], lines[i-1].goesOn(), b[from:])
+			b = slices.Insert(b, from, begin...)
+		}
+	}
+	return b
+}
+
+// appendLine appends a line's characters, with their looks unless it is to be plain,
+// as they are written to a blank line in the default style. That is also what the
+// style is afterwards. Blanks at the end are left out.
+func (s *Screen) appendLine(b []byte, l *line, plain bool) []byte {
+	end := l.used
+	if l.blank != 0 && !plain {
+		end = len(l.cells)
+	}
+	blank := func(c cell) bool { return (c.r == 0 || c.r == ' ') && (c.style == style{} || plain) }
+	for end > 0 && blank(l.at(end-1)) {
+		end--
+	}
+	now := style{}
+	for x := 0; x < min(end, l.used); {
+		cells := l.cells[x:min(end, l.used)]
+		if cells[0].style != now && !plain {
+			b = s.appendStyle(b, cells[0].style, now)
+			now = cells[0].style
+		}
+		n := 0
+		for ; n < len(cells) && (cells[n].style == now || plain); n++ {
+			switch r := cells[n].r; {
+			case 0 < r && r < 0x80:
+				b = append(b, byte(r))
+			case r == half:
+			case r >= cluster && plain:
+				r, _ = utf8.DecodeRuneInString(s.clusters.text(uint16(r - cluster)))
+				fallthrough
+			default:
+				b = s.appendRune(b, r)
+			}
+		}
+		x += n
+	}
+	if end > l.used {
+		erased := style{bg: l.blank}
+		if erased != now {
+			b = s.appendStyle(b, erased, now)
+			now = erased
+		}
+		b = append(b, blanks[:end-l.used]...)
+	}
+	if now != (style{}) {
+		b = s.appendStyle(b, style{}, now)
+	}
+	return b
+}
+
+var blanks = strings.Repeat(" ", maxSide)
+
+// appendStyle appends what changes the style.
+func (s *Screen) appendStyle(b []byte, to, from style) []byte {
+	if to.link != from.link {
+		b = append(b, "\x1b]8;"...)
+		if to.link > 0 {
+			b = append(b, s.links.text(to.link)...)
+		} else {
+			b = append(b, ';')
+		}
+		b = append(b, "\x1b\\"...)
+	}
+	if from.link = to.link; to != from {
+		b = to.appendTo(b)
+	}
+	return b
+}
+
+// appendCursor appends what makes the terminal's cursor this one, wherever it is and
+// whatever its style and character sets are.
+func (s *Screen) appendCursor(b []byte, c *cursor, lines []*line) []byte {
+	b = append(b, "\x1b[?6l\x0f\x1b(B\x1b)B\x1b[m\x1b]8;;\x1b\\"...)
+	if c.origin {
+		b = append(b, "\x1b[?6h"...)
+	}
+	row, col := s.relative(c)
+	x := c.x
+	if c == &s.cursor && s.joins && !c.full {
+		x--
+	}
+	now := style{}
+	if c.full || x < c.x { // so it is, and may be joined, once its last character is drawn again
+		cell := lines[c.y].at(x)
+		if cell.r == half {
+			x--
+			cell = lines[c.y].at(x)
+		}
+		now = cell.style
+		b = appendPlace(b, row, max(col-(c.x-x), 0))
+		b = s.appendRune(s.appendStyle(b, now, style{}), cell.r)
+	} else {
+		b = appendPlace(b, row, col)
+	}
+	if c.style != now {
+		b = s.appendStyle(b, c.style, now)
+	}
+	if c.sets[0] {
+		b = append(b, "\x1b(0"...)
+	}
+	if c.sets[1] {
+		b = append(b, "\x1b)0"...)
+	}
+	if c.set == 1 {
+		b = append(b, so)
+	}
+	return b
+}
+
+func appendPlace(b []byte, row, col int) []byte {
+	b = appendInt(append(b, "\x1b["...), row+1)
+	return append(appendInt(append(b, ';'), col+1), 'H')
+}
+
+// appendMargins appends what sets the margins, if there are any.
+func (s *Screen) appendMargins(b []byte) []byte {
+	m := s.margins
+	if m.top > 0 || m.bottom < s.rows-1 {
+		b = appendInt(append(b, "\x1b["...), m.top+1)
+		b = append(appendInt(append(b, ';'), m.bottom+1), 'r')
+	}
+	if s.modes.Is(69) {
+		b = append(b, "\x1b[?69h"...)
+	}
+	if !s.wide(m) {
+		b = appendInt(append(b, "\x1b["...), m.left+1)
+		b = append(appendInt(append(b, ';'), m.right+1), 's')
+	}
+	return b
+}
+
+// appendTabs appends what sets the tab stops.
+func (s *Screen) appendTabs(b []byte) []byte {
+	b = append(b, "\x1b[3g"...)
+	for x, stop := range s.tabs {
+		if stop {
+			b = append(appendInt(append(b, "\x1b["...), x+1), "G\x1bH"...)
+		}
+	}
+	return b
+}

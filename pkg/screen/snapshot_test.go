@@ -1,0 +1,203 @@
+package screen
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/AgentaaU/AaaU/pkg/vtseq"
+)
+
+// difference is what differs between two screens, "" for nothing.
+func difference(a, b *Screen) string {
+	if a.rows != b.rows || a.cols != b.cols {
+		return "in size"
+	}
+	if (a.main == nil) != (b.main == nil) {
+		return "in which screen is shown"
+	}
+	for i, lines := range [][2][]*line{{a.lines, b.lines}, {a.main, b.main}} {
+		for y := range lines[0] {
+			for x := range a.cols {
+				m, n := a.shown(lines[0][y].at(x)), b.shown(lines[1][y].at(x))
+				if m != n {
+					return fmt.Sprintf("in screen %d at %d, %d: %s and %s", i, y, x, m, n)
+				}
+			}
+		}
+	}
+	for i, c := range [][2]cursor{{a.cursor, b.cursor}, {a.saved[0], b.saved[0]}, {a.saved[1], b.saved[1]}} {
+		if i > 0 && i-1 != a.showing() && a.main == nil {
+			continue
+		}
+		l, m := a.links, b.links
+		if m, n := c[0].shown(&l), c[1].shown(&m); m != n {
+			return fmt.Sprintf("in cursor %d: %s and %s", i, m, n)
+		}
+	}
+	if a.margins != b.margins || !reflect.DeepEqual(a.tabs, b.tabs) || a.title != b.title || a.wrap != b.wrap || a.insert != b.insert {
+		return fmt.Sprintf("in margins, tabs, title or modes: %v %q, %v %q", a.margins, a.title, b.margins, b.title)
+	}
+	if m, n := setting(&a.modes), setting(&b.modes); m != n {
+		return fmt.Sprintf("in modes: %q and %q", m, n)
+	}
+	if m, n := string(a.appendHistory(nil, maxLines, maxBytes)), string(b.appendHistory(nil, maxLines, maxBytes)); m != n {
+		return fmt.Sprintf("in history: %.200q and %.200q", m, n)
+	}
+	return ""
+}
+
+func setting(m *vtseq.Modes) string {
+	return string(m.AppendSet(m.AppendKeyboard(m.AppendKeyboard(nil, false), true)))
+}
+
+// shown is a cell in words, in which numbers of links and clusters are what they
+// stand for.
+func (s *Screen) shown(c cell) string {
+	r, link := fmt.Sprint(c.r), ""
+	if c.r >= 0 && c.r < cluster || c.r > cluster {
+		r = string(s.appendRune(nil, c.r))
+	}
+	if c.link > 0 {
+		link = s.links.text(c.link)
+	}
+	c.link = 0
+	return fmt.Sprintf("%q %v %q", r, c.style, link)
+}
+
+func (c cursor) shown(links *table) string {
+	link := ""
+	if c.style.link > 0 {
+		link = links.text(c.style.link)
+	}
+	c.style.link = 0
+	return fmt.Sprintf("%+v %q", c, link)
+}
+
+// dirty is output that leaves a terminal in about the worst state.
+const dirty = "left\x1b[41;1;4munder\r\n\x1b[?1049h\x1b[2;3r\x1b[?6h\x1b[4h\x1b[?7l\x1b[?25l\x1b[?1003h\x1b[?1006h\x1b[?2004h\x1b[?1004h\x1b[?1h\x1b=\x1b(0\x1b)0\x0e\x1b[7m\x1b[>31u\x1b[>5u\x1b[>4;2m\x1b[3g\x1b[5 q\x1b7\x1b]8;;http://x\x1b\\zz\x1bPunfinished"
+
+// again is a screen that was given another's snapshot and what goes on then.
+func again(s *Screen, output, rest string) *Screen {
+	snapshot, behind := s.Snapshot(maxLines)
+	to := show(s.rows, s.cols, dirty)
+	to.history = history{}
+	to.title, to.titled = "", false
+	to.Write(snapshot)
+	to.Write([]byte(output[len(output)-behind:] + rest))
+	return to
+}
+
+func TestSnapshot(t *testing.T) {
+	for _, c := range []struct{ output, rest string }{
+		{"hello\r\nworld", "!"},
+		{"one\r\ntwo\r\nthree\r\nfour\r\nfive\r\n\x1b[31msix", "\r\n\r\n"},
+		{"0123456789", "x"},
+		{"0123456789012345678901234567890123456789012345", "\r\n"},
+		{"01234567日本語日本語日本語日本語e\u0301", "\u0301"},
+		{"123456789日本", ""},
+		{"\x1b[41m\x1b[2J\x1b[mx\x1b[44m\x1b[K\r\n\n\n\n\n", ""},
+		{"\x1b[41mabcdefghijklm\r\n\n\n\x1b[K\n\x1b[42mabc\r\n0123456789\x1b[43ma\r\n", ""},
+		{"shell$ \x1b[?1049h\x1b[2J\x1b[H\x1b[1mvim", "\x1b[?1049l more"},
+		{"\x1b[2;2Hx\x1b[?1049h\x1b[>1u\x1b[2;3r\x1b[?6hvim\x1b7\x1b[1;1Hq", "\x1b8r\x1b[?1049ls\x1b[<u"},
+		{"\x1b[>3u\x1b[=8;2u\x1b[>4;2m", "\x1b[<u"},
+		{"a\x1b[1;31;4;58;5;3mb\x1b[0;38;2;1;2;3;48;5;200mc\x1b[4:3md\x1b[21me\x1b[53;9;7;8;5;3;2mf", "g"},
+		{"\x1b]8;id=1;http://a.example\x1b\\link\x1b]8;;\x1b\\ed\x1b]8;;http://b\x1b\\", "x"},
+		{"\x1b(0lqk\x1b7\x0e\x1b)0", "x\x0fx\x1b8x"},
+		{"\x1b[2;3r\x1b[?6h\x1b[2;2H", "\n\n\n\x1b[1;1Hx"},
+		{"\x1b[?69h\x1b[3;6s\x1b[?6habcdefgh", "ijklmnop\x1b[H\x1b[L"},
+		{"\x1b[3g\x1b[4G\x1bH\x1b[1G", "\tx\tx"},
+		{"\x1b[?7l0123456789ab", "c"},
+		{"\x1b[4habc\x1b[2G", "xy"},
+		{"\x1b]0;title\a\x1b[?1h\x1b=\x1b[?25l\x1b[?2004h\x1b[?1004h\x1b[?1002h\x1b[?1006h\x1b[?1007h\x1b[4 q\x1b[?2026h", ""},
+		{"a\xe6\x97", "\xa5b"},
+		{"a\x1b", "[1mb"},
+		{"a\x1b[3", "1mb"},
+		{"a\x1b]2;tit", "le\x1b\\b"},
+		{"a\x1b]2;title\x1b", "\\b"},
+		{"a\x1bPq" + strings.Repeat("x", 3000), "yyy\x1b\\b"},
+		{"a\x1b]52;c;" + strings.Repeat("x", 3000), "yyy\ab"},
+		{"a\x1b[" + strings.Repeat("1;", 1500), "1mb"},
+		{"a\u200d", "x"},
+	} {
+		s := show(4, 10, c.output)
+		to := again(s, c.output, c.rest)
+		s.Write([]byte(c.rest))
+		if d := difference(s, to); d != "" {
+			t.Errorf("after %.200q and %q differ %s", c.output, c.rest, d)
+		}
+	}
+}
+
+func recordings(t testing.TB) (names []string) {
+	names, _ = filepath.Glob("testdata/*.raw")
+	if len(names) == 0 {
+		t.Fatal("there are none")
+	}
+	return names
+}
+
+func FuzzSnapshot(f *testing.F) {
+	f.Add([]byte(dirty), uint8(4), uint8(10), uint16(20))
+	f.Add([]byte("\x1b[41m\x1b[2J\x1b[?69h\x1b[3;6s日本\x1b[?6h\x1b[44m\r\n\n\n日\x1b7\x1b[?1049h\x1b]8;;a\x1b\\x\x1b[@"), uint8(4), uint8(10), uint16(30))
+	for _, name := range recordings(f) {
+		p, _ := os.ReadFile(name)
+		f.Add(p[:min(len(p), 4000)], uint8(24), uint8(80), uint16(3500))
+	}
+	f.Fuzz(func(t *testing.T, p []byte, rows, cols uint8, cut uint16) {
+		n := min(int(cut), len(p))
+		s := show(int(rows%40), int(cols%100), string(p[:n]))
+		snapshot, _ := s.Snapshot(maxLines)
+		if len(snapshot) > maxSnapshot {
+			t.Errorf("%d bytes", len(snapshot))
+		}
+		var o vtseq.Output
+		o.Scan(snapshot, func(f vtseq.Found) {
+			if f.Kind == vtseq.Asked {
+				t.Errorf("it asks %v", f.Query)
+			}
+		})
+		to := again(s, string(p[:n]), "")
+		if d := difference(s, to); d != "" && !s.controlled(p[:n]) {
+			t.Fatalf("the snapshot differs %s", d)
+		}
+		s.Write(p[n:])
+		to.Write(p[n:])
+		if d := difference(s, to); d != "" && !s.controlled(p[:n]) {
+			t.Fatalf("the snapshot and the rest differ %s", d)
+		}
+	})
+}
+
+// controlled says whether there are control characters, which are obeyed at once, in
+// an unfinished sequence, which comes again.
+func (s *Screen) controlled(p []byte) bool {
+	_, behind := s.Snapshot(0)
+	return strings.ContainsFunc(string(p[max(len(p)-behind, 0):]), func(r rune) bool { return r < ' ' && r != esc })
+}
+
+func BenchmarkSnapshot(b *testing.B) {
+	vim, err := os.ReadFile("testdata/vim.raw")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, output string
+	}{
+		{"vim", string(vim)},
+		{"history", strings.Repeat("The \x1b[31mquick\x1b[m brown fox jumps over the lazy dog.\r\n", 5000)},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			s := show(24, 80, c.output)
+			n := 0
+			for b.Loop() {
+				p, _ := s.Snapshot(maxLines)
+				n = len(p)
+			}
+			b.ReportMetric(float64(n), "bytes")
+		})
+	}
+}
