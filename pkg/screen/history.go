@@ -33,9 +33,9 @@ func (s *Screen) keepLine(l *line) {
 	if l.used == 0 { // whatever its background: it would be much for little
 		return
 	}
-	h.buf = s.appendLine(h.buf, l, false)
+	h.buf = s.appendLine(h.buf, l, styled)
 	if len(h.buf)-int(k.start) > maxLine {
-		h.buf = s.appendLine(h.buf[:k.start], l, true)
+		h.buf = s.appendLine(h.buf[:k.start], l, plain)
 	}
 }
 

@@ -34,10 +34,10 @@ func (s *Screen) ascii(p []byte) {
 		l.part(s.x)
 		l.part(s.x + n)
 		l.used = max(l.used, s.x+n)
-		c, cells := cell{style: s.style}, l.cells[s.x:s.x+n]
+		st, cells := s.style, l.cells[s.x:s.x+n]
 		for i, b := range p[:len(cells)] {
-			c.r = rune(b)
-			cells[i] = c
+			c := &cells[i]
+			c.r, c.style = rune(b), st
 		}
 		s.last, p = rune(p[n-1]), p[n:]
 		s.advance(n, end)

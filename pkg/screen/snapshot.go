@@ -13,6 +13,18 @@ import (
 // its cells' characters.
 const maxSnapshot = 2 << 20
 
+// cleared clears the screen. What the terminal has in its scrollback is its person's.
+const cleared = "\x1b[H\x1b[2J"
+
+// looks is how a line is appended.
+type looks uint8
+
+const (
+	plain  looks = iota // characters only
+	styled              // and their styles
+	placed              // and where what follows a character with marks begins: terminals differ in its width
+)
+
 // Snapshot is what makes a terminal of this size, in whatever state, show what this
 // screen shows, in the same modes, with up to history lines of what has left it at its
 // top in the terminal's own scrollback. A terminal has nothing to answer to it.
@@ -21,6 +33,12 @@ const maxSnapshot = 2 << 20
 // a sequence. What follows the snapshot must begin with them, to be looked at whole
 // by who looks at it. They are not more than 2 KiB.
 func (s *Screen) Snapshot(history int) (snapshot []byte, behind int) {
+	defer func() {
+		if recover() != nil { // a mistake here, which the bridge lives on after
+			s.panics++
+			snapshot, behind = append(vtseq.AppendReset(nil), cleared...), 0
+		}
+	}()
 	main, saved := s.lines, &s.saved[0]
 	if s.main != nil {
 		main = s.main
@@ -48,7 +66,7 @@ func (s *Screen) Snapshot(history int) (snapshot []byte, behind int) {
 	b = append(b, instead...)
 
 	before := vtseq.AppendReset(make([]byte, 0, len(b)+1<<10))
-	before = append(before, "\x1b[H\x1b[2J"...)
+	before = append(before, cleared...)
 	before = s.appendHistory(before, history, maxSnapshot-len(b)-len(before))
 	return append(before, b...), behind
 }
@@ -56,7 +74,7 @@ func (s *Screen) Snapshot(history int) (snapshot []byte, behind int) {
 // appendHistory appends the newest lines, each so that the next one can follow.
 func (s *Screen) appendHistory(b []byte, most, bytes int) []byte {
 	h := &s.history
-	next := s.appendLine(nil, s.first(), false)
+	next := s.appendLine(nil, s.first(), styled)
 	for i := h.last(most, bytes); i < len(h.lines); i++ {
 		text, wrapped := h.line(i, s.cols)
 		b = append(b, text...)
@@ -95,7 +113,9 @@ func (s *Screen) appendLines(b []byte, lines []*line, home bool) []byte {
 	}
 	for i, l := range lines {
 		from := len(b)
-		b = s.appendLine(b, l, from > maxSnapshot/2)
+		if b = s.appendLine(b, l, placed); len(b) > maxSnapshot/2 {
+			b = s.appendLine(b[:from], l, plain)
+		}
 		if i > 0 {
 			begin := newLine(s.scratch[:0], lines[i-1].goesOn(), b[from:])
 			b = slices.Insert(b, from, begin...)
@@ -104,36 +124,42 @@ func (s *Screen) appendLines(b []byte, lines []*line, home bool) []byte {
 	return b
 }
 
-// appendLine appends a line's characters, with their looks unless it is to be plain,
-// as they are written to a blank line in the default style. That is also what the
-// style is afterwards. Blanks at the end are left out.
-func (s *Screen) appendLine(b []byte, l *line, plain bool) []byte {
+// appendLine appends a line's characters as they are written to a blank line in the
+// default style. That is also what the style is afterwards. Blanks at the end are left
+// out.
+func (s *Screen) appendLine(b []byte, l *line, as looks) []byte {
 	end := l.used
-	if l.blank != 0 && !plain {
+	if l.blank != 0 && as != plain {
 		end = len(l.cells)
 	}
-	blank := func(c cell) bool { return (c.r == 0 || c.r == ' ') && (c.style == style{} || plain) }
+	blank := func(c cell) bool { return (c.r == 0 || c.r == ' ') && (c.style == style{} || as == plain) }
 	for end > 0 && blank(l.at(end-1)) {
 		end--
 	}
 	now := style{}
 	for x := 0; x < min(end, l.used); {
 		cells := l.cells[x:min(end, l.used)]
-		if cells[0].style != now && !plain {
+		if cells[0].style != now && as != plain {
 			b = s.appendStyle(b, cells[0].style, now)
 			now = cells[0].style
 		}
 		n := 0
-		for ; n < len(cells) && (cells[n].style == now || plain); n++ {
+		for ; n < len(cells) && (cells[n].style == now || as == plain); n++ {
 			switch r := cells[n].r; {
 			case 0 < r && r < 0x80:
 				b = append(b, byte(r))
 			case r == half:
-			case r >= cluster && plain:
+			case r >= cluster && as == plain:
 				r, _ = utf8.DecodeRuneInString(s.clusters.text(uint16(r - cluster)))
-				fallthrough
+				b = s.appendRune(b, r)
 			default:
 				b = s.appendRune(b, r)
+				if next := x + n + 1; r >= cluster && as == placed && next < end {
+					if l.at(next).r == half {
+						next++
+					}
+					b = append(appendInt(append(b, "\x1b["...), next+1), 'G')
+				}
 			}
 		}
 		x += n

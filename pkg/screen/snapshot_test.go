@@ -132,6 +132,29 @@ func TestSnapshot(t *testing.T) {
 	}
 }
 
+// TestSnapshotBounds is about screens of which there is too much to say.
+func TestSnapshotBounds(t *testing.T) {
+	for _, c := range []struct{ rows, cols, most int }{
+		{24, 80, maxSnapshot}, {200, 300, maxSnapshot}, {maxSide, maxSide, maxSnapshot + 2*4*maxSide*maxSide},
+	} {
+		s := New(c.rows, c.cols)
+		var b []byte
+		for range 2 {
+			for i := range c.rows * c.cols {
+				b = fmt.Appendf(b[:0], "\x1b]8;;%d%s\a\x1b[38;2;%d;1;200;48;2;1;%d;200m💣\u0301", i%900, strings.Repeat("x", 900), i%256, i/256%256)
+				s.Write(b)
+			}
+			s.Write([]byte("\x1b[?1049h\x1b[H"))
+		}
+		if got, _ := s.Snapshot(maxLines); len(got) > c.most || s.panics > 0 {
+			t.Errorf("%d rows of %d: %d bytes, %d panics", c.rows, c.cols, len(got), s.panics)
+		}
+		if held := cap(s.history.buf); held > 5*maxBytes {
+			t.Errorf("%d bytes of history", held)
+		}
+	}
+}
+
 func recordings(t testing.TB) (names []string) {
 	names, _ = filepath.Glob("testdata/*.raw")
 	if len(names) == 0 {
@@ -161,11 +184,17 @@ func FuzzSnapshot(f *testing.F) {
 			}
 		})
 		to := again(s, string(p[:n]), "")
+		if s.panics+to.panics > 0 {
+			t.Fatal("a panic")
+		}
 		if d := difference(s, to); d != "" && !s.controlled(p[:n]) {
 			t.Fatalf("the snapshot differs %s", d)
 		}
 		s.Write(p[n:])
 		to.Write(p[n:])
+		if s.panics+to.panics > 0 {
+			t.Fatal("a panic")
+		}
 		if d := difference(s, to); d != "" && !s.controlled(p[:n]) {
 			t.Fatalf("the snapshot and the rest differ %s", d)
 		}

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/AgentaaU/AaaU/pkg/vtseq"
 )
 
 // pane is a pane of a tmux of the test's own, whose terminal nobody else uses.
@@ -331,6 +333,33 @@ func TestTmuxScrollback(t *testing.T) {
 		x, y := show(1, 80, was[i]), show(1, 80, l)
 		if !same(t, fmt.Sprintf("line %d of the history", i), x.lines, y.lines, x, y) {
 			return
+		}
+	}
+}
+
+// TestTmuxRestore is about a terminal that was left.
+func TestTmuxRestore(t *testing.T) {
+	open := terminals(t)
+	was := open(8, 20)
+	was.write("\x1b[9999;1H\r\n")
+	for _, output := range []string{
+		"shell$ ", "\x1b[?1h\x1b=\x1b[?25l\x1b[?7l\x1b[4h\x1b[3;5r\x1b[?6h\x1b[?1002h\x1b[?1006h\x1b[?2004h\x1b(0\x1b[31m\x1b]2;unfin",
+		"\x1b[?1049h\x1b[?1000h\x1b[2;4r", strings.Replace(dirty, "\x1b[3g", "", 1),
+	} {
+		p := open(8, 20)
+		io.WriteString(p.tty, output)
+		var m vtseq.Modes
+		m.Scan([]byte(output))
+		if got := p.write(string(m.Restore())); got != "" {
+			t.Errorf("the terminal answers %q", got)
+		}
+		a, b, _ := strings.Cut(was.state(), "pane_title")
+		if c, _, _ := strings.Cut(p.state(), "pane_title"); c != a {
+			t.Errorf("after %q the terminal is in\n%s, not\n%s%s", output, c, a, b)
+		}
+		p.write("\x1b[Hlq")
+		if got := p.shows(false); got.lines[0].at(0) != (cell{r: 'l'}) {
+			t.Errorf("after %q: %s", output, got.shown(got.lines[0].at(0)))
 		}
 	}
 }

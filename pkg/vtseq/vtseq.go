@@ -1,5 +1,5 @@
 // Package vtseq finds control sequences in streams of terminal bytes: in what a
-// program prints (Output, Cutter) and in what a terminal sends (Input). It knows
+// program prints (Output, Cutter, Modes) and in what a terminal sends (Input). It knows
 // how sequences begin and end and what some of them mean, but not what a screen
 // looks like after them.
 //
