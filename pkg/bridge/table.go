@@ -108,6 +108,7 @@ const (
 // done when its clients hear of it.
 func (b *Bridge) leave(l *live) {
 	defer b.running.Done()
+	l.watch.leave()
 	info := l.info(auth.ReadOnly)
 	note := endedNote(l.Exit())
 	info.State, info.Ended, info.Frozen, info.Clients = wire.StateEnded, &note, nil, 0
@@ -149,7 +150,8 @@ func (b *Bridge) visible(who peer.Peer) (all []seen) {
 }
 
 // resolve finds a session by its id, by a name (one's own first), or by the beginning
-// of an id that no other has. Who may not know of a session does not find it.
+// of an id that no other has. Who may not know of a session does not find it, nor
+// hear that it has ended.
 func (b *Bridge) resolve(who peer.Peer, ref string) (*live, auth.Role, error) {
 	var mine, theirs, begun []seen
 	for _, s := range b.visible(who) {
@@ -176,6 +178,9 @@ func (b *Bridge) resolve(who peer.Peer, ref string) (*live, auth.Role, error) {
 			slices.Sort(ids)
 			return nil, auth.None, refusal("ambiguous", "%.40q could be %s", ref, strings.Join(ids[:min(len(ids), 5)], ", "))
 		}
+	}
+	if p, ok := b.resolvePast(who, ref); ok {
+		return nil, auth.None, refusal("no-session", "session %s has ended (aaau status %s says how)", p.info.ID, p.info.ID)
 	}
 	return nil, auth.None, refusal("no-session", "no session %.40q (aaau list shows those that you may see)", ref)
 }
