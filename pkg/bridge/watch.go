@@ -20,6 +20,8 @@ type watcher struct {
 	b     *Bridge
 	l     *live
 	peeks chan chan wire.Screen
+	last  chan struct{} // closed by leave: no more output comes
+	done  chan struct{} // closed when run has returned
 
 	scan   vtseq.Output
 	cursor *tape.Cursor
@@ -32,29 +34,40 @@ type watcher struct {
 // ringing is how often a session may ask for attention.
 const ringing = time.Second
 
+// newWatcher is for a session that has not been started: however short it is, nothing
+// of it is missed.
 func newWatcher(b *Bridge, l *live) *watcher {
-	return &watcher{b: b, l: l, peeks: make(chan chan wire.Screen)}
+	w := &watcher{b: b, l: l, peeks: make(chan chan wire.Screen), last: make(chan struct{}), done: make(chan struct{})}
+	w.cursor, _ = l.Read(l.WatchedTo(), tape.Never) // nil: it has ended
+	return w
+}
+
+// leave has the watcher see what there still is, and returns when it has: what a
+// program says last is told before its end.
+func (w *watcher) leave() {
+	close(w.last)
+	<-w.done
 }
 
 // run watches until the session's end, or until it falls over what a program prints:
 // its output is only kept then, and nobody is let in who would see it unlooked at.
 func (w *watcher) run() {
+	defer close(w.done)
+	if w.cursor == nil {
+		return
+	}
+	defer w.cursor.Close()
 	if w.l.Poisonous() {
 		w.b.tellPoisonous(w.l, "bridges before this one died of looking through its output")
 		return
 	}
-	var err error
-	if w.cursor, err = w.l.Read(w.l.WatchedTo(), tape.Never); err != nil {
-		return // it has ended
-	}
-	defer w.cursor.Close()
 	defer func() {
 		if r := recover(); r != nil {
 			w.l.SetPoisonous()
 			w.b.tellPoisonous(w.l, fmt.Sprint(r))
 		}
 	}()
-	for {
+	for ending := false; ; {
 		for w.cursor.Behind() {
 			data, lost := w.cursor.View(chunk)
 			if lost > 0 {
@@ -67,13 +80,16 @@ func (w *watcher) run() {
 			w.cursor.Advance(len(data))
 			w.l.Watched(w.cursor.Pos())
 		}
+		if ending {
+			return
+		}
 		select {
 		case <-w.cursor.More():
 		case reply := <-w.peeks:
 			w.draw(w.cursor.Head())
 			reply <- w.picture()
-		case <-w.l.Ended():
-			return
+		case <-w.last:
+			ending = true
 		}
 	}
 }
@@ -96,10 +112,16 @@ func (w *watcher) screen(ctx context.Context) (wire.Screen, error) {
 	}
 }
 
+// The size of a page that a session with pipes, which has no terminal, is shown on.
+const pageRows, pageCols = 24, 80
+
 // draw brings the screen up to an offset. The first time it begins with the oldest
 // output that is on the tape.
 func (w *watcher) draw(upTo int64) {
 	rows, cols := w.l.Size()
+	if w.l.Pipes {
+		rows, cols = pageRows, pageCols
+	}
 	if w.screenNow == nil {
 		w.screenNow = screen.New(int(rows), int(cols))
 	}
