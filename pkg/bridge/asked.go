@@ -145,7 +145,8 @@ func (c *client) kill(ctx context.Context, req wire.Request, l *live) (wire.Repl
 const byAdmin = "admin"
 
 func (c *client) freeze(ctx context.Context, _ wire.Request, l *live) (wire.Reply, error) {
-	err := c.b.freeze(ctx, l, byAdmin, "frozen by "+name(c.who.UID)+"; it goes on with: aaau thaw "+l.ID)
+	e := by(l.event(wire.EventFreeze, "frozen by "+name(c.who.UID)+"; it goes on with: aaau thaw "+l.ID), c)
+	err := c.b.freeze(ctx, l, byAdmin, e)
 	if err == nil {
 		c.b.tellControl(l, c, "freeze")
 	}
@@ -154,7 +155,7 @@ func (c *client) freeze(ctx context.Context, _ wire.Request, l *live) (wire.Repl
 
 func (c *client) thaw(ctx context.Context, _ wire.Request, l *live) (wire.Reply, error) {
 	if _, is := l.Frozen()[byAdmin]; is {
-		if err := c.b.thaw(ctx, l, byAdmin, "thawed by "+name(c.who.UID)); err != nil {
+		if err := c.b.thaw(ctx, l, byAdmin, by(l.event(wire.EventThaw, "thawed by "+name(c.who.UID)), c)); err != nil {
 			return wire.Reply{}, err
 		}
 		c.b.tellControl(l, c, "thaw")

@@ -11,12 +11,13 @@ import (
 
 // A session is frozen for a set of reasons, and goes on when the last is gone.
 
-// freeze stops a session's processes for a reason, and tells its clients why.
-func (b *Bridge) freeze(ctx context.Context, l *live, reason, why string) error {
+// freeze stops a session's processes for a reason, and tells its clients why by an
+// event.
+func (b *Bridge) freeze(ctx context.Context, l *live, reason string, e wire.Event) error {
 	l.Changing.Lock()
 	defer l.Changing.Unlock()
 	_, was := l.Frozen()[reason]
-	l.Freeze(reason, why) // first: who ends a session must know that it may be frozen
+	l.Freeze(reason, e.Message) // first: who ends a session must know that it may be frozen
 	l.saved()
 	if _, err := b.ask(ctx, privsep.Request{Freeze: &privsep.Scope{Name: l.Scope}}); err != nil {
 		if !was {
@@ -25,12 +26,12 @@ func (b *Bridge) freeze(ctx context.Context, l *live, reason, why string) error 
 		}
 		return err
 	}
-	b.publish(l.event(wire.EventFreeze, why), l)
+	b.publish(e, l)
 	return nil
 }
 
 // thaw takes one reason away, and lets the processes go on if it was the last.
-func (b *Bridge) thaw(ctx context.Context, l *live, reason, say string) error {
+func (b *Bridge) thaw(ctx context.Context, l *live, reason string, e wire.Event) error {
 	l.Changing.Lock()
 	defer l.Changing.Unlock()
 	reasons := l.Frozen()
@@ -41,7 +42,7 @@ func (b *Bridge) thaw(ctx context.Context, l *live, reason, say string) error {
 	}
 	l.Thaw(reason)
 	l.saved()
-	b.publish(l.event(wire.EventThaw, say), l)
+	b.publish(e, l)
 	return nil
 }
 
@@ -77,7 +78,7 @@ func (b *Bridge) keepLocked(l *live) {
 			if !frozen && time.Since(began) > relockSoon {
 				b.tellRelocked(l, err)
 				why := fmt.Sprintf("something that git runs was removed or replaced from outside, and cannot be kept from the agent (%v): the session is frozen until it is there again; or end it: aaau kill %s", err, l.ID)
-				if err := b.freeze(ctx, l, exposed, why); err != nil {
+				if err := b.freeze(ctx, l, exposed, l.event(wire.EventFreeze, why)); err != nil {
 					b.Log.Printf("session %s: %v", l.ID, err)
 					b.end(l.Session)
 					return
@@ -92,7 +93,7 @@ func (b *Bridge) keepLocked(l *live) {
 		}
 		b.tellRelocked(l, nil)
 		if frozen {
-			if err := b.thaw(ctx, l, exposed, "what git runs is kept from the agent again: the session goes on"); err != nil {
+			if err := b.thaw(ctx, l, exposed, l.event(wire.EventThaw, "what git runs is kept from the agent again: the session goes on")); err != nil {
 				b.Log.Printf("session %s: %v", l.ID, err)
 				b.end(l.Session)
 				return

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/AgentaaU/AaaU/pkg/privsep"
+	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
 // Where the kernel does not bound an agent's home (a project quota would), the
@@ -160,9 +161,9 @@ func (b *Bridge) hold(ctx context.Context, s *live, reason string, full bool, wh
 	}
 	var err error
 	if full {
-		err = b.freeze(ctx, s, reason, why+": the session is frozen until there is room, which you can make from another one: aaau")
+		err = b.freeze(ctx, s, reason, s.event(wire.EventFreeze, why+": the session is frozen until there is room, which you can make from another one: aaau"))
 	} else {
-		err = b.thaw(ctx, s, reason, "there is room again: the session goes on")
+		err = b.thaw(ctx, s, reason, s.event(wire.EventThaw, "there is room again: the session goes on"))
 	}
 	if err != nil {
 		b.Log.Printf("session %s: %v", s.ID, err)
