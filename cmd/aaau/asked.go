@@ -89,18 +89,30 @@ func asked(c *cli.Context) (order, error) {
 	return o, nil
 }
 
+// defaultKey is ^].
+const defaultKey = ']' & 0x1f
+
 // keys reads which key detaches.
 func (o *order) keys(c *cli.Context) error {
 	key := c.String("detach-key")
 	switch {
+	case key == "": // a variable that is empty
+		o.detachKey = defaultKey
 	case key == "none":
 		o.detachKey = 0
-	case len(key) == 2 && key[0] == '^' && (key[1]|0x20)&0x60 == 0x60 || key == "^]" || key == "^\\" || key == "^^" || key == "^_" || key == "^[":
+	case len(key) == 2 && key[0] == '^' && 'A' <= upper(key[1]) && upper(key[1]) <= '_':
 		o.detachKey = key[1] & 0x1f
 	default:
 		return fmt.Errorf("--detach-key %q: write ^A to ^Z, ^[, ^\\, ^], ^^, ^_, or none", key)
 	}
 	return nil
+}
+
+func upper(b byte) byte {
+	if 'a' <= b && b <= 'z' {
+		b -= 'a' - 'A'
+	}
+	return b
 }
 
 // luggage is what a new session takes along.

@@ -161,6 +161,9 @@ func leave(s *client.Session, t *terminal, took luggage, err error) error {
 		err = client.ErrLost
 	}
 	s.Close() // what still comes is not for a terminal that is the person's again
+	if over := status(0); err != nil && !errors.As(err, &over) && !s.Pipes && isTTY(os.Stdout) && isTTY(os.Stderr) {
+		fmt.Fprintln(os.Stderr) // what is said now does not go on somebody's prompt
+	}
 	tellChanges(s.OpenReply, took.repositories)
 	var (
 		sig  sentAway
@@ -188,7 +191,10 @@ var events = map[string]bool{wire.EventFreeze: true, wire.EventThaw: true, wire.
 // output copies until the session's end; the error is the status to exit with,
 // or nil for 0.
 func output(s *client.Session) error {
-	tell := func(line string) { fmt.Fprintf(os.Stderr, "\r\naaau: %s\r\n", harmless(line)) }
+	tell := say
+	if !s.Pipes && isTTY(os.Stderr) { // on a line of its own, where there may be a screen
+		tell = func(line string) { fmt.Fprintf(os.Stderr, "\r\naaau: %s\r\n", harmless(line)) }
+	}
 	ended, err := s.Copy(client.Sink{Out: os.Stdout, Errors: os.Stderr, Notice: tell, Event: func(e wire.Event) {
 		switch {
 		case !events[e.Kind] || e.Client == s.Client:
@@ -216,9 +222,10 @@ func exit(ended wire.EndedNote) error {
 }
 
 // input copies what is typed, until the session is gone. The end of an input that is
-// no terminal is passed on, to a terminal as it has it: ^D.
+// no terminal is passed on to a session of its own, to a terminal as it has it: ^D.
 func input(s *client.Session, t *terminal, o order, gone <-chan struct{}) error {
 	keys := detachKeys{key: o.detachKey}
+	inLine := false // what was typed last has not ended its line
 	for {
 		var typed []byte
 		open := true
@@ -235,6 +242,8 @@ func input(s *client.Session, t *terminal, o order, gone <-chan struct{}) error 
 			if _, err := s.Write(typed); err != nil {
 				return nil // the other direction knows why
 			}
+			last := typed[len(typed)-1]
+			inLine = last != '\n' && last != '\r'
 		}
 		switch {
 		case detach:
@@ -245,10 +254,13 @@ func input(s *client.Session, t *terminal, o order, gone <-chan struct{}) error 
 			return nil
 		case t.isTTY():
 			return errDetached // its terminal is gone
-		case o.ReadOnly || s.Pipes:
+		case o.ReadOnly || o.Attach != "": // what others are in goes on
+			return nil
+		case inLine:
+			_, _ = s.Write([]byte{4, 4}) // the first VEOF gives the program the line; likewise
 			return nil
 		default:
-			_, _ = s.Write([]byte{4}) // VEOF; likewise
+			_, _ = s.Write([]byte{4})
 			return nil
 		}
 	}

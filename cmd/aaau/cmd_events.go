@@ -23,6 +23,12 @@ import (
 // maxExec is how many commands of --exec run at a time; more events wait.
 const maxExec = 8
 
+// kinds are those that --only takes.
+var kinds = []string{
+	wire.EventStart, wire.EventEnd, wire.EventAttach, wire.EventDetach, wire.EventAttention, wire.EventFreeze, wire.EventThaw,
+	wire.EventKill, wire.EventShare, wire.EventUnshare, wire.EventTrouble, wire.EventDropped,
+}
+
 func eventsCommand() *cli.Command {
 	return &cli.Command{Name: "events", Usage: "tell what happens to the sessions that you may see, a line of JSON each",
 		Flags: []cli.Flag{
@@ -34,6 +40,12 @@ func eventsCommand() *cli.Command {
 			if c.NArg() > 0 {
 				return fmt.Errorf("events takes no arguments, but there is %q", c.Args().First())
 			}
+			only := c.StringSlice("only")
+			for _, kind := range only {
+				if !slices.Contains(kinds, kind) {
+					return fmt.Errorf("there is no kind of event %q: %s", kind, strings.Join(kinds, ", "))
+				}
+			}
 			ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 			defer stop()
 			each := printEvent
@@ -42,21 +54,22 @@ func eventsCommand() *cli.Command {
 				defer run.running.Wait()
 				each = run.start
 			}
+			tell := func(e wire.Event) error {
+				if len(only) > 0 && !slices.Contains(only, e.Kind) ||
+					c.Bool("mine") && e.Kind != wire.EventDropped && e.Owner != uint32(os.Getuid()) {
+					return nil
+				}
+				return each(e)
+			}
 			c.Context = ctx
 			times := 0
 			err := persistently(c, func(ctx context.Context, conn *client.Conn) error {
 				if times++; times > 1 {
-					if err := each(wire.Event{Time: float64(time.Now().UnixMicro()) / 1e6, Kind: wire.EventDropped, Message: "the bridge was restarted"}); err != nil {
+					if err := tell(wire.Event{Time: float64(time.Now().UnixMicro()) / 1e6, Kind: wire.EventDropped, Message: "the bridge was restarted"}); err != nil {
 						return err
 					}
 				}
-				return conn.Events(ctx, func(e wire.Event) error {
-					if kinds := c.StringSlice("only"); len(kinds) > 0 && !slices.Contains(kinds, e.Kind) ||
-						c.Bool("mine") && e.Kind != wire.EventDropped && e.Owner != uint32(os.Getuid()) {
-						return nil
-					}
-					return each(e)
-				})
+				return conn.Events(ctx, tell)
 			})
 			if errors.Is(err, context.Canceled) {
 				return nil

@@ -101,7 +101,7 @@ func readOnlyFlag() cli.Flag {
 }
 
 func detachKeyFlag() cli.Flag {
-	return &cli.StringFlag{Name: "detach-key", Value: "^]", EnvVars: []string{"AAAU_DETACH_KEY"}, Usage: "detach at three times `KEY` within a second: ^A to ^_, or none"}
+	return &cli.StringFlag{Name: "detach-key", Value: keyName(defaultKey), EnvVars: []string{"AAAU_DETACH_KEY"}, Usage: "detach at three times `KEY` within a second: ^A to ^_, or none"}
 }
 
 // newFlags are for a new session.
