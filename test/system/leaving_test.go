@@ -1,0 +1,139 @@
+package system
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// The keys that do not detach are the program's.
+func TestDetachKey(t *testing.T) {
+	begin(t)
+	operator := as(t, "operator")
+	with := func(value string) account { return operator.with("AAAU_DETACH_KEY=" + value) }
+	for _, test := range []struct {
+		who    account
+		args   []string
+		key    string // "": none
+		called string
+	}{
+		{operator, nil, "\x1d", "^]"},
+		{operator, []string{"--detach-key", "^A"}, "\x01", "^A"},
+		{operator, []string{"--detach-key=^z"}, "\x1a", "^Z"},
+		{operator, []string{"--detach-key", `^\`}, "\x1c", `^\`},
+		{operator, []string{"--detach-key", "^_"}, "\x1f", "^_"},
+		{operator, []string{"--detach-key", "none"}, "", ""},
+		{with("^B"), nil, "\x02", "^B"},
+		{with("none"), nil, "", ""},
+		{with("^B"), []string{"--detach-key", "^A"}, "\x01", "^A"},
+		{with(""), nil, "\x1d", "^]"},
+	} {
+		argv := append(append([]string{"aaau"}, test.args...), "--", helper, "hex")
+		c := sit(t, test.who, argv...)
+		line := c.match(`session ([0-9a-z]+)([^\r]*)\r\n`)
+		id := line[2]
+		if said := strings.Contains(line[3], "press "+test.called+" three times"); test.key != "" && !said || test.key == "" && strings.Contains(line[3], "press") {
+			t.Errorf("%q: it said %q", argv, line[3])
+		}
+		c.expect("ready")
+		for _, other := range []string{"\x1d", "\x01", "\x02", "\x03", "\x1a"} {
+			if other == test.key {
+				other += "x" // three, but not one after the other
+			}
+			keys := strings.Repeat(other, 3) + ">"
+			c.typed(keys)
+			c.expect(fmt.Sprintf("%x\r\n", keys))
+		}
+		if test.key == "" {
+			c.signal(syscall.SIGTERM)
+			c.ends(143)
+		} else {
+			c.typed(strings.Repeat(test.key, 3))
+			status, said := c.leave()
+			if status != 0 || !strings.Contains(said, "\naaau: detached; back with: aaau attach "+id+"\n") {
+				t.Errorf("%q: status %d, and %q", argv, status, said)
+			}
+		}
+		output(t, operator, "aaau", "kill", id)
+	}
+	for _, bad := range []string{"x", "^", "^1", "A", "^AA", "^?", "^@", "^`", "^{", "^~", "^ ", "ctrl-a", "None", "\x01"} {
+		for _, argv := range [][]string{{"aaau", "--detach-key=" + bad, "-p", "true"}, {"aaau", "attach", "nosuch", "--detach-key=" + bad}} {
+			refused(t, operator, []string{"--detach-key", "none"}, argv...)
+		}
+	}
+	refused(t, with("x"), []string{"x", "none"}, "aaau", "-p", "true")
+}
+
+// A job of the person's shell, as any other program: it stops and goes on.
+func TestClientIsStopped(t *testing.T) {
+	begin(t)
+	operator := as(t, "operator")
+	s := openShell(t, operator)
+	raw := s.modes()
+	stopped := func() bool {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.pid))
+		return err == nil && strings.Contains(string(stat), ") T ")
+	}
+	for i := range 3 {
+		s.signal(syscall.SIGTSTP)
+		await(t, "the client to stop", stopped)
+		if got := s.modes(); got != s.before {
+			t.Errorf("the terminal was not given back: %+v, not %+v", got, s.before)
+		}
+		// The session goes on meanwhile, also for others.
+		output(t, operator, "aaau", "send", s.id, "--enter", "echo $((40+2))-meanwhile")
+		peek(t, s.id, "\n42-meanwhile")
+		s.resize(uint16(30+i), 100)
+		s.signal(syscall.SIGCONT)
+		await(t, "the terminal to be taken", func() bool { return s.modes() == raw })
+		s.expect("\n42-meanwhile")
+		s.match("\x1b\\[K\r\x1e0\x1e") // the prompt again, for the new size
+		s.prints("stty size; clear", fmt.Sprintf("%d 100\n\x1b[H\x1b[2J\x1b[3J", 30+i))
+	}
+	// ^Z is the session's business.
+	s.foreground("sleep 1000", "sleep")
+	s.typed("\x1a")
+	if _, status := s.prompt(); status != 148 {
+		t.Errorf("after ^Z the status is %d", status)
+	}
+	if stopped() {
+		t.Error("the client stopped too")
+	}
+	s.foreground("fg", "sleep")
+	s.typed("\x03")
+	s.prompt()
+	s.close()
+}
+
+// Whatever sends the client away, the session stays, and waits for its person.
+func TestClientIsSentAway(t *testing.T) {
+	begin(t)
+	operator := as(t, "operator")
+	id := began(t, operator, "/", "--", "sh", "-c", "echo $((70+7))-there; exec cat")
+	for sig, want := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGHUP: 129, syscall.SIGINT: 130, syscall.SIGQUIT: 131} {
+		c := sit(t, operator, "aaau", "attach", id)
+		c.expect("77-there")
+		c.signal(sig)
+		c.ends(want)
+	}
+	gone := sit(t, operator, "aaau", "attach", id)
+	gone.expect("77-there")
+	if err := gone.master.Close(); err != nil {
+		t.Fatal(err)
+	}
+	gone.word("wait")
+	killed := sit(t, operator, "aaau", "attach", id)
+	killed.expect("77-there")
+	killed.signal(syscall.SIGKILL)
+	killed.word("wait")
+	await(t, "an empty session", func() bool { return inStatus(t, id, "clients") == "0" })
+	if got := inStatus(t, id, "state"); got != "running" {
+		t.Errorf("it is %s", got)
+	}
+	c := sit(t, operator, "aaau", "attach")
+	c.expect("77-there")
+	c.typed("\x04")
+	c.ends(0)
+}
