@@ -175,6 +175,22 @@ func tries(dir string) []try {
 	other("request_key", unix.ENOSYS, unix.EFAULT, unix.SYS_REQUEST_KEY)
 	other("no call", unix.ENOSYS, unix.ENOSYS, ^uintptr(0))
 
+	// This thread is a stage's, here.
+	self, attr := uintptr(unix.Gettid()), &unix.SchedAttr{Size: unix.SizeofSchedAttr}
+	keep = append(keep, attr)
+	for name, who := range map[string]uintptr{"": self, " with junk": junk | self} {
+		other("sched_setscheduler"+name, unix.EPERM, unix.EFAULT, unix.SYS_SCHED_SETSCHEDULER, who, 0, 1)
+		other("sched_setparam"+name, unix.EPERM, unix.EFAULT, unix.SYS_SCHED_SETPARAM, who, 1)
+		other("sched_setattr"+name, unix.EPERM, 0, unix.SYS_SCHED_SETATTR, who, uintptr(unsafe.Pointer(attr)), 0)
+		other("sched_setaffinity"+name, unix.EPERM, unix.EFAULT, unix.SYS_SCHED_SETAFFINITY, who, 8, 1)
+		other("setpriority"+name, unix.EPERM, 0, unix.SYS_SETPRIORITY, unix.PRIO_PROCESS, who, 0)
+		other("ioprio_set"+name, unix.EPERM, 0, unix.SYS_IOPRIO_SET, 1, who, 0)
+		other("setpriority of a user"+name, unix.EPERM, unix.ESRCH, unix.SYS_SETPRIORITY, who&junk|unix.PRIO_USER, 54321, 0)
+		other("ioprio_set of a user"+name, unix.EPERM, unix.ESRCH, unix.SYS_IOPRIO_SET, who&junk|3, 54321, 0)
+	}
+	other("setpriority of oneself", 0, 0, unix.SYS_SETPRIORITY, unix.PRIO_PROCESS, 0, 0)
+	other("sched_setattr of oneself", 0, 0, unix.SYS_SCHED_SETATTR, 0, uintptr(unsafe.Pointer(attr)), 0)
+
 	// What goes on as ever.
 	for _, mode := range []uintptr{0o755, 0o1777, junk | 0o600, 0xffff_0000 | 0o600} {
 		p := path(true)
