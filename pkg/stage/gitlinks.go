@@ -154,7 +154,7 @@ func gitDirOf(path, text string) string {
 // Somebody may just be writing a file in place, as git itself does with a .git file, and
 // may finish as long as what is there is in order.
 func (l *gitlinks) look() *danger {
-	for end := time.Now().Add(writing); ; time.Sleep(writing / 500) {
+	for end := time.Now().Add(writing); ; pause(writing / 500) {
 		d := l.pass()
 		if d != nil || l.busy == nil {
 			return d
@@ -290,7 +290,12 @@ func (l *gitlinks) oneIndex(git, name string) (gitindex.Index, *danger) {
 	}
 	if f.text != nil {
 		var err error
-		f.index, err = gitindex.Parse(f.text)
+		parse := func() { f.index, err = gitindex.Parse(f.text) }
+		if len(f.text) > large {
+			elsewhere(parse)
+		} else {
+			parse()
+		}
 		f.text = nil
 		if err != nil && !errors.Is(err, gitindex.ErrRefused) {
 			return f.index, &danger{git + "/index", "it is " + err.Error()}

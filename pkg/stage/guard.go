@@ -29,22 +29,23 @@ type guard struct {
 	above   map[string]bool   // the directories on the way to them
 	repos   map[string]string // directories of git's: what HEAD says there, empty if they are not in order
 	gitDirs map[string]bool   // that hold a locked config, and where git keeps its logs
-	events  *os.File          // inotify(7)
+	events  int               // inotify(7)
+	urgent  *urgent           // sees and does all but to have locks made anew
+	links   *gitlinks         // its alone
 
 	tripping atomic.Bool // set before the program is killed: start's end is to be awaited
 
-	mu    sync.Mutex       // guards wds, and what is being undone
-	wds   map[int32]string // the watched ones of gitDirs
-	links *gitlinks        // guarded by mu, too
+	mu  sync.Mutex       // guards wds
+	wds map[int32]string // the watched ones of gitDirs
 
-	again chan os.Signal // links are to be looked at, whatever inotify says
+	again int // eventfd(2): links are to be looked at, whatever inotify says
 }
 
 // newGuard makes the guard while the stage is still root: watches count for whoever
 // made the instance, and an agent could use up its own. It is nil if there are no
 // locks.
 func newGuard(o privsep.Orders) (*guard, error) {
-	g := &guard{want: map[string]bool{}, above: map[string]bool{}, gitDirs: map[string]bool{}, repos: map[string]string{}, wds: map[int32]string{}, again: make(chan os.Signal, 1)}
+	g := &guard{want: map[string]bool{}, above: map[string]bool{}, gitDirs: map[string]bool{}, repos: map[string]string{}, wds: map[int32]string{}}
 	for _, m := range o.Mounts {
 		for _, l := range m.Lock {
 			path := filepath.Join(string(m.Path), l)
@@ -63,11 +64,16 @@ func newGuard(o privsep.Orders) (*guard, error) {
 	if len(g.want) == 0 {
 		return nil, nil
 	}
-	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
-	if err != nil {
+	var err error
+	if g.events, err = unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK); err != nil {
 		return nil, fmt.Errorf("inotify: %w", err)
 	}
-	g.events = os.NewFile(uintptr(fd), "inotify")
+	if g.again, err = unix.Eventfd(1, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil { // a lease may have been broken before
+		return nil, fmt.Errorf("eventfd: %w", err)
+	}
+	if g.urgent, err = newUrgent(); err != nil {
+		fmt.Fprintf(os.Stderr, "%s of %s: the guard has to wait for its turn on a busy machine: no real-time priority (%v)\n", Name, o.ID, err)
+	}
 	err = workspace.As(o.UID, o.GID, func() error {
 		for dir := range g.repos {
 			g.repos[dir] = head(dir)
@@ -107,16 +113,8 @@ func (g *guard) watch() error {
 			}
 		}
 	}
-	var fd int
-	raw, err := g.events.SyscallConn()
-	if err != nil {
-		return err
-	}
-	if err := raw.Control(func(n uintptr) { fd = int(n) }); err != nil {
-		return err
-	}
 	for path, mask := range masks {
-		wd, err := unix.InotifyAddWatch(fd, path, mask|unix.IN_DONT_FOLLOW)
+		wd, err := unix.InotifyAddWatch(g.events, path, mask|unix.IN_DONT_FOLLOW)
 		switch {
 		case err == unix.ENOENT || err == unix.ENOTDIR || err == unix.EACCES:
 			continue // it went, which shows elsewhere; or there are no logs
@@ -150,14 +148,28 @@ func (g *guard) start(exposed func() error, end func(why string)) error {
 		default:
 		}
 	}
-	finish := func(why string) {
-		g.mu.Lock() // for good: nobody else is undoing anything
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGIO) // a lease is to be broken; or the agent has sent it
+	go func() {
+		for range signals {
+			g.lookAgain()
+		}
+	}()
+	g.urgent.loop(func() {
+		why, moved := g.step()
+		if moved {
+			poke()
+		}
+		if why == "" {
+			return
+		}
+		// What it did besides, before it was killed, is undone too.
+		for end := time.Now().Add(10 * time.Millisecond); time.Now().Before(end); pause(time.Millisecond) {
+			g.step()
+		}
 		g.clear()
 		end(why)
-	}
-	if err := g.startLinks(finish); err != nil {
-		return err
-	}
+	}, g.events, g.links.watches, g.again)
 	// Waiting is in the runtime's poller (see awaitNoReader), which itself uses up the
 	// kernel's word that there was a change: so whatever wakes it, we look.
 	go func() {
@@ -165,36 +177,12 @@ func (g *guard) start(exposed func() error, end func(why string)) error {
 		g.fail("watching the mounts", err)
 	}()
 	go func() {
-		for {
-			why, moved, err := g.next()
-			switch {
-			case err != nil:
-				g.fail("watching git's directories", err)
-			case why != "":
-				// What it did besides, before it was killed, is undone too.
-				for {
-					_ = g.events.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
-					if _, _, err := g.next(); err != nil {
-						break
-					}
-				}
-				finish(why)
-				return
-			case moved:
-				poke()
-			}
-		}
-	}()
-	go func() {
 		was := false
 		for range look {
 			if err := g.watch(); err != nil { // the files may be others now
 				g.fail("watching the locks", err)
 			}
-			select {
-			case g.again <- unix.SIGIO:
-			default:
-			}
+			g.lookAgain()
 			is := lost(g.want)
 			if is { // again and again: what was locked anew may be gone again
 				if err := exposed(); err != nil {
@@ -209,51 +197,29 @@ func (g *guard) start(exposed func() error, end func(why string)) error {
 	return nil
 }
 
-// startLinks calls finish when an index leads git into what it would fall into; the
-// program has been killed then.
-func (g *guard) startLinks(finish func(why string)) error {
-	watches := os.NewFile(uintptr(g.links.watches), "inotify")
-	raw, err := watches.SyscallConn()
+// lookAgain has links looked at.
+func (g *guard) lookAgain() {
+	_, _ = unix.Write(g.again, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // if it cannot, it is full
+}
+
+// step looks at all that has happened. It says what the program was killed for, and
+// whether something was moved that is locked.
+func (g *guard) step() (why string, moved bool) {
+	why, moved, err := g.next()
 	if err != nil {
-		return err
+		g.fail("watching git's directories", err)
 	}
-	signal.Notify(g.again, unix.SIGIO) // a lease is to be broken; or the agent has sent it
-	news := make(chan struct{}, 1)
-	go func() { // as the mounts are
-		err := raw.Read(func(uintptr) bool {
-			select {
-			case news <- struct{}{}:
-			default:
-			}
-			return false
-		})
+	changed, err := g.links.changed()
+	if err != nil {
 		g.fail("watching what indexes name", err)
-	}()
-	go func() {
-		for again := true; ; { // a lease may have been broken before
-			g.mu.Lock()
-			changed, err := g.links.changed()
-			if err != nil {
-				g.fail("watching what indexes name", err)
-			}
-			why := ""
-			if again || changed {
-				why = g.clear()
-			}
-			g.mu.Unlock()
-			if why != "" {
-				time.Sleep(10 * time.Millisecond) // the other watches have their say, too
-				finish(why)
-			}
-			select {
-			case <-news:
-				again = false
-			case <-g.again:
-				again = true
-			}
+	}
+	var count [8]byte
+	if n, _ := unix.Read(g.again, count[:]); n > 0 || changed {
+		if led := g.clear(); why == "" {
+			why = led
 		}
-	}()
-	return nil
+	}
+	return why, moved
 }
 
 // clear looks where indexes lead git, and puts aside whatever git would fall into
@@ -281,11 +247,14 @@ func (g *guard) fail(what string, err error) {
 	os.Exit(1)
 }
 
-// next waits for something to happen: it says what the program is to be ended for,
+// next takes what inotify has to say: it says what the program is to be ended for,
 // or whether something was moved that is locked.
 func (g *guard) next() (why string, moved bool, err error) {
 	buf := make([]byte, 16<<10)
-	n, err := g.events.Read(buf)
+	n, err := unix.Read(g.events, buf)
+	if err == unix.EAGAIN {
+		return "", false, nil
+	}
 	if err != nil {
 		return "", false, err
 	}
@@ -439,7 +408,7 @@ func (g *guard) broken(dir string) (why string) {
 	// Somebody outside may be removing all of it, who has every right to. The program
 	// stands still for as long as it takes to see that.
 	_ = unix.Kill(-1, unix.SIGSTOP) // there may be none left
-	for end := time.Now().Add(removal); time.Now().Before(end); time.Sleep(removal / 50) {
+	for end := time.Now().Add(removal); time.Now().Before(end); pause(removal / 50) {
 		_, err := os.Lstat(dir)
 		if errors.Is(err, os.ErrNotExist) || head(dir) != "" {
 			_ = unix.Kill(-1, unix.SIGCONT)

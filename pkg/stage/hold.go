@@ -83,12 +83,20 @@ func (l *gitlinks) hold(path, of string, limit int64) (*file, *danger) {
 	return f, f.read(of, limit)
 }
 
-func (f *file) read(of string, limit int64) *danger {
+func (f *file) read(of string, limit int64) (d *danger) {
 	var st unix.Stat_t
 	if err := unix.Fstat(f.fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size > limit {
 		return &danger{of, "is too large to be looked at"}
 	}
-	f.text = make([]byte, st.Size)
+	if st.Size > large {
+		elsewhere(func() { d = f.readAll(of, st.Size) })
+		return d
+	}
+	return f.readAll(of, st.Size)
+}
+
+func (f *file) readAll(of string, size int64) *danger {
+	f.text = make([]byte, size)
 	for n := 0; n < len(f.text); {
 		more, err := unix.Pread(f.fd, f.text[n:], int64(n))
 		if err != nil {

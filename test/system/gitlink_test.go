@@ -15,6 +15,7 @@ import (
 func init() {
 	programs["mapped"] = writeMapped
 	programs["opened"] = writeOpened
+	programs["slow"] = slowStage
 }
 
 // What git enters from a repository that was there: one that its index names. It must
@@ -237,4 +238,69 @@ func TestGitlinkIsUndoneInTime(t *testing.T) {
 			t.Errorf("it took %v", d)
 		}
 	}
+}
+
+// slowStage tries all that keeps the stage waiting for a processor.
+func slowStage([]string) int {
+	tasks, err := os.ReadDir("/proc/1/task")
+	if err != nil || len(tasks) == 0 {
+		fmt.Println("no stage:", err)
+		return 1
+	}
+	one := &unix.CPUSet{}
+	one.Set(0)
+	for _, e := range tasks {
+		tid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		for name, err := range map[string]error{
+			"idle":     unix.SchedSetAttr(tid, &unix.SchedAttr{Policy: unix.SCHED_IDLE}, 0),
+			"nice":     unix.Setpriority(unix.PRIO_PROCESS, tid, 19),
+			"affinity": unix.SchedSetaffinity(tid, one),
+		} {
+			if err != unix.EPERM {
+				fmt.Println("thread", tid, name, err)
+			}
+		}
+	}
+	if err := unix.Setpriority(unix.PRIO_USER, os.Getuid(), 19); err != unix.EPERM {
+		fmt.Println("all of the user:", err)
+	}
+	return 0
+}
+
+// Git of the person's is faster than a guard that gets no processor.
+func TestAgentCannotSlowTheGuard(t *testing.T) {
+	begin(t)
+	operator := as(t, "operator")
+	identity(t, operator)
+	dir := tree(t, operator, "links")
+	sh(t, operator, dir, "git init -q .; git commit -q --allow-empty -m first")
+	since := journalNow(t)
+	s := openShell(t, operator, "-C", dir)
+	s.prints(helper+" slow", "")
+	sh(t, operator, dir, "git config a.b c; git commit -q --allow-empty -m more") // the guard at work
+	s.prints(helper+" slow", "")
+	stage := find(t, s.id, "aaau-stage", func(process) bool { return true })
+	urgent := 0
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", stage.pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range tasks {
+		tid, _ := strconv.Atoi(e.Name())
+		if a, err := unix.SchedGetAttr(tid, 0); err != nil {
+			t.Error(err)
+		} else if a.Policy == unix.SCHED_FIFO && a.Priority == 1 && a.Flags&unix.SCHED_FLAG_RESET_ON_FORK != 0 {
+			urgent++
+		} else if a.Policy != unix.SCHED_NORMAL || a.Nice != 0 {
+			t.Errorf("a thread of the stage is scheduled by %+v", *a)
+		}
+	}
+	if said := strings.Contains(journal(t, since, "--output=cat"), "no real-time priority"); urgent > 1 || said == (urgent == 1) {
+		t.Errorf("%d threads of the stage run at once, and that it cannot be: %v", urgent, said)
+	}
+	s.close()
 }

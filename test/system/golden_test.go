@@ -17,7 +17,7 @@ func TestStatusAndLimitsAreTheGoldenOnes(t *testing.T) {
 	begin(t)
 	status := agentStatus(t, output(t, as(t, "operator"), "aaau", "-p", "cat /proc/self/status"))
 	limits := agentLimits(t, output(t, as(t, "operator"), "aaau", "-p", "cat /proc/self/limits"))
-	got := status + "\n" + limits
+	got := status + agentTurn(output(t, as(t, "operator"), "aaau", "-p", "cat /proc/self/stat")) + "\n" + limits
 	golden, err := os.ReadFile("testdata/agent.golden")
 	if err != nil {
 		t.Error(err)
@@ -65,6 +65,12 @@ func agentStatus(t *testing.T, text string) string {
 		fmt.Fprintf(&kept, "%-11s %s\n", key, strings.Join(fields, " "))
 	}
 	return kept.String()
+}
+
+// agentTurn is how the kernel schedules it, of proc_pid_stat(5).
+func agentTurn(text string) string {
+	fields := strings.Fields(text[strings.LastIndex(text, ")")+1:]) // from the third on
+	return fmt.Sprintf("%-11s %s\n%-11s %s\n%-11s %s\n", "Nice", fields[19-3], "Realtime", fields[40-3], "Policy", fields[41-3])
 }
 
 // limitForm is a line of /proc/PID/limits: name, soft and hard limit.
