@@ -9,6 +9,7 @@
 //	machine_test.go    what a test may ask of the machine: units, journal, scopes, processes
 //	people_test.go     running a program as one of the machine's accounts
 //	console_test.go    the same, on a terminal
+//	connect_test.go    somebody's connection to the bridge, on which the test speaks
 //	held_test.go       a session that the test holds, in the bridge's place
 //	shell_test.go      a person at the prompt of a session's shell
 //	ext4_test.go       a person's directory on a real ext4

@@ -18,6 +18,7 @@ const helper = "/usr/local/bin/aaau-test"
 // argument. Each gets the others, and returns its exit status.
 var programs = map[string]func(args []string) int{
 	"argv":     printArguments,
+	"connect":  connectFor,
 	"dial":     dial,
 	"leader":   leadTerminal,
 	"evil":     beEvil,
@@ -33,6 +34,7 @@ var programs = map[string]func(args []string) int{
 	"stubborn": refuseToEnd,
 	"trespass": trespass,
 	"winch":    awaitResize,
+	"witness":  beWitness,
 }
 
 func TestMain(m *testing.M) {
