@@ -107,6 +107,7 @@ func (c *client) serve(ctx context.Context) {
 	}
 	if err == nil && c.version == 1 {
 		err = c.open(ctx, opening.Request)
+		c.conn.SetReadDeadline(time.Time{}) // who watches sends no frame
 	}
 	if err == nil {
 		err = c.receive(ctx, from)

@@ -10,14 +10,25 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
 // What takes real time, all at once: who connects and says nothing is dropped
-// after a while, and who waits for a session that waits for a person costs nothing.
+// after a while, who only watches is not, in either version, and who waits for a
+// session that waits for a person costs nothing.
 func TestTimePasses(t *testing.T) {
 	begin(t)
 	s := openShell(t, as(t, "operator"))
 	began := time.Now()
+	watching := speak1(t, connect(t, as(t, "observer"), 1)[0], "SESSION:"+s.id+"\n")
+	if _, why := watching.opened(); why != "" {
+		t.Fatal(why)
+	}
+	watching2 := speak2(t, connect(t, as(t, "observer"), 1)[0], nil)
+	if _, note := watching2.open(wire.OpenRequest{Attach: s.id, ReadOnly: true}); note != nil {
+		t.Fatal(note)
+	}
 	mute := map[string]*background{
 		"bridge": start(t, evilBridge(t), nil, "mute", "unixpacket", launcherSocket),
 		"client": start(t, as(t, "operator"), nil, "mute", "unix", serverSocket),
@@ -49,7 +60,15 @@ func TestTimePasses(t *testing.T) {
 	if took := time.Since(began); took < 5*time.Second {
 		t.Errorf("a mute client has no more time than %v", took)
 	}
-	s.prints("echo still here", "still here")
+	s.prints("echo still-$((6*7))", "still-42")
+	_ = watching.conn.SetDeadline(time.Now().Add(patience))
+	watching.until(&watching.out, "still-42")
+	_ = watching2.conn.SetDeadline(time.Now().Add(patience))
+	for !strings.Contains(watching2.out.String(), "still-42") {
+		if note := watching2.next(nil, wire.Output); note != nil {
+			t.Fatalf("who watches was dropped: %+v", note)
+		}
+	}
 	s.close()
 }
 
