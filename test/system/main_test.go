@@ -21,6 +21,7 @@ var programs = map[string]func(args []string) int{
 	"connect":  connectFor,
 	"dial":     dial,
 	"leader":   leadTerminal,
+	"emit":     emit,
 	"evil":     beEvil,
 	"follow":   follow,
 	"spew":     spew,
