@@ -30,6 +30,7 @@ var programs = map[string]func(args []string) int{
 	"many":     beMany,
 	"mute":     keepMute,
 	"intrude":  intrude,
+	"paste":    paste,
 	"say":      say,
 	"sum":      sumArgument,
 	"stubborn": refuseToEnd,
