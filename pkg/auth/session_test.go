@@ -1,9 +1,9 @@
 package auth
 
 import (
-	"fmt"
 	"testing"
 
+	"github.com/AgentaaU/AaaU/pkg/auth/authtest"
 	"github.com/AgentaaU/AaaU/pkg/peer"
 )
 
@@ -58,33 +58,29 @@ func TestOn(t *testing.T) {
 
 // The whole table: who may do what with a session of their own, and of another's.
 func TestMay(t *testing.T) {
-	const y, n = true, false
-	actions := []Action{See, Type, Resize, Kill, Freeze, Thaw, Share, Dismiss}
-	if got := fmt.Sprint(actions); got != "[see type resize kill freeze thaw share dismiss]" {
-		t.Errorf("the actions are %s", got)
+	roles := map[string]Role{}
+	for r := None; r <= Admin; r++ {
+		roles[r.String()] = r
 	}
-	for _, c := range []struct {
-		role Role
-		own  bool
-		may  []bool
-	}{
-		//                  see type resize kill freeze thaw share dismiss
-		{None, false, []bool{n, n, n, n, n, n, n, n}},
-		{None, true, []bool{n, n, n, n, n, n, n, n}},
-		{ReadOnly, false, []bool{y, n, n, n, n, n, n, n}},
-		{ReadOnly, true, []bool{y, n, n, n, n, n, n, n}},
-		{Interactive, false, []bool{y, y, y, n, n, n, n, n}},
-		{Interactive, true, []bool{y, y, y, y, y, y, y, y}},
-		{Admin, false, []bool{y, y, y, y, y, y, y, y}},
-		{Admin, true, []bool{y, y, y, y, y, y, y, y}},
-	} {
-		for i, a := range actions {
-			if got := c.role.May(a, c.own); got != c.may[i] {
-				t.Errorf("%v, own %t, %v: %t", c.role, c.own, a, got)
+	if got := authtest.Rows(); len(got) != 2*len(roles) {
+		t.Errorf("%d rows for %d roles", len(got), len(roles))
+	}
+	for _, row := range authtest.Rows() {
+		role, ok := roles[row.Role]
+		if !ok {
+			t.Errorf("there is no role %s", row.Role)
+		}
+		for i, name := range authtest.Actions() {
+			a := Action(i)
+			if a.String() != name {
+				t.Errorf("action %d is %v, not %s", i, a, name)
+			}
+			if got := role.May(a, row.Own); got != row.May[name] {
+				t.Errorf("%v, own %t, %v: %t", role, row.Own, a, got)
 			}
 		}
-		if c.role.May(Dismiss+1, c.own) {
-			t.Errorf("%v may do what there is not", c.role)
+		if role.May(Action(len(authtest.Actions())), row.Own) {
+			t.Errorf("%v may do what is not in the table", role)
 		}
 	}
 }

@@ -16,7 +16,8 @@ const module = "github.com/AgentaaU/AaaU/"
 // layers are the packages from top to bottom: each imports only from layers
 // below its own.
 var layers = [][]string{
-	{"cmd/aaau", "cmd/aaau-server", "cmd/aaau-launcher"},
+	// What is for tests only is above everything, so that nothing that runs can import it.
+	{"cmd/aaau", "cmd/aaau-server", "cmd/aaau-launcher", "pkg/auth/authtest"},
 	{"pkg/bridge", "pkg/launcher", "pkg/client"},
 	{"pkg/session", "pkg/stage"},
 	{"pkg/tape", "pkg/fdstore", "pkg/screen", "pkg/scope", "pkg/audit", "pkg/config", "pkg/project", "pkg/workspace"},
