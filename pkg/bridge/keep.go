@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -70,12 +72,41 @@ func (b *Bridge) keep(id string, parcel []int) error {
 	return nil
 }
 
+// ended is what follows a session's id in the name of its parcel once its input has
+// ended.
+const ended = "-e"
+
+// keepEnded stores a session anew whose input has ended: what is stored would keep the
+// pipe open.
+func (b *Bridge) keepEnded(l *live) {
+	if b.Store == nil || !l.Pipes {
+		return
+	}
+	null, err := unix.Open("/dev/null", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err == nil {
+		defer unix.Close(null)
+		parcel := l.Parcel()
+		parcel[2] = null // after the two tapes
+		err = b.Store.Put(l.ID+ended, []byte(l.ID), parcel...)
+	}
+	if err == nil {
+		err = b.Store.Remove(l.ID)
+	}
+	if err != nil {
+		b.Log.Printf("session %s: storing it without its input: %v", l.ID, err)
+	}
+}
+
 // drop takes a session that has ended out of the store.
 func (b *Bridge) drop(s *session.Session) {
 	if b.Store == nil {
 		return
 	}
-	if err := b.Store.Remove(s.ID); err != nil {
+	err := b.Store.Remove(s.ID)
+	if s.Pipes {
+		err = errors.Join(err, b.Store.Remove(s.ID+ended))
+	}
+	if err != nil {
 		b.Log.Printf("session %s: %v", s.ID, err)
 	}
 }
@@ -94,7 +125,16 @@ func (b *Bridge) adopt() {
 		return
 	}
 	began, n, bytes := time.Now(), 0, int64(0)
+	// A session that is there twice is the one whose input has ended.
+	slices.SortFunc(b.Stored, func(x, y Parcel) int { return strings.Compare(y.Name, x.Name) })
+	before := ""
 	for _, p := range b.Stored {
+		if id := strings.TrimSuffix(p.Name, ended); id == before {
+			unix.Close(p.FD)
+			continue
+		} else {
+			before = id
+		}
 		l, recovered, err := b.adoptOne(p)
 		unix.Close(p.FD) // the store has its own
 		switch {
@@ -125,7 +165,7 @@ func (b *Bridge) adoptOne(p Parcel) (*live, int64, error) {
 	var n note
 	s, recovered, err := session.Adopt(fds, func(text []byte) (session.Info, error) {
 		err := json.Unmarshal(text, &n)
-		if err == nil && n.Info.ID != p.Name {
+		if err == nil && n.Info.ID != strings.TrimSuffix(p.Name, ended) {
 			err = fmt.Errorf("it is session %.20q", n.Info.ID)
 		}
 		return n.Info, err

@@ -32,8 +32,8 @@ const (
 func (s *Session) word(i int) *atomic.Uint64 { return s.tracks[0].tape.Word(i) }
 
 // Parcel is what has to be kept so that another process can Adopt the session: its
-// descriptors and its tapes', which stay the session's. It is to be asked for before
-// Start.
+// descriptors and its tapes', which stay the session's. It is valid
+// until the session ends.
 func (s *Session) Parcel() []int {
 	var fds []int
 	for _, t := range s.tracks {

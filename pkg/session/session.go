@@ -90,7 +90,7 @@ type Session struct {
 	typing  chan struct{} // has one while Write or CloseInput is at work: the end comes after what was typed before
 	exposed chan struct{} // has room for one
 
-	fds    []int // as New got them, until Start
+	fds    []int // as New got them
 	places places
 	// Changing is held while the session's processes are being stopped or let go on.
 	Changing sync.Mutex
@@ -180,7 +180,6 @@ func take(info Info, tapes []*tape.Tape, fds []int) (_ *Session, err error) {
 // atEnd is called, for whatever must be true by then. If its stage had to kill it,
 // tripped is called before.
 func (s *Session) Start(atEnd func(*Session), tripped func(why string)) {
-	s.fds = nil
 	for _, t := range s.tracks {
 		s.reading.Go(func() { t.read(s.gone) })
 	}

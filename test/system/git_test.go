@@ -422,7 +422,7 @@ func TestForeignRepositoriesAreNotAdded(t *testing.T) {
 			sh(t, operator, dir, test.prepare+"\ntrue")
 			before := sh(t, operator, private, "find . /home/operator -not -path '/home/operator/victim*' -printf '%p %i %m %s\\n' | sort")
 			r := run(t, operator, at(dir, "aaau", "-C", ".", "--", "bash", "-c", test.attack)...)
-			if r.status != 0 {
+			if r.status != 0 && !strings.Contains(r.stderr, "the session was killed") {
 				t.Errorf("the attack fails: %+v", r)
 			}
 			for _, where := range []string{".", "sub", "w"} {

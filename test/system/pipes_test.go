@@ -76,11 +76,12 @@ func TestProgramWithPipes(t *testing.T) {
 	}
 
 	status, limits := hold(t, ln, "cat", "/proc/self/status"), hold(t, ln, "cat", "/proc/self/limits")
+	turn := hold(t, ln, "cat", "/proc/self/stat")
 	golden, err := os.ReadFile("testdata/agent.golden")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := agentStatus(t, status.out.all()) + "\n" + agentLimits(t, limits.out.all()); got != string(golden) {
+	if got := agentStatus(t, status.out.all()) + agentTurn(turn.out.all()) + "\n" + agentLimits(t, limits.out.all()); got != string(golden) {
 		t.Errorf("not golden:\n%s", got)
 	}
 	if ours, err := os.ReadFile("/proc/self/loginuid"); err == nil && string(ours) == "4294967295" {

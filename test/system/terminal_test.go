@@ -40,14 +40,6 @@ func TestTerminalIsGivenBack(t *testing.T) {
 	}
 }
 
-func TestLostBridge(t *testing.T) {
-	begin(t)
-	s := openShell(t, as(t, "operator"))
-	kill(t, mainPID(t, "aaau.service"), syscall.SIGKILL)
-	status, said := s.leave()
-	checkRefusal(t, "of the lost bridge", []string{"bridge"}, status, strings.TrimPrefix(said, "\n"))
-}
-
 // `aaau -p yes | head -n1`, typed at a terminal: the client's end must not be
 // SIGPIPE's own, which gives nothing back.
 func TestOutputIsClosed(t *testing.T) {
