@@ -41,7 +41,7 @@ func start(t *testing.T, pipes bool, script string) *fake {
 	before := openFDs(t)
 	t.Cleanup(func() {
 		goleak.VerifyNone(t, leaks)
-		if after := openFDs(t); after != before {
+		if after := openFDs(t); after > before { // less: the collector closed an earlier one's
 			t.Errorf("%d descriptors open before, %d after", before, after)
 		}
 	})
@@ -416,7 +416,7 @@ func TestNotASession(t *testing.T) {
 	if _, err := New(Info{}, []int{p[0], p[1], q[0], q[1]}); err == nil {
 		t.Error("a pipe will do for a terminal")
 	}
-	if after := openFDs(t); after != before {
+	if after := openFDs(t); after > before { // less: the collector closed an earlier one's
 		t.Errorf("%d descriptors open before, %d after", before, after)
 	}
 }
