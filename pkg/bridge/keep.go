@@ -201,13 +201,7 @@ func (b *Bridge) adoptOne(p Parcel) (*live, int64, error) {
 // awaitClients gives the clients of a session that was taken back time to come back,
 // and does what their old bridge had begun.
 func (b *Bridge) awaitClients(l *live) {
-	if len(l.Frozen()) > 0 {
-		ctx, cancel := context.WithTimeout(context.Background(), launchTimeout)
-		if _, err := b.ask(ctx, privsep.Request{Freeze: &privsep.Scope{Name: l.Scope}}); err != nil {
-			b.Log.Printf("session %s: freezing it again: %v", l.ID, err)
-		}
-		cancel()
-	}
+	b.freezeAgain(l)
 	wait := comeBack
 	if l.piped {
 		wait = comeBackPiped
@@ -232,6 +226,21 @@ func (b *Bridge) awaitClients(l *live) {
 	// The rest of its pipe has gone; or it was just being started, and nobody knows it.
 	if lost || !l.Ran() {
 		b.end(l.Session)
+	}
+}
+
+// freezeAgain stops a session that was frozen, unless somebody has let it go on meanwhile:
+// the freezing may not have come to pass.
+func (b *Bridge) freezeAgain(l *live) {
+	l.Changing.Lock()
+	defer l.Changing.Unlock()
+	if len(l.Frozen()) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), launchTimeout)
+	defer cancel()
+	if _, err := b.ask(ctx, privsep.Request{Freeze: &privsep.Scope{Name: l.Scope}}); err != nil {
+		b.Log.Printf("session %s: freezing it again: %v", l.ID, err)
 	}
 }
 
