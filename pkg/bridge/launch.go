@@ -71,6 +71,7 @@ func (b *Bridge) launch(ctx context.Context, c *client, req wire.OpenRequest, di
 	}
 	parcel := s.Parcel()
 	live := b.enter(s, req.Name)
+	defer close(live.begun)
 	entered = true
 	cursors, err := live.read(0, 0, hold)
 	if err != nil {

@@ -17,6 +17,7 @@ type live struct {
 	*session.Session
 	name  string
 	watch *watcher
+	begun chan struct{} // closed when its start was told, if it was to be; nil: an earlier bridge did
 
 	reviewing sync.Mutex // held while somebody's role is made another, and outside of mu
 

@@ -69,7 +69,7 @@ func (b *Bridge) nameFor(s *session.Session, asked string) string {
 
 // enter puts a session into the table, and starts it.
 func (b *Bridge) enter(s *session.Session, name string) *live {
-	l := &live{Session: s}
+	l := &live{Session: s, begun: make(chan struct{})}
 	b.mu.Lock()
 	l.name = b.nameFor(s, name)
 	b.mu.Unlock()

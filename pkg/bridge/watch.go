@@ -53,6 +53,9 @@ func (w *watcher) leave() {
 // its output is only kept then, and nobody is let in who would see it unlooked at.
 func (w *watcher) run() {
 	defer close(w.done)
+	if w.l.begun != nil {
+		<-w.l.begun // nothing is told of a session before its start
+	}
 	if w.cursor == nil {
 		return
 	}
