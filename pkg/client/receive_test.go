@@ -3,6 +3,7 @@ package client
 import (
 	"net"
 	"os"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -67,4 +68,42 @@ func TestOutputThatNobodyReads(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	})
+}
+
+// Who takes leave stays away: once the bridge's answer, the connection's end, was taken
+// for the bridge's own.
+func TestDetachIsForGood(t *testing.T) {
+	conn, bridge := pair(t)
+	socket := filepath.Join(t.TempDir(), "socket")
+	next, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	back := make(chan net.Conn, 1)
+	go func() {
+		if c, err := next.Accept(); err == nil {
+			back <- c
+		}
+	}()
+	s := newSession(&Conn{conn: conn, socket: socket, in: wire.NewClientReader(conn)}, wire.OpenRequest{})
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.Copy(Sink{})
+		done <- err
+	}()
+	if err := s.Detach(); err != nil {
+		t.Fatal(err)
+	}
+	bridge.Close()
+	select {
+	case err := <-done:
+		if err != ErrLost {
+			t.Error(err)
+		}
+	case c := <-back:
+		c.Close()
+		t.Error("it came back")
+	}
+	s.Close()
 }

@@ -76,15 +76,21 @@ func (s *Session) Do(r wire.Request) error { return s.frame(wire.Ask, r) }
 // Kill ends the session by force, with every process in it.
 func (s *Session) Kill() error { return s.Do(wire.Request{Do: wire.DoKill}) }
 
-// Detach takes leave. From a bridge that is away one need not.
+// Detach takes leave, for good: that the bridge then ends the connection is no reason to
+// come back. From a bridge that is away one need not.
 func (s *Session) Detach() error {
 	s.mu.Lock()
-	away := s.away
+	away, conn := s.away, s.conn
+	s.over = true
+	s.turn.Broadcast()
 	s.mu.Unlock()
 	if away {
 		return nil
 	}
-	return s.frame(wire.Detach, nil)
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	_, err := conn.Write(wire.Frame(wire.Detach, nil))
+	return err
 }
 
 // Close ends the connection.
