@@ -103,8 +103,9 @@ func (b *Bridge) launch(ctx context.Context, c *client, req wire.OpenRequest, di
 const grace = 5 * time.Second
 
 // end ends a session that nobody wants any more, and returns when it has ended. Its
-// stage ends when nobody holds it, but for one that is frozen.
+// stage ends when nobody holds it, the store included, but for one that is frozen.
 func (b *Bridge) end(s *session.Session) {
+	b.drop(s)
 	s.Abandon()
 	wait := grace
 	if len(s.Frozen()) > 0 {
