@@ -21,7 +21,7 @@ func listen(t *testing.T, who account, args ...string) *listener {
 	t.Helper()
 	l := &listener{spawned: spawn(t, who, append([]string{"aaau", "events"}, args...)...)}
 	await(t, "the first event", func() bool {
-		run(t, who, "aaau", "-t", "--", "printf", `\a`) // a session in which all happens that listeners here wait for
+		run(t, who, "aaau", "-t", "--", "sh", "-c", `printf '\a'`) // all happens in it that listeners here wait for
 		return l.stdout() != ""
 	})
 	return l
