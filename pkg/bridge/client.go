@@ -187,8 +187,9 @@ func (c *client) drive(t wire.Type, payload []byte) error {
 	case !c.may(auth.Type):
 		c.out.send(item{frame: c.enc.Refused(wire.ErrorNote{Code: "denied", Message: "typing is not allowed to you here"})})
 	case t == wire.EndInput:
-		err = c.in.EndInput(c.stays)
-		c.b.keepEnded(c.in)
+		if err = c.in.EndInput(c.stays); err == nil {
+			c.b.keepEnded(c.in)
+		}
 	default:
 		err = c.in.typed(c, payload)
 	}

@@ -62,11 +62,12 @@ func (l *live) saved() {
 }
 
 // keep stores a new session, before its program may start.
-func (b *Bridge) keep(id string, parcel []int) error {
+func (b *Bridge) keep(s *session.Session) error {
 	if b.Store == nil {
 		return nil
 	}
-	if err := b.Store.Put(id, []byte(id), parcel...); err != nil {
+	err := s.Lend(-1, func(parcel []int) error { return b.Store.Put(s.ID, []byte(s.ID), parcel...) })
+	if err != nil {
 		return fmt.Errorf("storing the session: %w", err)
 	}
 	return nil
@@ -76,23 +77,21 @@ func (b *Bridge) keep(id string, parcel []int) error {
 // ended.
 const ended = "-e"
 
-// keepEnded stores a session anew whose input has ended: what is stored would keep the
-// pipe open.
+// keepEnded stores a session anew whose input has ended, once: what is stored would
+// keep the pipe open.
 func (b *Bridge) keepEnded(l *live) {
-	if b.Store == nil || !l.Pipes {
+	if b.Store == nil || !l.Pipes || l.inputEnded.Swap(true) {
 		return
 	}
 	null, err := unix.Open("/dev/null", unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err == nil {
 		defer unix.Close(null)
-		parcel := l.Parcel()
-		parcel[2] = null // after the two tapes
-		err = b.Store.Put(l.ID+ended, []byte(l.ID), parcel...)
+		err = l.Lend(null, func(parcel []int) error { return b.Store.Put(l.ID+ended, []byte(l.ID), parcel...) })
 	}
 	if err == nil {
 		err = b.Store.Remove(l.ID)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, session.ErrEnded) {
 		b.Log.Printf("session %s: storing it without its input: %v", l.ID, err)
 	}
 }

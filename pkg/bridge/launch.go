@@ -69,7 +69,6 @@ func (b *Bridge) launch(ctx context.Context, c *client, req wire.OpenRequest, di
 	if err != nil {
 		return nil, nil, err
 	}
-	parcel := s.Parcel()
 	live := b.enter(s, req.Name)
 	defer close(live.begun)
 	entered = true
@@ -82,7 +81,7 @@ func (b *Bridge) launch(ctx context.Context, c *client, req wire.OpenRequest, di
 			closeAll(cursors)
 		}
 	}()
-	if err := b.keep(s.ID, parcel); err != nil {
+	if err := b.keep(s); err != nil {
 		b.running.Go(func() { b.end(s) })
 		return nil, nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/AgentaaU/AaaU/pkg/auth"
@@ -15,9 +16,10 @@ import (
 // live is a session and the people around it.
 type live struct {
 	*session.Session
-	name  string
-	watch *watcher
-	begun chan struct{} // closed when its start was told, if it was to be; nil: an earlier bridge did
+	name       string
+	watch      *watcher
+	inputEnded atomic.Bool   // and it is stored without
+	begun      chan struct{} // closed when its start was told, if it was to be; nil: an earlier bridge did
 
 	reviewing sync.Mutex // held while somebody's role is made another, and outside of mu
 

@@ -31,15 +31,32 @@ const (
 
 func (s *Session) word(i int) *atomic.Uint64 { return s.tracks[0].tape.Word(i) }
 
-// Parcel is what has to be kept so that another process can Adopt the session: its
-// descriptors and its tapes', which stay the session's. It is valid
-// until the session ends.
-func (s *Session) Parcel() []int {
+// Lend has f keep what another process needs to Adopt the session: its tapes and its
+// descriptors, which stay the session's, and stay open until f returns. ErrEnded if
+// they are not open any more. With noInput, which is the caller's, the program's input
+// is not among them, but that.
+func (s *Session) Lend(noInput int, f func(parcel []int) error) error {
+	s.lending.Lock()
+	defer s.lending.Unlock()
+	if s.fds == nil {
+		return ErrEnded
+	}
 	var fds []int
 	for _, t := range s.tracks {
 		fds = append(fds, t.tape.FD())
 	}
-	return append(fds, s.fds...)
+	fds = append(fds, s.fds...)
+	if noInput >= 0 {
+		fds[len(s.tracks)] = noInput
+	}
+	return f(fds)
+}
+
+// recall ends all lending: the descriptors are about to be closed.
+func (s *Session) recall() {
+	s.lending.Lock()
+	defer s.lending.Unlock()
+	s.fds = nil
 }
 
 // SetNote keeps what the session's owner has to know of it.

@@ -51,12 +51,18 @@ func stored(t *testing.T) *Session {
 func next(t *testing.T, s *Session) *Session {
 	t.Helper()
 	var fds []int
-	for _, fd := range s.Parcel() {
-		n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
-		if err != nil {
-			t.Fatal(err)
+	err := s.Lend(-1, func(parcel []int) error {
+		for _, fd := range parcel {
+			n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+			if err != nil {
+				return err
+			}
+			fds = append(fds, n)
 		}
-		fds = append(fds, n)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	n, _, err := Adopt(fds, func(note []byte) (i Info, err error) { return i, json.Unmarshal(note, &i) })
 	if err != nil {

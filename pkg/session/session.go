@@ -90,8 +90,9 @@ type Session struct {
 	typing  chan struct{} // has one while Write or CloseInput is at work: the end comes after what was typed before
 	exposed chan struct{} // has room for one
 
-	fds    []int // as New got them
-	places places
+	lending sync.Mutex // guards fds, and is held while they are lent
+	fds     []int      // as New got them, while they are open
+	places  places
 	// Changing is held while the session's processes are being stopped or let go on.
 	Changing sync.Mutex
 }
@@ -437,6 +438,7 @@ func (s *Session) follow(atEnd func(*Session), tripped func(why string)) {
 			s.exit.Wait = syscall.WaitStatus(st.Ended.Wait)
 		}
 	})
+	s.recall()
 	s.Mounts.Close()
 	tell(errors.New("the session's first process ended before it started the program"))
 	s.awaitStage()
