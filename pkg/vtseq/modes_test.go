@@ -29,6 +29,7 @@ func TestModes(t *testing.T) {
 		{"\x1b[=5u\x1b[>1u\x1b[<u\x1b[=1;3u", "\x1b[=4;1u", "\x1b[=0;1u"},
 		{"\x1b[>1u\x1b[<9u", "", ""},
 		{"\x1b[>1u\x1b[?1049h\x1b[>3u\x1b[>4u", "\x1b[>1u\x1b[>3u\x1b[>4u", "\x1b[<2u\x1b[?1049l\x1b[<1u"},
+		{"\x1b[?1049h\x1b[>3u\x1b[?1049l", "\x1b[>3u", "\x1b[?1049h\x1b[<1u\x1b[?1049l"},
 		{"\x1b[>4;2m\x1b[5 q", "\x1b[>4;2m\x1b[5 q", "\x1b[>4m\x1b[0 q"},
 		{"\x1b[>4;2m\x1b[>4;0m\x1b[>4;1m\x1b[>4n\x1b[5 q\x1b[ q", "", ""},
 		{"\x1b[?1h\x1b[4h\x1b[?2004h\x1b[!p", "\x1b[?2004h", "\x1b[?2004l"},
