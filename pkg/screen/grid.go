@@ -49,6 +49,16 @@ func (l *line) goesOn() bool {
 	return last != 0 && last != ' '
 }
 
+// isBlank says whether nothing is on the line but a background.
+func (l *line) isBlank() bool {
+	for i := range l.cells[:l.used] {
+		if c := &l.cells[i]; c.r != 0 && c.r != ' ' || c.style != (style{bg: c.bg}) {
+			return false
+		}
+	}
+	return true
+}
+
 // use makes all cells before x ones that can be written to.
 func (l *line) use(x int) {
 	for ; l.used < x; l.used++ {
@@ -206,6 +216,9 @@ func (s *Screen) shift(x, n int, bg color) {
 		n = min(-n, width)
 		l.part(x + n)
 		l.move(x, x+n, width-n)
+		if end-n < l.used {
+			l.cells[end-n] = cell{} // it has gone, and is no half of what came before it
+		}
 		l.erase(end-n, end, bg)
 		return
 	}

@@ -30,7 +30,7 @@ func (s *Screen) keepLine(l *line) {
 		k.cols = int16(s.cols)
 	}
 	h.lines = append(h.lines, k)
-	if l.used == 0 { // whatever its background: it would be much for little
+	if l.isBlank() { // whatever its background: it would be much for little
 		return
 	}
 	h.buf = s.appendLine(h.buf, l, styled)

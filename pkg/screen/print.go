@@ -80,9 +80,14 @@ func (s *Screen) character(r rune) {
 	if w < 0 {
 		return
 	}
+	s.zwj = s.zwj && r >= 0x80
+	if r == joiner { // it is kept when something follows that it can join
+		s.zwj = s.joins
+		return
+	}
 	if s.zwj || w == 0 {
 		s.join(r)
-		s.zwj = r == joiner && s.joins
+		s.zwj = false
 		return
 	}
 	if w > s.cols || s.margins.right-s.margins.left < 1 && w > 1 {
@@ -115,7 +120,7 @@ func (s *Screen) character(r rune) {
 	s.advance(w, end)
 }
 
-// join adds a mark to the character that was drawn last.
+// join adds a mark, or what follows a joiner, to the character that was drawn last.
 func (s *Screen) join(r rune) {
 	l := s.lines[s.y]
 	if !s.joins || s.putX >= l.used {
@@ -128,7 +133,11 @@ func (s *Screen) join(r rune) {
 	if c.r == 0 {
 		return
 	}
-	text := utf8.AppendRune(s.appendRune(s.scratch[:0], c.r), r)
+	text := s.appendRune(s.scratch[:0], c.r)
+	if s.zwj {
+		text = utf8.AppendRune(text, joiner)
+	}
+	text = utf8.AppendRune(text, r)
 	s.scratch = text
 	if len(text) > maxCluster {
 		return

@@ -2,6 +2,7 @@ package screen
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -66,6 +67,9 @@ func (s *Screen) Snapshot(history int) (snapshot []byte, behind int) {
 	b = append(b, instead...)
 
 	before := vtseq.AppendReset(make([]byte, 0, len(b)+1<<10))
+	if keys := s.modes.AppendKeyboard(nil, true); s.main == nil && len(keys) > 0 {
+		before = append(append(append(before, "\x1b[?1049h"...), keys...), "\x1b[?1049l"...)
+	}
 	before = append(before, cleared...)
 	before = s.appendHistory(before, history, maxSnapshot-len(b)-len(before))
 	return append(before, b...), behind
@@ -154,10 +158,11 @@ func (s *Screen) appendLine(b []byte, l *line, as looks) []byte {
 				b = s.appendRune(b, r)
 			default:
 				b = s.appendRune(b, r)
-				if next := x + n + 1; r >= cluster && as == placed && next < end {
-					if l.at(next).r == half {
-						next++
-					}
+				next := x + n + 1
+				if next < end && l.at(next).r == half {
+					next++
+				}
+				if r >= cluster && as == placed && next < end {
 					b = append(appendInt(append(b, "\x1b["...), next+1), 'G')
 				}
 			}
@@ -205,22 +210,32 @@ func (s *Screen) appendCursor(b []byte, c *cursor, lines []*line) []byte {
 		b = append(b, "\x1b[?6h"...)
 	}
 	row, col := s.relative(c)
-	x := c.x
-	if c == &s.cursor && s.joins && !c.full {
-		x--
-	}
-	now := style{}
-	if c.full || x < c.x { // so it is, and may be joined, once its last character is drawn again
-		cell := lines[c.y].at(x)
-		if cell.r == half {
-			x--
-			cell = lines[c.y].at(x)
+	x, now := c.x, style{}
+	full := s.isFull(c)
+	again := full || c == &s.cursor && s.joins
+	if again { // so it is, and may be joined, once its last character is drawn again
+		if !full {
+			x = s.putX
 		}
+		if lines[c.y].at(x).r == half {
+			x--
+		}
+	}
+	b = appendPlace(b, row, max(col-(c.x-x), 0))
+	if again {
+		stays := !full && s.putX == c.x // at the line's end, which it does not go beyond
+		if stays {
+			b = append(b, "\x1b[?7l"...)
+		}
+		cell := lines[c.y].at(x)
 		now = cell.style
-		b = appendPlace(b, row, max(col-(c.x-x), 0))
 		b = s.appendRune(s.appendStyle(b, now, style{}), cell.r)
-	} else {
-		b = appendPlace(b, row, col)
+		if c == &s.cursor && s.zwj {
+			b = utf8.AppendRune(b, joiner)
+		}
+		if stays {
+			b = append(b, "\x1b[?7h"...)
+		}
 	}
 	if c.style != now {
 		b = s.appendStyle(b, c.style, now)
@@ -269,3 +284,5 @@ func (s *Screen) appendTabs(b []byte) []byte {
 	}
 	return b
 }
+
+func appendInt(b []byte, n int) []byte { return strconv.AppendInt(b, int64(n), 10) }
