@@ -98,11 +98,13 @@ func (s *Screen) rectangle(params []byte, final byte) {
 		return
 	}
 	s.apart()
-	s.eraseBox(b, s.style.bg)
 	if r == 0 {
+		s.eraseBox(b, s.style.bg)
 		return
 	}
 	for _, l := range s.lines[b.top : b.bottom+1] {
+		l.part(b.left)
+		l.part(b.right + 1)
 		l.use(b.right + 1)
 		for x := b.left; x <= b.right; x++ {
 			l.cells[x] = cell{r, s.style}

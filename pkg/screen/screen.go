@@ -28,6 +28,7 @@ type Screen struct {
 	rows, cols int
 	lines      []*line
 	main       []*line   // the main screen's, while the alternate one is shown
+	spare      []*line   // the alternate screen's, while the main one is shown
 	saved      [2]cursor // of each screen
 	margins    box
 	tabs       []bool
@@ -71,7 +72,11 @@ func clamp(n int) int { return min(max(n, 1), maxSide) }
 // reset is RIS. The history stays.
 func (s *Screen) reset() {
 	s.cursor, s.saved, s.margins = cursor{}, [2]cursor{}, s.whole()
-	s.lines, s.main = newLines(s.rows, s.cols), nil
+	s.alternate(false)
+	if s.lines == nil {
+		s.lines = newLines(s.rows, s.cols)
+	}
+	clearLines(s.lines, 0)
 	s.modes = vtseq.Modes{}
 	s.tabs = stops(nil, s.cols)
 	s.apart()
@@ -145,7 +150,7 @@ func (s *Screen) Resize(rows, cols int) {
 	} else {
 		s.lines = fitted
 	}
-	s.rows, s.cols = rows, cols
+	s.rows, s.cols, s.spare = rows, cols, nil
 	s.margins, s.tabs = s.whole(), stops(s.tabs, cols)
 	for _, c := range []*cursor{&s.cursor, &s.saved[0], &s.saved[1]} {
 		c.x, c.y, c.full = min(c.x, cols-1), min(c.y, rows-1), false

@@ -303,12 +303,13 @@ func (s *Screen) alternate(on bool) {
 	s.apart()
 	switch {
 	case on && s.main == nil:
-		s.main, s.lines = s.lines, newLines(s.rows, s.cols)
-		if s.style.bg != 0 {
-			clearLines(s.lines, 0)
+		if s.spare == nil {
+			s.spare = newLines(s.rows, s.cols)
 		}
+		s.main, s.lines = s.lines, s.spare
+		clearLines(s.lines, 0)
 	case !on && s.main != nil:
-		s.lines, s.main = s.main, nil
+		s.spare, s.lines, s.main = s.lines, s.main, nil
 		s.saved[1] = cursor{}
 	}
 }
