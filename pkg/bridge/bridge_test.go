@@ -16,6 +16,8 @@ import (
 
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	api "github.com/AgentaaU/AaaU/pkg/client"
+	"github.com/AgentaaU/AaaU/pkg/privsep"
+	"github.com/AgentaaU/AaaU/pkg/privsep/privseptest"
 	"github.com/AgentaaU/AaaU/pkg/spec"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
@@ -109,6 +111,12 @@ func (w *waiter) wait(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	h := start(t, nil)
+	h.launcher.OnRequest(func(r privsep.Request) error {
+		if r.Start.Profile == "refused" {
+			return privsep.Errorf("refused", "not this one")
+		}
+		return nil
+	})
 	for name, c := range map[string]struct {
 		req  wire.OpenRequest
 		code string
@@ -124,9 +132,7 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	h.launcher.mu.Lock()
-	h.launcher.silent = true
-	h.launcher.mu.Unlock()
+	h.launcher.OnRequest(func(privsep.Request) error { return privseptest.ErrSilent })
 	if _, err := h.open(wire.OpenRequest{Session: spec.Session{Argv: []string{"true"}}}); err == nil {
 		t.Error("a stage that ended without a word is taken for a start")
 	}

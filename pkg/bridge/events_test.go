@@ -2,12 +2,14 @@ package bridge
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"log"
 	"strings"
 	"testing"
 
 	"github.com/AgentaaU/AaaU/pkg/auth"
+	"github.com/AgentaaU/AaaU/pkg/privsep"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
@@ -47,16 +49,11 @@ func TestFreezeTwice(t *testing.T) {
 	if err := asking.Freeze(t.Context(), s.ID); err != nil {
 		t.Fatal(err)
 	}
-	h.launcher.mu.Lock()
-	group := h.launcher.groups[s.ID]
-	h.launcher.groups[s.ID] = 1 << 30 // nobody
-	h.launcher.mu.Unlock()
+	h.launcher.OnRequest(func(privsep.Request) error { return errors.New("not now") })
 	if err := asking.Freeze(t.Context(), s.ID); err == nil {
-		t.Error("there is no such group")
+		t.Error("the launcher has refused it")
 	}
-	h.launcher.mu.Lock()
-	h.launcher.groups[s.ID] = group
-	h.launcher.mu.Unlock()
+	h.launcher.OnRequest(nil)
 	if i, err := asking.Status(t.Context(), s.ID); err != nil || i.State != wire.StateFrozen {
 		t.Errorf("%s, %v: its processes are stopped still", i.State, err)
 	}

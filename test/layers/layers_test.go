@@ -17,7 +17,8 @@ const module = "github.com/AgentaaU/AaaU/"
 // below its own.
 var layers = [][]string{
 	// What is for tests only is above everything, so that nothing that runs can import it.
-	{"cmd/aaau", "cmd/aaau-server", "cmd/aaau-launcher", "pkg/auth/authtest"},
+	{"pkg/bridge/bridgetest"},
+	{"cmd/aaau", "cmd/aaau-server", "cmd/aaau-launcher", "pkg/auth/authtest", "pkg/privsep/privseptest"},
 	{"pkg/bridge", "pkg/launcher", "pkg/client"},
 	{"pkg/session", "pkg/stage"},
 	{"pkg/tape", "pkg/fdstore", "pkg/screen", "pkg/scope", "pkg/audit", "pkg/config", "pkg/project", "pkg/workspace"},
