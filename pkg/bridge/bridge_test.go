@@ -70,6 +70,52 @@ func TestInputIsBytes(t *testing.T) {
 	}
 }
 
+// Who begins to drive with what could be half of a report loses none of it.
+func TestInputOfTheSecond(t *testing.T) {
+	for name, c := range map[string]struct {
+		pipes  bool
+		frames []string
+	}{
+		"half a report at the end":          {false, []string{"b\x1b[1", "2345"}},
+		"half a report first":               {false, []string{"\x1b]11;r", "b", "c\x1b[0", "d"}},
+		"reports, where there is a pipe":    {true, []string{"\x1b[1;20R", "b\x1b[I", "\x1b[O"}},
+		"half a report, where there is one": {true, []string{"\x1b[1", "b"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := start(t, nil)
+			all := strings.Join(c.frames, "")
+			script := fmt.Sprintf("test ! -t 0 || stty raw -echo; echo ready; head -c %d | od -An -v -tx1 | tr -d ' \n'", len(all))
+			first, err := h.open(wire.OpenRequest{Session: spec.Session{Pipes: c.pipes, Argv: []string{"sh", "-c", script}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer first.Close()
+			out := &waiter{want: "ready"}
+			done := make(chan struct{})
+			go func() { defer close(done); _, _ = first.Copy(api.Sink{Out: out}) }()
+			out.wait(t)
+			second, err := h.open(wire.OpenRequest{Attach: first.ID})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer second.Close()
+			for _, f := range c.frames {
+				if _, err := second.Write([]byte(f)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			select {
+			case <-done:
+			case <-time.After(5 * time.Second):
+				t.Fatal("something is missing")
+			}
+			if want := fmt.Sprintf("ready\n%x", all); strings.ReplaceAll(out.String(), "\r", "") != want {
+				t.Errorf("%q, not %q", out.String(), want)
+			}
+		})
+	}
+}
+
 // waiter is output that one can wait for.
 type waiter struct {
 	mu   sync.Mutex

@@ -125,9 +125,9 @@ func (l *live) resize(c *client, size wire.Size) error {
 }
 
 // typed writes what a client's terminal sent. What a terminal says by itself counts
-// only from who drives; what a person types makes them drive.
+// only from who drives; what a person types makes them drive. Pipes take any byte.
 func (l *live) typed(c *client, data []byte) error {
-	if l.isDriver(c) {
+	if l.Pipes || l.isDriver(c) {
 		c.input.Flush(func(held []byte, _ bool) { data = append(slices.Clone(held), data...) })
 	} else if data = c.persons(data); len(data) == 0 {
 		return nil
