@@ -51,6 +51,7 @@ type sender struct {
 	gone    chan struct{} // closed when the client has left, after its connection
 	done    chan struct{} // closed when run has returned
 	err     error
+	over    *time.Timer           // ends the connection of who does not go
 	try     func(fd uintptr) bool // attempt, bound once
 }
 
@@ -94,6 +95,9 @@ func newSender(conn *net.UnixConn, enc wire.Encoder, first []byte) *sender {
 func (o *sender) close() {
 	close(o.gone)
 	<-o.done
+	if o.over != nil {
+		o.over.Stop() // which held all of it
+	}
 }
 
 // run sends what comes until the last item, or the session's end, was sent or the
@@ -118,7 +122,7 @@ func (o *sender) run() {
 				}
 			}
 			_ = o.conn.CloseWrite()
-			time.AfterFunc(farewell, func() { o.conn.Close() }) // whatever it sends meanwhile
+			o.over = time.AfterFunc(farewell, func() { o.conn.Close() }) // whatever it sends meanwhile
 			return
 		case len(o.items) > 0:
 			said = o.take(<-o.items)
