@@ -75,13 +75,13 @@ staticcheck := build/tools/staticcheck-v0.8.2
 
 .PHONY: help build install uninstall deb dist try fmt bench clean FORCE \
 	deps deps-check deps-try deps-trixie deps-vm have-go \
-	check check-fmt check-vet check-lint check-unit check-system check-vm check-trixie
+	check check-fmt check-vet check-lint check-unit check-system check-vm check-trixie soak
 
 help: ## list these targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' Makefile | while IFS='	' read -r t d; do printf '  %-14s%s\n' "$$t" "$$d"; done
 
 # Before anything else that they need.
-bench fmt check check-fmt check-vet check-lint check-unit check-system check-vm check-trixie: have-go
+bench fmt check check-fmt check-vet check-lint check-unit check-system check-vm check-trixie soak: have-go
 have-go:
 	@$(need-go)
 
@@ -216,6 +216,9 @@ check-unit: ## unit tests, with the race detector
 
 check-system: deb ## tests on a real systemd
 	go test -count=1 -timeout 20m ./test/bench ./test/layers ./test/system
+
+soak: deb ## feed strangers' input to a live bridge, ten minutes for each decoder (AAAU_FUZZ_TIME=)
+	AAAU_FUZZ_TIME=$(or $(AAAU_FUZZ_TIME),10m) go test -count=1 -timeout 0 -v -run 'TestStrangersForAWhile' ./test/system
 
 check-vm: deb deps-vm ## tests that need a kernel of their own, in a virtual machine
 	go test -count=1 -timeout 10m ./test/vm

@@ -12,5 +12,6 @@
 //	connect_test.go    somebody's connection to the bridge, on which the test speaks
 //	held_test.go       a session that the test holds, in the bridge's place
 //	shell_test.go      a person at the prompt of a session's shell
+//	fuzz_crowd_test.go strangers, and what they send
 //	ext4_test.go       a person's directory on a real ext4
 package system

@@ -24,6 +24,7 @@ var programs = map[string]func(args []string) int{
 	"emit":     emit,
 	"evil":     beEvil,
 	"follow":   follow,
+	"fuzz":     fuzz,
 	"spew":     spew,
 	"typist":   typist,
 	"visit":    connectAndStay,

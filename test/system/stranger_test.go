@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/AgentaaU/AaaU/pkg/client"
+	"github.com/AgentaaU/AaaU/pkg/spec"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
@@ -113,4 +114,54 @@ func say([]string) int {
 		return 1
 	}
 	return 0
+}
+
+// Who types into a program that reads nothing waits, and may leave all the same: what
+// they typed last is lost then.
+func TestTypingIntoTheVoid(t *testing.T) {
+	begin(t)
+	operator := as(t, "operator")
+	s := speak2(t, connect(t, operator, 1)[0], nil)
+	reply, note := s.open(wire.OpenRequest{Session: spec.Session{Argv: []string{"sh", "-c", "stty raw -echo; printf ready; exec sleep 1000"}}})
+	if note != nil {
+		t.Fatal(note)
+	}
+	s.shows("ready")
+	people := func() int {
+		asking := speak2(t, connect(t, operator, 1)[0], nil)
+		defer asking.conn.Close()
+		status, note := asking.ask(wire.Request{Do: wire.DoStatus, Session: reply.ID})
+		if note != nil {
+			t.Fatal(note)
+		}
+		return len(status.Sessions[0].People)
+	}
+	much := strings.Repeat("x", 1<<20)
+	typing := speak2(t, connect(t, operator, 1)[0], nil)
+	if _, note := typing.open(wire.OpenRequest{Attach: reply.ID}); note != nil {
+		t.Fatal(note)
+	}
+	old := speak1(t, connect(t, operator, 1)[0], "SESSION:"+reply.ID+"\n")
+	if _, why := old.opened(); why != "" {
+		t.Fatal(why)
+	}
+	await(t, "three people", func() bool { return people() == 3 })
+	for _, c := range []*net.UnixConn{typing.conn, old.conn} {
+		_ = c.SetWriteDeadline(time.Now().Add(500 * time.Millisecond)) // it is not taken, which is the point
+	}
+	for range 16 {
+		_, _ = typing.conn.Write(wire.Frame(wire.Input, []byte(much[:wire.MaxPayload])))
+	}
+	_, _ = old.conn.Write(append([]byte{0, 0, 0xff, 0xff}, much...))
+	typing.conn.Close()
+	old.conn.Close()
+	await(t, "them to be gone", func() bool { return people() == 1 })
+	s.write(wire.Frame(wire.Input, []byte("x"))) // which waits, too
+	asking := speak2(t, connect(t, operator, 1)[0], nil)
+	if _, note := asking.ask(wire.Request{Do: wire.DoKill, Session: reply.ID}); note != nil {
+		t.Error(note)
+	}
+	if note := s.next(nil, wire.Ended); note == nil || note.Code != "ended" {
+		t.Errorf("%+v", note)
+	}
 }
