@@ -27,7 +27,7 @@ import (
 // A newcomer is told what to do, does it, and has codex in their checkout: installed
 // by npm, for them alone, in the home that the agent has for them.
 func TestSetupCodex(t *testing.T) {
-	begin(t)
+	beginLong(t, 3*lifetime)
 	withoutAgents(t)
 	npm := openRegistry(t)
 	operator, observer := npm.customer("operator"), npm.customer("observer")
@@ -69,7 +69,7 @@ func TestSetupCodex(t *testing.T) {
 	if got := versionOf(t, installed); got != old {
 		t.Errorf("version %s is installed, not %s", got, old)
 	}
-	r := run(t, operator, "aaau", "setup", "--env", "npm_config_registry", "codex", "--no-login")
+	r := feedFor(t, lifetime, operator, "", "aaau", "setup", "--env", "npm_config_registry", "codex", "--no-login")
 	if r.status != 0 || !strings.HasSuffix(r.stderr, "aaau: codex is set up; start it in a project: aaau codex\n") {
 		t.Errorf("a second setup: status %d, stdout %q, stderr %q", r.status, r.stdout, r.stderr)
 	}

@@ -102,7 +102,13 @@ func run(t *testing.T, a account, argv ...string) result {
 // feed is run with something to read.
 func feed(t *testing.T, a account, stdin string, argv ...string) result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience) // cleanups run programs too
+	return feedFor(t, patience, a, stdin, argv...)
+}
+
+// feedFor is feed for a program that does much: installs some hundred megabytes, say.
+func feedFor(t *testing.T, most time.Duration, a account, stdin string, argv ...string) result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), most) // cleanups run programs too
 	defer cancel()
 	cmd := a.command(ctx, argv...)
 	var stdout, stderr bytes.Buffer
