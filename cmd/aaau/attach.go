@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -62,7 +63,8 @@ func (t *terminal) attach(ctx context.Context, socket string, o order) error {
 		s.Close()
 		<-noMore
 	}()
-	go t.guard(func() { done <- output(s) })
+	out := &shown{}
+	go t.guard(func() { done <- output(s, out) })
 	go t.guard(func() {
 		defer close(noMore)
 		if err := input(s, t, o, gone); err != nil {
@@ -72,16 +74,16 @@ func (t *terminal) attach(ctx context.Context, socket string, o order) error {
 	for {
 		select {
 		case err := <-done:
-			return leave(s, t, took, err)
+			return leave(s, t, out, took, err)
 		case sig := <-signals:
 			switch sig {
 			case syscall.SIGWINCH:
 			case syscall.SIGTSTP:
 				if err := t.stop(); err != nil {
-					return leave(s, t, took, err)
+					return leave(s, t, out, took, err)
 				}
 			default:
-				return leave(s, t, took, sentAway(sig.(syscall.Signal)))
+				return leave(s, t, out, took, sentAway(sig.(syscall.Signal)))
 			}
 			now := size()
 			_ = s.Resize(now.Rows, now.Cols) // the output's end says why it fails
@@ -155,7 +157,8 @@ func (s sentAway) status() status { return status(128 + int(s)) }
 
 // leave gives the terminal back, says what is to be said, and returns what the
 // client exits with.
-func leave(s *client.Session, t *terminal, took luggage, err error) error {
+func leave(s *client.Session, t *terminal, out *shown, took luggage, err error) error {
+	out.leave()
 	t.restore()
 	if errors.Is(err, errDetached) && s.Detach() != nil {
 		err = client.ErrLost
@@ -190,12 +193,12 @@ var events = map[string]bool{wire.EventFreeze: true, wire.EventThaw: true, wire.
 
 // output copies until the session's end; the error is the status to exit with,
 // or nil for 0.
-func output(s *client.Session) error {
+func output(s *client.Session, out io.Writer) error {
 	tell := say
 	if !s.Pipes && isTTY(os.Stderr) { // on a line of its own, where there may be a screen
 		tell = func(line string) { fmt.Fprintf(os.Stderr, "\r\naaau: %s\r\n", harmless(line)) }
 	}
-	ended, err := s.Copy(client.Sink{Out: os.Stdout, Errors: os.Stderr, Notice: tell, Event: func(e wire.Event) {
+	ended, err := s.Copy(client.Sink{Out: out, Errors: os.Stderr, Notice: tell, Event: func(e wire.Event) {
 		switch {
 		case !events[e.Kind] || e.Client == s.Client:
 		case e.Kind == wire.EventKill:

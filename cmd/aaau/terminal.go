@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"github.com/AgentaaU/AaaU/pkg/vtseq"
 )
 
 // terminal is the person's, if they have one: raw while they are in a session,
@@ -84,6 +86,37 @@ func (t *terminal) guard(f func()) {
 		}
 	}()
 	f()
+}
+
+// shown is what a person's terminal is shown of a session. It keeps what modes that
+// leaves the terminal in, to take it out of them when the person leaves: a full-screen
+// program is not there to do it.
+type shown struct {
+	mu    sync.Mutex // guards what follows; held while something is shown
+	modes vtseq.Modes
+	over  bool
+}
+
+// Write shows output, until leave.
+func (s *shown) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return len(p), nil // it is not for a terminal that is the person's again
+	}
+	s.modes.Scan(p)
+	return os.Stdout.Write(p)
+}
+
+// leave takes the terminal out of what the output has left it in, if it has.
+func (s *shown) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clean := new(vtseq.Modes).Restore()
+	if restore := s.modes.Restore(); !s.over && isTTY(os.Stdout) && !bytes.Equal(restore, clean) {
+		_, _ = os.Stdout.Write(restore) // it fails if the terminal is gone
+	}
+	s.over = true
 }
 
 // stop gives the terminal back, stops this program as its terminal would have, and

@@ -115,7 +115,6 @@ func (b *Bridge) drop(s *session.Session) {
 const (
 	comeBack      = 5 * time.Second
 	comeBackPiped = 30 * time.Second
-	comeBackTick  = 100 * time.Millisecond
 )
 
 // adopt takes back what an earlier bridge has stored.
@@ -128,12 +127,12 @@ func (b *Bridge) adopt() {
 	slices.SortFunc(b.Stored, func(x, y Parcel) int { return strings.Compare(y.Name, x.Name) })
 	before := ""
 	for _, p := range b.Stored {
-		if id := strings.TrimSuffix(p.Name, ended); id == before {
+		id := strings.TrimSuffix(p.Name, ended)
+		if id == before {
 			unix.Close(p.FD)
 			continue
-		} else {
-			before = id
 		}
+		before = id
 		l, recovered, err := b.adoptOne(p)
 		unix.Close(p.FD) // the store has its own
 		switch {
@@ -179,8 +178,9 @@ func (b *Bridge) adoptOne(p Parcel) (*live, int64, error) {
 	for reason, why := range n.Frozen {
 		s.Freeze(reason, why)
 	}
-	l := &live{Session: s, name: n.Name, shared: n.Shared, awaited: map[uint64][]*tape.Cursor{}}
+	l := &live{Session: s, name: n.Name, shared: n.Shared, awaited: map[uint64][]*tape.Cursor{}, allBack: make(chan struct{})}
 	for _, place := range s.Places() {
+		l.awaited[place.Token()] = nil // who only watches is not waited for
 		if place.Hold() == tape.Never {
 			continue
 		}
@@ -188,6 +188,9 @@ func (b *Bridge) adoptOne(p Parcel) (*live, int64, error) {
 			l.awaited[place.Token()] = cursors
 		}
 		l.piped = l.piped || place.Hold() == tape.Always
+	}
+	if len(l.awaited) == 0 {
+		close(l.allBack)
 	}
 	b.mu.Lock()
 	b.total++
@@ -205,8 +208,9 @@ func (b *Bridge) awaitClients(l *live) {
 	if l.piped {
 		wait = comeBackPiped
 	}
-	for end := time.Now().Add(wait); time.Now().Before(end) && l.awaits(); {
-		time.Sleep(comeBackTick)
+	select {
+	case <-l.allBack:
+	case <-time.After(wait):
 	}
 	l.mu.Lock()
 	missing := l.awaited
@@ -243,18 +247,14 @@ func (b *Bridge) freezeAgain(l *live) {
 	}
 }
 
-func (l *live) awaits() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.awaited) > 0
-}
-
 // back gives an awaited client the cursors that were kept for it, which are its own
 // from here on; none, if it is not awaited.
 func (l *live) back(token uint64) ([]*tape.Cursor, tape.Hold) {
 	l.mu.Lock()
-	cursors := l.awaited[token]
-	delete(l.awaited, token)
+	cursors, is := l.awaited[token]
+	if delete(l.awaited, token); is && len(l.awaited) == 0 {
+		close(l.allBack)
+	}
 	l.mu.Unlock()
 	if cursors == nil {
 		return nil, tape.Never

@@ -31,7 +31,8 @@ type live struct {
 	// awaited are cursors for those who were here in another bridge's time, by token,
 	// until they are back.
 	awaited map[uint64][]*tape.Cursor
-	piped   bool // one of them is all of a pipe; set once
+	allBack chan struct{} // closed when they are
+	piped   bool          // one of them is all of a pipe; set once
 }
 
 // rights is the session as decisions are made about it.
@@ -98,7 +99,12 @@ func (l *live) drives() *client {
 func (l *live) isDriven() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.drives() != nil || len(l.awaited) > 0
+	for _, cursors := range l.awaited {
+		if cursors != nil {
+			return true
+		}
+	}
+	return l.drives() != nil
 }
 
 // isDriver says whether this client drives.

@@ -15,6 +15,8 @@ func explain(socket string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("no socket %s: is aaau.socket enabled? sudo systemctl enable --now aaau.socket", socket)
+	case errors.Is(err, fs.ErrPermission) && os.Getenv("AAAU_SESSION") != "":
+		return errors.New("this is a session: agents may not use AaaU")
 	case errors.Is(err, fs.ErrPermission):
 		group, err := groupOf(socket)
 		if err != nil {

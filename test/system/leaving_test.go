@@ -107,6 +107,44 @@ func TestClientIsStopped(t *testing.T) {
 	s.close()
 }
 
+// Who leaves a full-screen program has a terminal again, and not what it left behind.
+func TestTerminalIsLeftClean(t *testing.T) {
+	const modes = "\x1b[?1049h\x1b[?25l\x1b[?1000h\x1b[?1006h\x1b[?2004h\x1b[>1u\x1b[?1h\x1b=\x1b[31m"
+	for name, leave := range map[string]func(c *console, id string){
+		"detached":  func(c *console, _ string) { c.typed("\x1d\x1d\x1d") },
+		"dismissed": func(c *console, id string) { output(t, as(t, "operator"), "aaau", "detach", id) },
+		"killed":    func(c *console, id string) { output(t, as(t, "operator"), "aaau", "kill", id) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			begin(t)
+			operator := as(t, "operator")
+			c := sit(t, operator, "aaau", "--", "sh", "-c", "printf '"+strings.ReplaceAll(modes, "\x1b", `\033`)+"ready'; exec sleep 1000")
+			id := c.session()
+			c.expect("ready")
+			leave(c, id)
+			_, rest := c.leave()
+			for _, off := range []string{"\x1b[?1049l", "\x1b[?25h", "\x1b[?1000l", "\x1b[?1006l", "\x1b[?2004l", "\x1b[<1u", "\x1b[?1l", "\x1b>"} {
+				if !strings.Contains(rest, off) {
+					t.Errorf("no %q in %q", off, rest)
+				}
+			}
+			if name != "killed" {
+				output(t, operator, "aaau", "kill", id)
+			}
+		})
+	}
+}
+
+// Nothing is taken back that nobody has done.
+func TestCleanTerminalIsLeftAlone(t *testing.T) {
+	begin(t)
+	c := sit(t, as(t, "operator"), "aaau", "--", "sh", "-c", "echo ready; exit 3")
+	c.expect("ready\r\n")
+	if status, rest := c.leave(); status != 3 || rest != "" {
+		t.Errorf("status %d, %q", status, rest)
+	}
+}
+
 // Whatever sends the client away, the session stays, and waits for its person.
 func TestClientIsSentAway(t *testing.T) {
 	begin(t)
