@@ -34,12 +34,12 @@ type order struct {
 // asked reads the command line.
 func asked(c *cli.Context) (order, error) {
 	o := order{
-		OpenRequest: wire.OpenRequest{Attach: c.String("session"), ReadOnly: c.Bool("read-only")},
+		OpenRequest: wire.OpenRequest{Attach: c.String("session")},
 		workspaces:  c.StringSlice("workspace"), dir: c.String("C"), noWorkspace: c.Bool("no-workspace"),
 		env: c.StringSlice("env"),
 	}
 	o.Name = c.String("name")
-	if err := o.keys(c); err != nil {
+	if err := o.view(c); err != nil {
 		return o, err
 	}
 	if t, no := c.Bool("terminal"), c.Bool("no-terminal"); t || no {
@@ -92,8 +92,12 @@ func asked(c *cli.Context) (order, error) {
 // defaultKey is ^].
 const defaultKey = ']' & 0x1f
 
-// keys reads which key detaches.
-func (o *order) keys(c *cli.Context) error {
+// view reads how the person is in a session.
+func (o *order) view(c *cli.Context) error {
+	o.ReadOnly, o.History = c.Bool("read-only"), c.Int("history")
+	if o.History < 0 {
+		return fmt.Errorf("--history %d: give a number of lines, 0 for none", o.History)
+	}
 	key := c.String("detach-key")
 	switch {
 	case key == "": // a variable that is empty

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -29,6 +28,7 @@ func (t *terminal) attach(ctx context.Context, socket string, o order) error {
 		o.Pipes = !*o.terminal
 	}
 	// A person's session waits for them; one that is a part of a pipe ends with it.
+	o.Screen = !o.Pipes && isTTY(os.Stdout)
 	o.Piped = o.Attach == "" && (!t.isTTY() || !isTTY(os.Stdout) || o.Pipes)
 	// Before anything is raw: whatever ends us from here on gives the terminal
 	// back first. SIGPIPE is one of them, when what we write to has gone.
@@ -193,13 +193,15 @@ var events = map[string]bool{wire.EventFreeze: true, wire.EventThaw: true, wire.
 
 // output copies until the session's end; the error is the status to exit with,
 // or nil for 0.
-func output(s *client.Session, out io.Writer) error {
+func output(s *client.Session, out *shown) error {
 	tell := say
 	if !s.Pipes && isTTY(os.Stderr) { // on a line of its own, where there may be a screen
 		tell = func(line string) { fmt.Fprintf(os.Stderr, "\r\naaau: %s\r\n", harmless(line)) }
 	}
-	ended, err := s.Copy(client.Sink{Out: out, Errors: os.Stderr, Notice: tell, Event: func(e wire.Event) {
+	ended, err := s.Copy(client.Sink{Out: out, Redraw: out.redraw, Errors: os.Stderr, Notice: tell, Event: func(e wire.Event) {
 		switch {
+		case e.Kind == wire.EventSkipped:
+			tell(fmt.Sprintf("%d bytes of output were too fast for this terminal: this is the screen now", e.Count))
 		case !events[e.Kind] || e.Client == s.Client:
 		case e.Kind == wire.EventKill:
 			tell(e.User + " sends " + e.Message)

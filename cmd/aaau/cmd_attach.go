@@ -13,13 +13,13 @@ import (
 
 func attachCommand() *cli.Command {
 	return &cli.Command{Name: "attach", Usage: "join a session: by default yours of this directory, else your latest", ArgsUsage: "[ID]",
-		Flags: []cli.Flag{readOnlyFlag(), detachKeyFlag()},
+		Flags: viewFlags(),
 		Action: func(c *cli.Context) error {
-			o := order{OpenRequest: wire.OpenRequest{Attach: c.Args().First(), ReadOnly: c.Bool("read-only")}}
+			o := order{OpenRequest: wire.OpenRequest{Attach: c.Args().First()}}
 			if c.NArg() > 1 {
 				return errors.New("attach joins one session")
 			}
-			if err := o.keys(c); err != nil {
+			if err := o.view(c); err != nil {
 				return err
 			}
 			if o.Attach == "" {

@@ -90,11 +90,18 @@ func socketFlag() []cli.Flag {
 }
 
 func joinFlags() []cli.Flag {
+	return append(viewFlags(), &cli.StringFlag{Name: "session", Aliases: []string{"n"}, Usage: "join the session with this `ID`, the beginning of one, or name"})
+}
+
+// viewFlags are for being in a session.
+func viewFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "session", Aliases: []string{"n"}, Usage: "join the session with this `ID`, the beginning of one, or name"},
 		readOnlyFlag(), detachKeyFlag(),
+		&cli.IntFlag{Name: "history", Value: defaultHistory, Usage: "on joining show up to `N` lines of what was printed before"},
 	}
 }
+
+const defaultHistory = 1000
 
 func readOnlyFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "read-only", Aliases: []string{"r"}, Usage: "watch, without typing"}

@@ -21,7 +21,7 @@ func setupCommand() *cli.Command {
 // for this person.
 func setup(c *cli.Context) error {
 	o := order{env: c.StringSlice("env"), noWorkspace: true}
-	if err := o.keys(c); err != nil {
+	if err := o.view(c); err != nil {
 		return err
 	}
 	login := !c.Bool("no-login")

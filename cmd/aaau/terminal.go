@@ -94,7 +94,21 @@ func (t *terminal) guard(f func()) {
 type shown struct {
 	mu    sync.Mutex // guards what follows; held while something is shown
 	modes vtseq.Modes
+	begun bool // something was
 	over  bool
+}
+
+// redraw shows the session's screen, the first time below what the terminal showed
+// before: that goes to its scrollback.
+func (s *shown) redraw(p []byte) error {
+	s.mu.Lock()
+	first := !s.begun
+	s.mu.Unlock()
+	if first {
+		p = append(bytes.Repeat([]byte("\n"), int(size().Rows)-1), p...)
+	}
+	_, err := s.Write(p)
+	return err
 }
 
 // Write shows output, until leave.
@@ -104,6 +118,7 @@ func (s *shown) Write(p []byte) (int, error) {
 	if s.over {
 		return len(p), nil // it is not for a terminal that is the person's again
 	}
+	s.begun = true
 	s.modes.Scan(p)
 	return os.Stdout.Write(p)
 }

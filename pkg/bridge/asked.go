@@ -93,12 +93,13 @@ const peekTime = 10 * time.Second
 func (c *client) peek(ctx context.Context, _ wire.Request, l *live) (wire.Reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, peekTime)
 	defer cancel()
-	screen, err := l.watch.screen(ctx)
+	var screen wire.Screen
+	err := l.watch.call(ctx.Done(), func(d *drawing) { screen = d.text() })
 	switch {
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, errGone):
 		return wire.Reply{}, refusal("busy", "the screen of session %s could not be drawn within %v: try again", l.ID, peekTime)
 	case err != nil:
-		return wire.Reply{}, refusal("no-session", "session %s has ended", l.ID)
+		return wire.Reply{}, refusal("poisonous", "the output of session %s cannot be shown", l.ID)
 	}
 	return wire.Reply{Screen: &screen}, nil
 }

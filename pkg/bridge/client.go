@@ -56,6 +56,8 @@ type client struct {
 	in      *live // set once
 	cursors []*tape.Cursor
 	place   *session.Place
+	drives  atomic.Bool  // it is the one that drives
+	shown   *display     // how it is shown the screen; nil: it is not
 	seated  atomic.Bool  // it has been told
 	most    auth.Role    // what it wants to be there at most
 	role    atomic.Int32 // an auth.Role: what it is, at most most
@@ -177,8 +179,8 @@ func (c *client) drive(t wire.Type, payload []byte) error {
 		if err := wire.Decode(payload, &size); err != nil {
 			return err
 		}
-		if c.may(auth.Resize) && size.Rows > 0 && size.Cols > 0 {
-			_ = c.in.resize(c, size) // it has ended, and the client is about to hear of it
+		if size.Rows > 0 && size.Cols > 0 { // who watches has a size too
+			c.in.resize(c, size)
 		}
 		return nil
 	}

@@ -60,14 +60,14 @@ func (l *live) read(from, fromErrors int64, hold tape.Hold) ([]*tape.Cursor, err
 }
 
 // join puts a client among the people; whoever is the first that may type, drives.
-func (l *live) join(c *client) error {
+func (l *live) join(c *client) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.people = append(l.people, c)
-	return l.fit(c)
+	l.arrange()
 }
 
-// leave takes a client away, and fits the session to who drives then.
+// leave takes a client away.
 func (l *live) leave(c *client) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -75,8 +75,34 @@ func (l *live) leave(c *client) {
 	if l.driver == c {
 		l.driver = nil
 	}
-	if d := l.drives(); d != nil {
-		_ = l.fit(d) // the session has ended, and d will hear of it
+	l.arrange()
+}
+
+// arrange has everything be as it is for who drives now: the terminal's size is
+// theirs; of those who are shown the screen the program waits for them alone; and who
+// has a terminal of another size is shown what fits. l.mu is held.
+func (l *live) arrange() {
+	driver := l.drives()
+	rows, cols := l.Size()
+	now := wire.Size{Rows: rows, Cols: cols}
+	if driver != nil && !l.Pipes && driver.size != now && driver.size.Rows > 0 && driver.size.Cols > 0 {
+		now = driver.size
+		l.watch.drawing.resized(now.Rows, now.Cols) // first: what is printed for it comes after
+		_ = l.Resize(now.Rows, now.Cols)            // it has ended, and its people are about to hear of it
+	}
+	for _, p := range l.people {
+		p.drives.Store(p == driver)
+		if p.shown == nil {
+			continue
+		}
+		size, hold := p.size, tape.Never
+		if p == driver {
+			hold = tape.WhileReading
+		}
+		p.cursors[0].SetHold(hold)
+		p.shown.size.Store(&size)
+		p.shown.fits.Store(size == now || size.Rows == 0 || size.Cols == 0)
+		p.out.nudge()
 	}
 }
 
@@ -107,33 +133,18 @@ func (l *live) isDriven() bool {
 	return l.drives() != nil
 }
 
-// isDriver says whether this client drives.
-func (l *live) isDriver(c *client) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.drives() == c
-}
-
-// fit gives the session's terminal the size of c's, if c drives. l.mu is held.
-func (l *live) fit(c *client) error {
-	if l.drives() != c || c.size.Rows == 0 || c.size.Cols == 0 {
-		return nil
-	}
-	return l.Resize(c.size.Rows, c.size.Cols)
-}
-
 // resize notes the size of a client's terminal.
-func (l *live) resize(c *client, size wire.Size) error {
+func (l *live) resize(c *client, size wire.Size) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c.size = size
-	return l.fit(c)
+	l.arrange()
 }
 
 // typed writes what a client's terminal sent. What a terminal says by itself counts
 // only from who drives; what a person types makes them drive. Pipes take any byte.
 func (l *live) typed(c *client, data []byte) error {
-	if l.Pipes || l.isDriver(c) {
+	if l.Pipes || c.drives.Load() {
 		c.input.Flush(func(held []byte, _ bool) { data = append(slices.Clone(held), data...) })
 	} else if data = c.persons(data); len(data) == 0 {
 		return nil
@@ -141,7 +152,7 @@ func (l *live) typed(c *client, data []byte) error {
 	l.mu.Lock()
 	if l.driver != c {
 		l.driver = c
-		_ = l.fit(c) // an end shows when writing
+		l.arrange()
 	}
 	l.mu.Unlock()
 	return l.Type(c.place, data, c.stays)

@@ -77,9 +77,9 @@ func (c *client) open(ctx context.Context, req wire.OpenRequest) error {
 // was there in another bridge's time; else from the oldest output on.
 func (c *client) cursorsOf(l *live, role auth.Role, req wire.OpenRequest) ([]*tape.Cursor, error) {
 	if cursors, hold := l.back(req.Resume); cursors != nil {
-		cursors[0].Move(req.From, hold)
-		if len(cursors) > 1 {
-			cursors[1].Move(req.FromErrors, hold)
+		for i, from := range []int64{req.From, req.FromErrors}[:len(cursors)] {
+			cursors[i].Move(from)
+			cursors[i].SetHold(hold)
 		}
 		return cursors, nil
 	}
@@ -111,7 +111,12 @@ func (c *client) hold(req wire.OpenRequest, role auth.Role) tape.Hold {
 // from here on.
 func (c *client) enter(l *live, role auth.Role, cursors []*tape.Cursor, req wire.OpenRequest) {
 	resumes := req.Attach != "" && req.Back
-	at := &seat{session: l.Session, patient: cursors[0].Hold() == tape.Always, drives: func() bool { return l.isDriver(c) }}
+	at := &seat{session: l.Session, patient: cursors[0].Hold() == tape.Always, drives: &c.drives}
+	if req.Screen && !l.Pipes && !at.patient {
+		c.shown = &display{watch: l.watch, history: max(0, req.History), from: -1}
+		c.shown.fits.Store(true) // for all that is known
+		at.shown = c.shown
+	}
 	if c.version == 1 {
 		at.atLeast = time.Now().Add(shortest1)
 	}
@@ -132,10 +137,18 @@ func (c *client) enter(l *live, role auth.Role, cursors []*tape.Cursor, req wire
 		reply.Known = true
 		reply.Typed, reply.Unknown = c.place.Typed()
 	}
+	switch {
+	case c.shown == nil:
+	case req.Attach != "" && !resumes:
+		c.shown.anew = true
+	case resumes && (req.From < 0 || cursors[0].Pos() > req.From):
+		c.shown.skip(req.From)
+		reply.Offset = req.From // what is missing is told when the screen is shown
+	}
 	if len(cursors) > 1 {
 		reply.OffsetErrors = cursors[1].Pos()
 	}
-	_ = l.join(c) // it has ended, and the client is about to hear of it
+	l.join(c)
 	c.out.send(item{frame: c.enc.Opened(reply), seat: at})
 	c.seated.Store(true) // events come after it
 	c.b.tellAttached(c)

@@ -75,5 +75,8 @@ func (b *Bridge) review(c *client) {
 		c.dismissed(wire.ErrorNote{Code: "denied", Message: "session " + c.in.ID + " is not yours to be in any more"})
 	default:
 		c.role.Store(int32(role))
+		c.in.mu.Lock()
+		c.in.arrange()
+		c.in.mu.Unlock()
 	}
 }

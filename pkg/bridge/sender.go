@@ -31,6 +31,9 @@ const (
 	small = 8 << 10
 )
 
+// enough is how large an empty buffer may be that is kept for the next time, in bytes.
+const enough = 2 * chunk
+
 // sender writes one client's socket: output straight from the tape, and frames
 // between. It never holds the session back: while the socket is full, only what
 // was cut in the middle of a frame is kept here, and the rest stays on the tape.
@@ -67,9 +70,10 @@ type item struct {
 type seat struct {
 	session *session.Session
 	streams []*stream
-	patient bool        // however long the client takes for the rest
-	drives  func() bool // whether the clipboard is this client's
-	atLeast time.Time   // it does not seem to end before
+	patient bool         // however long the client takes for the rest
+	drives  *atomic.Bool // whether the clipboard is this client's
+	shown   *display     // how it is shown the screen; nil: it is not
+	atLeast time.Time    // it does not seem to end before
 }
 
 // stream is a cursor on one of a session's outputs.
@@ -113,6 +117,9 @@ func (o *sender) run() {
 			o.conn.Close() // which ends the receiving side too
 			return
 		}
+		if !said && o.paint(ending) {
+			continue
+		}
 		switch {
 		case said: // and sent: the rest is the client's to close
 			if o.seat != nil {
@@ -137,6 +144,7 @@ func (o *sender) run() {
 		case <-o.more(1):
 		case i := <-o.items:
 			said = o.take(i)
+		case <-o.due():
 		case <-o.ended():
 			ending = true
 		case <-o.gone:
@@ -173,6 +181,13 @@ func (o *sender) take(i item) (last bool) {
 	return i.last
 }
 
+func (o *sender) due() <-chan time.Time {
+	if o.seat == nil {
+		return nil
+	}
+	return o.seat.shown.due(o.seat.streams[0].cursor)
+}
+
 func (o *sender) more(stream int) <-chan struct{} {
 	if o.seat == nil || stream >= len(o.seat.streams) {
 		return nil
@@ -199,7 +214,7 @@ func (o *sender) flush(ending, said bool) {
 
 // behind turns to a stream that has something to be sent.
 func (o *sender) behind(ending bool) bool {
-	if o.seat == nil {
+	if o.seat == nil || o.seat.shown.paints() {
 		return false
 	}
 	for range o.seat.streams {
@@ -244,6 +259,9 @@ func (o *sender) offer(frame []byte) {
 	}
 }
 
+// nudge has the sender look whether something has changed for it.
+func (o *sender) nudge() { o.alive(nil) }
+
 // alive is offer for what is of no use later.
 func (o *sender) alive(frame []byte) {
 	select {
@@ -270,10 +288,17 @@ func (o *sender) attempt(fd uintptr) bool {
 		if n > 0 {
 			o.pending = o.pending[:copy(o.pending, o.pending[n:])]
 		}
+		if len(o.pending) == 0 && cap(o.pending) > enough {
+			o.pending = nil
+		}
 		return o.result(err)
 	}
 	s := o.seat.streams[o.turn]
 	data, lost := s.next(o.seat)
+	if show := o.seat.shown; show != nil && (lost > 0 || show.late(s.cursor)) {
+		show.skip(s.cursor.Pos() - lost)
+		return true
+	}
 	if lost > 0 {
 		to := s.cursor.Pos()
 		o.pending = o.enc.Lost(wire.LostNote{From: to - lost, To: to, Errors: s.kind == wire.Errors})
@@ -341,10 +366,16 @@ func (s *stream) next(at *seat) (data []byte, lost int64) {
 	return data[:s.send], 0
 }
 
+// goOn has the stream go on at an offset, and not where it was.
+func (s *stream) goOn(at int64) {
+	s.cursor.Move(at)
+	s.cutter, s.send, s.skip, s.looked, s.aligned, s.replay = vtseq.Cutter{}, 0, 0, 0, true, 0
+}
+
 // cuts is what of an output is not for this client's terminal: the clipboard is
 // that of who drives, and nobody's is read.
 func (s *stream) cuts(at *seat) vtseq.Cut {
-	if at.drives() {
+	if at.drives.Load() {
 		return vtseq.ClipboardReads
 	}
 	return vtseq.ClipboardReads | vtseq.Clipboard

@@ -1,12 +1,11 @@
 package bridge
 
 import (
-	"bytes"
-	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"time"
 
-	"github.com/AgentaaU/AaaU/pkg/screen"
 	"github.com/AgentaaU/AaaU/pkg/session"
 	"github.com/AgentaaU/AaaU/pkg/tape"
 	"github.com/AgentaaU/AaaU/pkg/vtseq"
@@ -15,20 +14,21 @@ import (
 
 // watcher reads a session's output for itself, off everybody's way: for what asks
 // for people's attention, for what asks a terminal when none is there to answer, and
-// to draw the screen when somebody wants to know it.
+// to know the screen, for who comes later or could not follow.
 type watcher struct {
 	b     *Bridge
 	l     *live
-	peeks chan chan wire.Screen
+	calls chan func()   // what is to be done with the screen
 	last  chan struct{} // closed by leave: no more output comes
 	done  chan struct{} // closed when run has returned
 
-	scan   vtseq.Output
-	cursor *tape.Cursor
-	rang   time.Time // when attention was asked for last
+	scan    vtseq.Output
+	cursor  *tape.Cursor
+	rang    time.Time // when attention was asked for last
+	drawing *drawing
 
-	screenNow *screen.Screen // nil until somebody asks
-	drawn     int64          // up to where it is
+	mu    sync.Mutex // held to use the drawing when run has returned
+	blind bool       // then: there is none, or it is not to be trusted
 }
 
 // ringing is how often a session may ask for attention.
@@ -37,8 +37,9 @@ const ringing = time.Second
 // newWatcher is for a session that has not been started: however short it is, nothing
 // of it is missed.
 func newWatcher(b *Bridge, l *live) *watcher {
-	w := &watcher{b: b, l: l, peeks: make(chan chan wire.Screen), last: make(chan struct{}), done: make(chan struct{})}
-	w.cursor, _ = l.Read(l.WatchedTo(), tape.Never) // nil: it has ended
+	w := &watcher{b: b, l: l, calls: make(chan func()), last: make(chan struct{}), done: make(chan struct{})}
+	w.cursor, _ = l.Read(l.LookedTo(session.Scan), tape.Never) // nil: it has ended
+	w.drawing = newDrawing(l)                                  // likewise
 	return w
 }
 
@@ -53,13 +54,15 @@ func (w *watcher) leave() {
 // its output is only kept then, and nobody is let in who would see it unlooked at.
 func (w *watcher) run() {
 	defer close(w.done)
+	w.blind = true
 	if w.l.begun != nil {
 		<-w.l.begun // nothing is told of a session before its start
 	}
-	if w.cursor == nil {
+	if w.cursor == nil || w.drawing == nil {
 		return
 	}
 	defer w.cursor.Close()
+	defer w.drawing.cursor.Close()
 	if w.l.Poisonous() {
 		w.b.tellPoisonous(w.l, "bridges before this one died of looking through its output")
 		return
@@ -72,96 +75,76 @@ func (w *watcher) run() {
 	}()
 	for ending := false; ; {
 		for w.cursor.Behind() {
-			data, lost := w.cursor.View(chunk)
-			if lost > 0 {
-				w.scan = vtseq.Output{}
+			w.look()
+			select { // a program may print for ever
+			case call := <-w.calls:
+				w.do(call)
+			default:
 			}
-			w.l.Watching(w.cursor.Pos())
-			if !w.l.Pipes {
-				w.scan.Scan(data, w.found)
-			}
-			w.cursor.Advance(len(data))
-			w.l.Watched(w.cursor.Pos())
 		}
 		if ending {
+			w.drawing.draw(w.cursor.Pos())
+			w.blind = false
 			return
 		}
 		select {
 		case <-w.cursor.More():
-		case reply := <-w.peeks:
-			w.draw(w.cursor.Head())
-			reply <- w.picture()
+		case call := <-w.calls:
+			w.do(call)
 		case <-w.last:
 			ending = true
 		}
 	}
 }
 
-// screen tells what the session shows.
-func (w *watcher) screen(ctx context.Context) (wire.Screen, error) {
-	reply := make(chan wire.Screen, 1)
-	select {
-	case w.peeks <- reply:
-	case <-w.l.Ended():
-		return wire.Screen{}, session.ErrEnded
-	case <-ctx.Done():
-		return wire.Screen{}, ctx.Err()
+// look goes through some of what has come.
+func (w *watcher) look() {
+	data, lost := w.cursor.View(chunk)
+	if lost > 0 {
+		w.scan = vtseq.Output{}
 	}
-	select {
-	case s := <-reply:
-		return s, nil
-	case <-ctx.Done():
-		return wire.Screen{}, ctx.Err()
+	w.l.Looking(session.Scan, w.cursor.Pos())
+	if !w.l.Pipes {
+		w.scan.Scan(data, w.found)
+	}
+	w.cursor.Advance(len(data))
+	w.l.Looked(session.Scan, w.cursor.Pos())
+	if w.drawing.due(w.cursor.Pos()) {
+		w.drawing.draw(w.cursor.Pos())
 	}
 }
 
-// The size of a page that a session with pipes, which has no terminal, is shown on.
-const pageRows, pageCols = 24, 80
+func (w *watcher) do(call func()) {
+	w.drawing.draw(w.cursor.Head())
+	call()
+}
 
-// draw brings the screen up to an offset. The first time it begins with the oldest
-// output that is on the tape.
-func (w *watcher) draw(upTo int64) {
-	rows, cols := w.l.Size()
-	if w.l.Pipes {
-		rows, cols = pageRows, pageCols
-	}
-	if w.screenNow == nil {
-		w.screenNow = screen.New(int(rows), int(cols))
-	}
-	w.screenNow.Resize(int(rows), int(cols))
-	from, err := w.l.Read(w.drawn, tape.Never)
-	if err != nil {
-		return
-	}
-	defer from.Close()
-	for from.Pos() < upTo {
-		data, _ := from.View(chunk)
-		data = data[:min(int64(len(data)), upTo-from.Pos())]
-		if w.l.Pipes { // nobody has made a new line of it yet
-			data = bytes.ReplaceAll(data, []byte("\n"), []byte("\r\n"))
-			_, _ = w.screenNow.Write(data)
-			from.Advance(len(data) - bytes.Count(data, []byte("\n")))
-			continue
+// errBlind is returned where there is no screen to be seen.
+var errBlind = errors.New("the session's output cannot be looked through")
+
+// call has something done when the screen is drawn, also after the session's end. An
+// error means that it was not; errGone, that gone was closed before.
+func (w *watcher) call(gone <-chan struct{}, do func(*drawing)) error {
+	done := make(chan struct{})
+	select {
+	case w.calls <- func() { defer close(done); do(w.drawing) }:
+		<-done
+		return nil
+	case <-w.done:
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.blind {
+			return errBlind
 		}
-		_, _ = w.screenNow.Write(data) // it takes everything
-		from.Advance(len(data))
+		do(w.drawing)
+		return nil
+	case <-gone:
+		return errGone
 	}
-	w.drawn = from.Pos()
 }
 
-// maxText bounds the text of a screen, in bytes: a frame must hold it.
-const maxText = 100 << 10
-
-func (w *watcher) picture() wire.Screen {
-	text := w.screenNow.Text()
-	if len(text) > maxText {
-		text = text[:maxText]
-		text = text[:bytes.LastIndexByte([]byte(text), '\n')+1]
-	}
-	row, col := w.screenNow.Cursor()
-	rows, cols := w.screenNow.Size()
-	return wire.Screen{Text: text, Row: row, Col: col, Rows: rows, Cols: cols}
-}
+// errGone is returned where whoever asked has gone.
+var errGone = errors.New("gone")
 
 func (w *watcher) found(f vtseq.Found) {
 	switch f.Kind {
@@ -187,8 +170,8 @@ func (w *watcher) found(f vtseq.Found) {
 		rows, cols := w.l.Size()
 		state := vtseq.State{Rows: int(rows), Cols: int(cols)}
 		if f.Query == vtseq.AskCursor || f.Query == vtseq.AskCursorExt {
-			w.draw(w.cursor.Head())
-			state.Row, state.Col = w.screenNow.Cursor()
+			w.drawing.draw(w.cursor.Head())
+			state.Row, state.Col = w.drawing.screen.Cursor()
 		}
 		w.l.TryWrite(vtseq.Answer(f, state))
 	}

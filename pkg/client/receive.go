@@ -14,6 +14,9 @@ import (
 // else may be nil.
 type Sink struct {
 	Out, Errors io.Writer
+	// Redraw gets what makes a terminal show the session's screen, if that was asked for
+	// (OpenRequest.Screen), in pieces; by default Out does. Output goes on from there.
+	Redraw func([]byte) error
 	// Notice gets what concerns this client, a line for a person: what was asked
 	// and refused, and what was lost.
 	Notice func(line string)
@@ -93,6 +96,9 @@ func (s *Session) take(to Sink, t wire.Type, payload []byte) error {
 	if err := to.take(t, payload); err != nil {
 		return err
 	}
+	if t == wire.Redraw {
+		s.offset, _, _ = wire.ParseOutput(payload) // as above
+	}
 	if t == wire.Output || t == wire.Errors {
 		at, data, err := wire.ParseOutput(payload)
 		if err != nil {
@@ -159,6 +165,19 @@ func (to Sink) take(t wire.Type, payload []byte) error {
 		}
 		if _, err := w.Write(data); err != nil {
 			return fmt.Errorf("writing the session's output: %w", err)
+		}
+	case wire.Redraw:
+		_, part, err := wire.ParseOutput(payload)
+		switch {
+		case err != nil:
+			return err
+		case to.Redraw != nil:
+			err = to.Redraw(part)
+		case to.Out != nil:
+			_, err = to.Out.Write(part)
+		}
+		if err != nil {
+			return fmt.Errorf("showing the session's screen: %w", err)
 		}
 	case wire.Error:
 		return errorNote(payload)

@@ -34,14 +34,14 @@ type Session struct {
 	sent  uint64           // bytes of input
 
 	in                   *wire.Reader // of Copy's goroutine, and so on
-	offset, offsetErrors int64        // of what comes next
+	offset, offsetErrors int64        // of what comes next; -1: the screen is to be shown anew
 }
 
 func newSession(c *Conn, req wire.OpenRequest) *Session {
 	s := &Session{socket: c.socket, conn: c.conn, in: c.in}
 	s.turn = sync.NewCond(&s.mu)
 	s.again = wire.OpenRequest{Resume: req.Resume, Back: true, ReadOnly: req.ReadOnly, Piped: req.Piped}
-	s.again.Size = req.Size
+	s.again.Size, s.again.Screen = req.Size, req.Screen
 	return s
 }
 

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -14,14 +15,11 @@ import (
 // A session outlives the bridge that has it: its descriptors are kept elsewhere, and
 // what is known of it stands in its tape. These are the tape's words.
 const (
-	wordRan      = iota // 1: its program was started
-	wordEnd             // 1<<32 | its wait status
-	wordTold            // 1: its end was recorded and told
-	wordWatched         // up to where its output was looked through
-	wordWatching        // 1: while it is
-	wordFell            // where a bridge died while it was
-	wordFalls           // how often in a row just there
-	wordPlaces   = 64   // placeWords for each place
+	wordRan    = iota // 1: its program was started
+	wordEnd           // 1<<32 | its wait status
+	wordTold          // 1: its end was recorded and told
+	wordLooks  = 8    // lookWords for each Look
+	wordPlaces = 64   // placeWords for each place
 )
 
 const (
@@ -62,19 +60,43 @@ func (s *Session) recall() {
 // SetNote keeps what the session's owner has to know of it.
 func (s *Session) SetNote(note []byte) error { return s.tracks[0].tape.SetNote(note) }
 
-// What looks through a session's output may fall over it, and the bridge with it; the
-// next one must not do so again and again. Watching notes that output from an offset
-// on is looked through, Watched that it was, up to another.
-func (s *Session) Watching(from int64) {
-	s.word(wordWatched).Store(uint64(from))
-	s.word(wordWatching).Store(1)
+// A Look is one way to go through a session's output. What does so may fall over it, and
+// the bridge with it; the next one must not do so again and again.
+type Look int
+
+const (
+	Scan  Look = iota // for what concerns people
+	Draw              // onto a screen
+	looks             // how many there are
+)
+
+const (
+	lookDone  = iota // up to where it has come
+	lookBusy         // 1: while it goes on from there
+	lookFell         // where a bridge died while it did
+	lookFalls        // how often in a row just there
+	lookWords
+)
+
+func (s *Session) lookWord(l Look, which int) *atomic.Uint64 {
+	return s.word(wordLooks + int(l)*lookWords + which)
 }
 
-// Watched is the end of a Watching.
-func (s *Session) Watched(to int64) {
-	s.word(wordWatching).Store(0)
-	s.word(wordWatched).Store(uint64(to))
+// Looking notes that output from an offset on is gone through, Looked that it was, up to
+// another.
+func (s *Session) Looking(l Look, from int64) {
+	s.lookWord(l, lookDone).Store(uint64(from))
+	s.lookWord(l, lookBusy).Store(1)
 }
+
+// Looked is the end of a Looking.
+func (s *Session) Looked(l Look, to int64) {
+	s.lookWord(l, lookBusy).Store(0)
+	s.lookWord(l, lookDone).Store(uint64(to))
+}
+
+// LookedTo is up to where the output was gone through.
+func (s *Session) LookedTo(l Look) int64 { return int64(s.lookWord(l, lookDone).Load()) }
 
 // maxFalls is how often a bridge may die over the very same output.
 const maxFalls = 3
@@ -82,28 +104,70 @@ const maxFalls = 3
 // fall counts how often a bridge died over the output where the last one was; where it
 // was elsewhere, or at nothing, it died of something else.
 func (s *Session) fall() {
-	at := s.word(wordWatched).Load()
-	switch {
-	case s.word(wordWatching).Load() == 0:
-		s.word(wordFalls).Store(0)
-	case s.word(wordFell).Load() != at:
-		s.word(wordFell).Store(at)
-		s.word(wordFalls).Store(1)
-	default:
-		s.word(wordFalls).Add(1)
+	for l := range looks {
+		busy, fell, falls := s.lookWord(l, lookBusy), s.lookWord(l, lookFell), s.lookWord(l, lookFalls)
+		at := s.lookWord(l, lookDone).Load()
+		switch {
+		case busy.Load() == 0:
+			falls.Store(0)
+		case fell.Load() != at:
+			fell.Store(at)
+			falls.Store(1)
+		default:
+			falls.Add(1)
+		}
+		busy.Store(0)
 	}
-	s.word(wordWatching).Store(0)
 }
 
 // Poisonous says whether bridges die over the session's output: it is only to be kept,
-// and not to be looked through.
-func (s *Session) Poisonous() bool { return s.word(wordFalls).Load() >= maxFalls }
+// and not to be gone through.
+func (s *Session) Poisonous() bool {
+	for l := range looks {
+		if s.lookWord(l, lookFalls).Load() >= maxFalls {
+			return true
+		}
+	}
+	return false
+}
 
 // SetPoisonous says so, where one fell over it and could get up again.
-func (s *Session) SetPoisonous() { s.word(wordFalls).Store(maxFalls) }
+func (s *Session) SetPoisonous() { s.lookWord(Scan, lookFalls).Store(maxFalls) }
 
-// WatchedTo is up to where the output was looked through.
-func (s *Session) WatchedTo() int64 { return int64(s.word(wordWatched).Load()) }
+// A Picture is what makes a new screen of a size show what the session's showed at an
+// offset of its output.
+type Picture struct {
+	At         int64
+	Rows, Cols uint16
+	Snapshot   []byte // at most MaxPicture
+}
+
+const pictureHead = 8 + 2 + 2
+
+// MaxPicture bounds a Picture, in bytes.
+const MaxPicture = tape.MaxPicture - pictureHead
+
+// SetPicture keeps a picture for the next process; see SetNote.
+func (s *Session) SetPicture(p Picture) error {
+	b := binary.LittleEndian.AppendUint64(make([]byte, 0, pictureHead+len(p.Snapshot)), uint64(p.At))
+	b = binary.LittleEndian.AppendUint16(b, p.Rows)
+	b = binary.LittleEndian.AppendUint16(b, p.Cols)
+	return s.tracks[0].tape.SetPicture(append(b, p.Snapshot...))
+}
+
+// Picture is the last picture that was kept; false if there is none.
+func (s *Session) Picture() (Picture, bool) {
+	b := s.tracks[0].tape.Picture()
+	if len(b) < pictureHead {
+		return Picture{}, false
+	}
+	return Picture{
+		At:       int64(binary.LittleEndian.Uint64(b)),
+		Rows:     binary.LittleEndian.Uint16(b[8:]),
+		Cols:     binary.LittleEndian.Uint16(b[10:]),
+		Snapshot: b[pictureHead:],
+	}, true
+}
 
 // Close lets go of a session that was never started.
 func (s *Session) Close() {

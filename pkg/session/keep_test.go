@@ -112,20 +112,20 @@ func TestPoison(t *testing.T) {
 		s = next(t, s)
 	}
 	for range 5 { // each time elsewhere: they were killed
-		s.Watching(s.WatchedTo() + 10)
+		s.Looking(Draw, s.LookedTo(Draw)+10)
 		s = next(t, s)
 	}
 	if s.Poisonous() {
 		t.Error("a session is poisonous whose bridges were only killed")
 	}
 	for i := range maxFalls {
-		s.Watching(1000)
+		s.Looking(Draw, 1000)
 		if s = next(t, s); s.Poisonous() != (i == maxFalls-1) {
 			t.Errorf("after %d falls: %v", i+1, s.Poisonous())
 		}
 	}
-	s.Watched(1500)
-	if s.WatchedTo() != 1500 {
-		t.Errorf("%d", s.WatchedTo())
+	s.Looked(Draw, 1500)
+	if s.LookedTo(Draw) != 1500 {
+		t.Errorf("%d", s.LookedTo(Draw))
 	}
 }

@@ -1,6 +1,7 @@
 package tape
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -10,9 +11,9 @@ import (
 
 // The memory of a tape, which other processes map after this one:
 //
-//	┌────────┬────────┬────────┬──────────────┐
-//	│ header │ note 0 │ note 1 │ ring         │
-//	└────────┴────────┴────────┴──────────────┘
+//	┌────────┬────────┬────────┬──────────────┬───────────┬───────────┐
+//	│ header │ note 0 │ note 1 │ ring         │ picture 0 │ picture 1 │
+//	└────────┴────────┴────────┴──────────────┴───────────┴───────────┘
 //
 // A process may be killed at any instruction, also inside the read that fills the
 // ring: the kernel has then copied bytes that nobody has counted. So it is said before
@@ -28,6 +29,8 @@ const (
 	// MaxNote bounds a Note, in bytes.
 	MaxNote = 128<<10 - 8
 	ringAt  = noteAt + 2*(MaxNote+8)
+	// MaxPicture bounds a Picture, in bytes. It takes no memory before it is there.
+	MaxPicture = 2<<20 + 4096 - 8
 	// Words is how many words of its own the tape's owner has in the header.
 	Words = 448
 )
@@ -46,9 +49,13 @@ type header struct {
 	filled  atomic.Int64 // up to here there is the fill from head on, or what was read
 	wanted  atomic.Int64 // where head is when the read under way is done
 	notes   atomic.Int64 // how many were written; the last is in slot notes%2
-	_       [(512 - 64) / 8]int64
+	drawn   atomic.Int64 // how many pictures were
+	_       [(512 - 72) / 8]int64
 	words   [Words]atomic.Uint64
 }
+
+// memory is how many bytes a tape's is in all.
+func memory(size int) int64 { return int64(ringAt + size + 2*(8+MaxPicture)) }
 
 func (t *Tape) begin(size int) {
 	t.magic, t.version, t.header.size = magic, version, int64(size)
@@ -66,25 +73,28 @@ func Open(fd int) (t *Tape, recovered int64, err error) {
 		unix.Close(fd)
 		return nil, 0, fmt.Errorf("looking at the tape: %w", err)
 	}
-	size := st.Size - ringAt
-	if size < 4*MaxChunk || size%int64(unix.Getpagesize()) != 0 || size > 1<<40 {
+	if st.Size < ringAt {
 		unix.Close(fd)
 		return nil, 0, fmt.Errorf("no tape: it has %d bytes", st.Size)
 	}
-	if t, err = mapped(fd, int(size)); err != nil {
+	if t, err = mapped(fd); err != nil {
 		return nil, 0, err
 	}
-	head, armed, filled, wanted := t.head.Load(), t.armed.Load(), t.filled.Load(), t.wanted.Load()
+	size, head, armed, filled, wanted := t.header.size, t.head.Load(), t.armed.Load(), t.filled.Load(), t.wanted.Load()
 	switch {
 	case t.magic != magic:
 		err = errors.New("no tape")
 	case t.version != version:
 		err = fmt.Errorf("%w: %d, this program knows %d", ErrVersion, t.version, version)
-	case t.header.size != size || head < 0 || wanted > filled || filled > armed || armed > head+MaxChunk || armed < head && armed != 0:
+	case size < 4*MaxChunk || size > 1<<40 || size%int64(unix.Getpagesize()) != 0 || st.Size != memory(int(size)),
+		head < 0 || wanted > filled || filled > armed || armed > head+MaxChunk || armed < head && armed != 0:
 		err = errors.New("the tape's header makes no sense")
 	}
 	if err != nil {
-		t.Close()
+		unix.Close(fd)
+		return nil, 0, err
+	}
+	if err = t.mapRing(); err != nil {
 		return nil, 0, err
 	}
 	for at := head; at < wanted; at++ {
@@ -137,6 +147,40 @@ func (t *Tape) slot(n int64) []byte {
 	at := noteAt + int(n%2)*(MaxNote+8)
 	return t.page[at : at+8+MaxNote]
 }
+
+// SetPicture replaces the picture, which is like a note, but is large, and changes more
+// rarely. It is for one goroutine at a time, while the tape or a cursor is open.
+func (t *Tape) SetPicture(picture []byte) error {
+	if len(picture) > MaxPicture {
+		return fmt.Errorf("a picture of %d bytes, at most %d", len(picture), MaxPicture)
+	}
+	n := t.drawn.Load() + 1
+	length := binary.LittleEndian.AppendUint64(nil, uint64(len(picture)))
+	if written, err := unix.Pwritev(t.fd, [][]byte{length, picture}, t.pictureAt(n)); err != nil || written < 8+len(picture) {
+		return fmt.Errorf("keeping a picture: %d bytes of it: %w", written, err)
+	}
+	t.drawn.Store(n)
+	return nil
+}
+
+// Picture is a copy of the last picture, nil if there was none.
+func (t *Tape) Picture() []byte {
+	n := t.drawn.Load()
+	length := make([]byte, 8)
+	if n == 0 {
+		return nil
+	}
+	if _, err := unix.Pread(t.fd, length, t.pictureAt(n)); err != nil {
+		return nil
+	}
+	picture := make([]byte, min(binary.LittleEndian.Uint64(length), MaxPicture))
+	if n, err := unix.Pread(t.fd, picture, t.pictureAt(n)+8); err != nil || n < len(picture) {
+		return nil
+	}
+	return picture
+}
+
+func (t *Tape) pictureAt(n int64) int64 { return ringAt + t.size + n%2*(8+MaxPicture) }
 
 // fillTable is the fill, which has a period of its length: 0xF8 to 0xFF, as random as
 // need be, so that no output of a simple pattern runs along with it.

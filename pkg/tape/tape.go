@@ -46,7 +46,7 @@ const MaxChunk = 64 << 10
 // Tape is a ring. Writing (Wait, Space, Advance) is for one goroutine.
 type Tape struct {
 	fd      int
-	size    int64
+	size    int64  // of the ring
 	ring    []byte // 2*size: the same memory twice
 	page    []byte // the memory before it
 	*header        // in page
@@ -69,23 +69,22 @@ func New(size int) (*Tape, error) {
 	if err != nil {
 		return nil, fmt.Errorf("memfd_create: %w", err)
 	}
-	if err := unix.Ftruncate(fd, int64(ringAt+size)); err != nil {
+	if err := unix.Ftruncate(fd, memory(size)); err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("sizing the tape: %w", err)
 	}
-	t, err := mapped(fd, size)
+	t, err := mapped(fd)
 	if err != nil {
 		return nil, err
 	}
 	t.begin(size)
-	return t, nil
+	return t, t.mapRing()
 }
 
-// mapped maps a tape of this size. The descriptor is the tape's, also beside an
-// error.
-func mapped(fd, size int) (*Tape, error) {
-	t := &Tape{fd: fd, size: int64(size), readers: map[*Cursor]struct{}{}, room: make(chan struct{}, 1)}
-	var err error
+// mapped maps what is before a tape's ring. The descriptor is the tape's, also beside
+// an error.
+func mapped(fd int) (t *Tape, err error) {
+	t = &Tape{fd: fd, readers: map[*Cursor]struct{}{}, room: make(chan struct{}, 1)}
 	if t.page, err = unix.Mmap(fd, 0, ringAt, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("mapping the tape: %w", err)
@@ -93,11 +92,16 @@ func mapped(fd, size int) (*Tape, error) {
 	t.header = (*header)(unsafe.Pointer(&t.page[0]))
 	// Not at Close: what stands there may be asked for as long as somebody can.
 	runtime.AddCleanup(t, func(page []byte) { _ = unix.Munmap(page) }, t.page)
-	if t.ring, err = mapTwice(fd, size); err != nil {
-		unix.Close(fd)
-		return nil, err
-	}
 	return t, nil
+}
+
+// mapRing maps the ring, and closes the descriptor where it cannot.
+func (t *Tape) mapRing() (err error) {
+	t.size = t.header.size
+	if t.ring, err = mapTwice(t.fd, int(t.size)); err != nil {
+		unix.Close(t.fd)
+	}
+	return err
 }
 
 // mapTwice reserves room for two copies, then maps the file over each half.
@@ -167,7 +171,7 @@ func (t *Tape) blocked(giveUp bool) (yes bool) {
 		if pos >= need || !c.held {
 			continue
 		}
-		if giveUp && c.hold == WhileReading && pos == c.was {
+		if giveUp && c.Hold() == WhileReading && pos == c.was {
 			c.held = false
 			continue
 		}
@@ -225,10 +229,10 @@ func (t *Tape) oldest() int64 { return t.oldestWith(t.armed.Load()) }
 
 func (t *Tape) oldestWith(armed int64) int64 { return max(0, armed-t.size+t.size/8) }
 
-// Cursor is one reader's place. It belongs to one goroutine.
+// Cursor is one reader's place. It belongs to one goroutine, but for SetHold.
 type Cursor struct {
 	t    *Tape
-	hold Hold
+	hold atomic.Int32 // a Hold
 	pos  atomic.Int64
 	more chan struct{}
 
@@ -248,18 +252,19 @@ func (t *Tape) Read(from int64, hold Hold) (*Cursor, error) {
 	if t.closed {
 		return nil, ErrClosed
 	}
-	c := &Cursor{t: t, hold: hold, held: hold != Never, more: make(chan struct{}, 1)}
+	c := &Cursor{t: t, held: hold != Never, more: make(chan struct{}, 1)}
+	c.hold.Store(int32(hold))
 	c.pos.Store(min(max(from, t.oldest()), t.Head()))
 	c.more <- struct{}{} // the first look is free
 	t.readers[c] = struct{}{}
 	return c, nil
 }
 
-// Move puts the cursor at another offset, as Read would have, and has the writer wait
-// for it as hold says from now on. It may be used on a tape that is closed.
-func (c *Cursor) Move(from int64, hold Hold) {
+// Move puts the cursor at another offset, as Read would have. It may be used on a tape
+// that is closed.
+func (c *Cursor) Move(from int64) {
 	c.t.mu.Lock()
-	c.hold, c.held = hold, hold != Never
+	c.held = c.Hold() != Never
 	c.pos.Store(min(max(from, c.t.oldest()), c.t.Head()))
 	c.t.mu.Unlock()
 	c.tell()
@@ -277,14 +282,27 @@ func (c *Cursor) Close() error {
 // More is ready when there may be more to view.
 func (c *Cursor) More() <-chan struct{} { return c.more }
 
-// Hold is how the cursor was made.
-func (c *Cursor) Hold() Hold { return c.hold }
+// Hold is how long the writer waits for it.
+func (c *Cursor) Hold() Hold { return Hold(c.hold.Load()) }
+
+// SetHold changes how long the writer waits for the cursor. It is for any goroutine.
+func (c *Cursor) SetHold(hold Hold) {
+	c.t.mu.Lock()
+	if Hold(c.hold.Swap(int32(hold))) != hold {
+		c.held = hold != Never
+	}
+	c.t.mu.Unlock()
+	c.tell()
+}
 
 // Pos is the offset of the next byte to be viewed.
 func (c *Cursor) Pos() int64 { return c.pos.Load() }
 
 // Head is the offset after the last byte that there is to view.
 func (c *Cursor) Head() int64 { return c.t.Head() }
+
+// Size is the ring's, in bytes.
+func (c *Cursor) Size() int64 { return c.t.size }
 
 // Behind says whether there is something to view.
 func (c *Cursor) Behind() bool { return c.Pos() < c.t.Head() }
@@ -313,7 +331,7 @@ func (c *Cursor) Intact() bool { return c.Pos() >= c.t.armed.Load()-c.t.size }
 // Advance moves past n viewed bytes.
 func (c *Cursor) Advance(n int) {
 	c.pos.Add(int64(n))
-	if c.hold == Never {
+	if c.Hold() == Never {
 		return
 	}
 	if c.t.waiting.Load() {
@@ -321,7 +339,7 @@ func (c *Cursor) Advance(n int) {
 	}
 	if !c.Behind() {
 		c.t.mu.Lock()
-		c.held = true
+		c.held = c.Hold() != Never
 		c.t.mu.Unlock()
 	}
 }

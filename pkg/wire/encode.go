@@ -21,6 +21,9 @@ type Encoder interface {
 	Pong([]byte) []byte
 	News(Event) []byte
 	Lost(LostNote) []byte
+	// Redraw is what makes a terminal show the session's screen, or a part of that: see
+	// the frame.
+	Redraw(next int64, part []byte) []byte
 	// Apart says whether what is no output must reach the client by itself, in a
 	// read of its own.
 	Apart() bool
@@ -42,6 +45,10 @@ func (Encoder2) Apart() bool                { return false }
 func (Encoder2) OutputHead(b []byte, t Type, offset int64, n int) []byte {
 	OutputHead(b, t, offset, n)
 	return b[:OutputHeadLen]
+}
+
+func (e Encoder2) Redraw(next int64, part []byte) []byte {
+	return append(e.OutputHead(make([]byte, OutputHeadLen, OutputHeadLen+len(part)), Redraw, next, len(part)), part...)
 }
 
 // Encoder1 speaks version 1.
@@ -98,6 +105,7 @@ func (e *Encoder1) Ended(EndedNote) []byte                     { return nil }
 func (e *Encoder1) OutputHead([]byte, Type, int64, int) []byte { return nil }
 func (e *Encoder1) Refused(n ErrorNote) []byte                 { return message1("ERROR:", n.Message) }
 func (e *Encoder1) Pong([]byte) []byte                         { return message1("PONG", "") }
+func (e *Encoder1) Redraw(int64, []byte) []byte                { return nil }
 func (e *Encoder1) Apart() bool                                { return true }
 func (e *Encoder1) Lost(n LostNote) []byte {
 	return message1("CONTROL:", fmt.Sprintf("%d bytes of output were lost: this client was too slow", n.To-n.From))

@@ -17,6 +17,11 @@ type OpenRequest struct {
 	// Piped says that a new session is a part of a pipe: its program waits for
 	// this client however slow it is, and ends when the client goes away.
 	Piped bool `json:"piped,omitempty"`
+	// Screen: a client with a terminal is shown the session's screen (Redraw), with up to
+	// History lines of what went before, instead of the output so far, of what it was too
+	// slow for, and of what was printed for a terminal of another size.
+	Screen  bool `json:"screen,omitempty"`
+	History int  `json:"history,omitempty"`
 	// Resume is a secret of the client's own making, by which it is known when it
 	// comes back after its bridge has died; 0: it will not. With Attach and Back it has
 	// come back, and wants output from these offsets on.
@@ -218,6 +223,7 @@ const (
 	EventUnshare   = "unshare"
 	EventTrouble   = "trouble" // Message says what
 	EventDropped   = "dropped" // Count events, for want of being read
+	EventSkipped   = "skipped" // Count bytes of output, for the screen as it is now
 )
 
 // EndedNote is how the agent ended: a wait status taken apart.

@@ -67,10 +67,11 @@ const (
 	Requests Features = 1 << iota // Request, Reply, Event, Ping
 	Pipes                         // sessions without a terminal: EndInput, Errors
 	Put                           // files to sessions
+	Screens                       // Redraw
 )
 
 // Ours is what this side can do.
-const Ours = Requests | Pipes | Put
+const Ours = Requests | Pipes | Put | Screens
 
 // Type says what a frame is.
 type Type byte
@@ -97,7 +98,10 @@ const (
 	Answer  Type = 0x47 // Reply to a Request
 	Pong    Type = 0x48 // the bytes of a Ping
 	Errors  Type = 0x49 // offset, bytes from the standard error of a session with pipes
-	News    Type = 0xC8 // Event
+	// Redraw is an offset, and bytes that make the client's terminal show the session's
+	// screen: output goes on at the offset. -1: it does not, and there is more of this.
+	Redraw Type = 0x4A
+	News   Type = 0xC8 // Event
 )
 
 // Optional marks a type that a peer which does not know it may skip.

@@ -1,0 +1,210 @@
+package bridge
+
+import (
+	"bytes"
+	"math"
+	"sync"
+
+	"github.com/AgentaaU/AaaU/pkg/screen"
+	"github.com/AgentaaU/AaaU/pkg/session"
+	"github.com/AgentaaU/AaaU/pkg/tape"
+	"github.com/AgentaaU/AaaU/pkg/wire"
+)
+
+// drawing is a session's screen, drawn from its tape: when somebody wants to know it,
+// and when so much has come that it might be gone from the tape before. It belongs to
+// one goroutine, but for resized.
+//
+// So that the next bridge can go on, a picture of the screen is kept beside the tape,
+// not older than what is on that.
+type drawing struct {
+	l      *live
+	screen *screen.Screen // nil before the first draw
+	cursor *tape.Cursor   // at what is to be drawn next
+	saved  int64          // where the picture was made that is kept
+
+	mu    sync.Mutex // guards sizes
+	sizes []resize   // of the terminal, that the screen has not come to yet
+}
+
+// resize is what size a terminal had from an offset of its output on.
+type resize struct {
+	at         int64
+	rows, cols uint16
+}
+
+const (
+	// keptLines is how many lines of history are kept for the next bridge, and are there
+	// for certain.
+	keptLines = 1000
+	// maxSizes is how many sizes are remembered that the screen has not come to.
+	maxSizes = 64
+	// Pipes have no terminal: of what comes out of them the end is shown, on a page.
+	pageRows, pageCols = 24, 80
+	pageBytes          = 64 << 10
+)
+
+// newDrawing is nil if the session has ended.
+func newDrawing(l *live) *drawing {
+	cursor, err := l.Read(0, tape.Never)
+	if err != nil {
+		return nil
+	}
+	d := &drawing{l: l, cursor: cursor}
+	d.resized(d.size())
+	return d
+}
+
+func (d *drawing) size() (rows, cols uint16) {
+	if d.l.Pipes {
+		return pageRows, pageCols
+	}
+	return d.l.Size()
+}
+
+// begin goes on where an earlier bridge had come to, or begins.
+func (d *drawing) begin() {
+	kept, ok := d.l.Picture()
+	if !ok {
+		rows, cols := d.size()
+		d.screen = screen.New(int(rows), int(cols))
+		return
+	}
+	d.screen = screen.New(int(kept.Rows), int(kept.Cols))
+	_, _ = d.screen.Write(kept.Snapshot) // it takes everything
+	d.saved = kept.At
+	d.cursor.Move(kept.At)
+}
+
+// resized notes that the terminal has another size from now on.
+func (d *drawing) resized(rows, cols uint16) {
+	if d == nil {
+		return // the session has ended
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := resize{d.cursor.Head(), rows, cols}
+	if n := len(d.sizes); n > 0 && (n == maxSizes || d.sizes[n-1].at == now.at) {
+		d.sizes = d.sizes[:n-1]
+	}
+	d.sizes = append(d.sizes, now)
+}
+
+// lot is how much may be left undrawn, in bytes.
+func (d *drawing) lot() int64 {
+	if d.l.Pipes {
+		return math.MaxInt64 // nothing of it is needed later
+	}
+	return min(1<<20, d.cursor.Size()/4)
+}
+
+// due says whether what has come up to an offset is to be drawn now.
+func (d *drawing) due(upTo int64) bool { return upTo-d.cursor.Pos() >= d.lot() }
+
+// draw brings the screen up to an offset. What bridges die of is noted as for the scan.
+func (d *drawing) draw(upTo int64) {
+	if d.screen == nil {
+		d.begin()
+	}
+	if d.l.Pipes {
+		d.page(upTo)
+	}
+	resized := false
+	for d.cursor.Pos() < upTo {
+		resized = d.fit(d.cursor.Pos()) || resized
+		data, lost := d.cursor.View(int(min(d.cursor.Size(), upTo-d.cursor.Pos())))
+		if lost > 0 {
+			_, _ = d.screen.Write([]byte{0x18}) // CAN: whatever was unfinished never ends
+			continue
+		}
+		data = data[:min(int64(len(data)), d.until()-d.cursor.Pos())]
+		if n := d.screen.Skip(data, keptLines); n > 0 {
+			d.cursor.Advance(n)
+			continue
+		}
+		d.l.Looking(session.Draw, d.cursor.Pos())
+		d.cursor.Advance(d.write(data[:min(len(data), chunk)]))
+		d.l.Looked(session.Draw, d.cursor.Pos())
+	}
+	resized = d.fit(d.cursor.Pos()) || resized
+	if !d.l.Pipes && (resized || d.cursor.Pos()-d.saved >= d.lot()) {
+		d.save()
+	}
+}
+
+// write draws, and says how much of the output that was.
+func (d *drawing) write(data []byte) int {
+	n := len(data)
+	if d.l.Pipes { // nobody has made a new line of it yet
+		data = bytes.ReplaceAll(data, []byte("\n"), []byte("\r\n"))
+	}
+	_, _ = d.screen.Write(data) // it takes everything
+	return n
+}
+
+// page leaves out what has scrolled away.
+func (d *drawing) page(upTo int64) {
+	if upTo-d.cursor.Pos() <= pageBytes {
+		return
+	}
+	d.cursor.Move(upTo - pageBytes)
+	if data, lost := d.cursor.View(chunk); lost == 0 {
+		d.cursor.Advance(begin(data))
+	}
+}
+
+// fit gives the screen the size that the terminal had at an offset.
+func (d *drawing) fit(at int64) (resized bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for len(d.sizes) > 0 && d.sizes[0].at <= at {
+		rows, cols := d.screen.Size()
+		resized = resized || rows != int(d.sizes[0].rows) || cols != int(d.sizes[0].cols)
+		d.screen.Resize(int(d.sizes[0].rows), int(d.sizes[0].cols))
+		d.sizes = d.sizes[1:]
+	}
+	return resized
+}
+
+// until is up to where the terminal has the size that the screen has.
+func (d *drawing) until() int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.sizes) > 0 {
+		return d.sizes[0].at
+	}
+	return math.MaxInt64
+}
+
+// snapshot is what makes a terminal show the screen, and the offset at which output goes
+// on after it.
+func (d *drawing) snapshot(history int) (snapshot []byte, next int64) {
+	snapshot, behind := d.screen.Snapshot(history)
+	return snapshot, d.cursor.Pos() - int64(behind)
+}
+
+// save keeps a picture for the next bridge.
+func (d *drawing) save() {
+	rows, cols := d.screen.Size()
+	p := session.Picture{Rows: uint16(rows), Cols: uint16(cols)}
+	p.Snapshot, p.At = d.snapshot(keptLines)
+	if err := d.l.SetPicture(p); err != nil {
+		d.l.watch.b.Log.Printf("session %s: %v", d.l.ID, err)
+	}
+	d.saved = d.cursor.Pos()
+}
+
+// maxText bounds the text of a screen, in bytes: a frame must hold it.
+const maxText = 100 << 10
+
+// text is the screen for people who want to read it, or programs.
+func (d *drawing) text() wire.Screen {
+	text := d.screen.Text()
+	if len(text) > maxText {
+		text = text[:maxText]
+		text = text[:bytes.LastIndexByte([]byte(text), '\n')+1]
+	}
+	row, col := d.screen.Cursor()
+	rows, cols := d.screen.Size()
+	return wire.Screen{Text: text, Row: row, Col: col, Rows: rows, Cols: cols}
+}

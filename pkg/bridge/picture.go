@@ -1,0 +1,142 @@
+package bridge
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/AgentaaU/AaaU/pkg/tape"
+	"github.com/AgentaaU/AaaU/pkg/vtseq"
+	"github.com/AgentaaU/AaaU/pkg/wire"
+)
+
+// A client that is shown the screen begins with a snapshot of it, and then gets output
+// from that very byte on. It gets another snapshot instead of what it was too slow for;
+// and while its terminal has another size, views only.
+//
+//	          ┌─── the size is another ───┐
+//	          ▼                           │
+//	snapshot ─────▶ output ─── too slow ──┼──▶ snapshot
+//	          ▲                           ▼
+//	          └─── it is the same ──── views
+
+// display is how a client is shown the screen.
+type display struct {
+	size atomic.Pointer[wire.Size] // of its terminal
+	fits atomic.Bool               // that can show output as it is
+
+	// The sender's, once it has the seat:
+	watch   *watcher
+	history int       // lines of it, before the first snapshot
+	anew    bool      // a snapshot is due
+	from    int64     // what the client has seen before; nothing is said of a negative one
+	viewing bool      // views are sent, and no output
+	viewed  int64     // up to where the last showed it
+	viewIn  wire.Size // for which it was
+	drew    time.Time // when it was
+	mark    int64     // an offset
+	marked  time.Time // when it was the last
+}
+
+const (
+	// viewEvery is how often a view is sent at most.
+	viewEvery = 100 * time.Millisecond
+	// tooLate is how old output may become before a client gets it, if it is more than
+	// tooFar, in bytes: it is shown the screen as it is then, instead.
+	tooLate = 3 * time.Second
+	tooFar  = 64 << 10
+)
+
+// paints says whether what is to be sent next is a picture.
+func (d *display) paints() bool {
+	return d != nil && (d.anew || d.viewing || !d.fits.Load())
+}
+
+// late says whether a client has not come in tooLate to where the output was.
+func (d *display) late(c *tape.Cursor) bool {
+	if c.Pos() >= d.mark {
+		d.mark, d.marked = c.Head(), time.Now()
+		return false
+	}
+	return c.Head()-c.Pos() > tooFar && time.Since(d.marked) > tooLate
+}
+
+// skip has a client that has come so far be shown the screen as it is.
+func (d *display) skip(from int64) { d.anew, d.from = true, from }
+
+// due is ready when the next view may be sent.
+func (d *display) due(c *tape.Cursor) <-chan time.Time {
+	if d == nil || !d.viewing || c.Head() == d.viewed {
+		return nil
+	}
+	return time.After(max(0, viewEvery-time.Since(d.drew)))
+}
+
+// paint makes the picture that is due, and says whether there was one.
+func (o *sender) paint(ending bool) bool {
+	if o.seat == nil || o.seat.shown == nil {
+		return false
+	}
+	d := o.seat.shown
+	fits := d.fits.Load()
+	if fits && d.viewing {
+		d.viewing = false
+		d.skip(-1)
+	}
+	switch {
+	case !fits:
+		return o.view(d, ending)
+	case d.anew:
+		return o.snapshot(d)
+	}
+	return false
+}
+
+// snapshot makes one, and has output go on after it.
+func (o *sender) snapshot(d *display) bool {
+	var snapshot []byte
+	var next int64
+	err := d.watch.call(o.gone, func(now *drawing) { snapshot, next = now.snapshot(d.history) })
+	if err != nil {
+		o.seat.shown = nil // what there is, is sent as it is
+		return false
+	}
+	if skipped := next - d.from; d.from >= 0 && skipped > 0 {
+		o.pending = append(o.pending, o.enc.News(wire.Event{Time: now(), Kind: wire.EventSkipped, Session: o.seat.session.ID, Count: int(skipped)})...)
+	}
+	o.redraw(snapshot, next)
+	o.seat.streams[0].goOn(next)
+	d.anew, d.history, d.mark = false, 0, 0
+	return true
+}
+
+// view makes one, if there is something new to be seen, and it is time.
+func (o *sender) view(d *display, ending bool) bool {
+	cursor, size := o.seat.streams[0].cursor, *d.size.Load()
+	fresh := !d.viewing || size != d.viewIn
+	if !fresh && (d.viewed == cursor.Head() || !ending && time.Since(d.drew) < viewEvery) {
+		return false
+	}
+	var view []byte
+	err := d.watch.call(o.gone, func(now *drawing) {
+		view, d.viewed = now.screen.View(int(size.Rows), int(size.Cols)), now.cursor.Pos()
+	})
+	if err != nil {
+		o.seat.shown = nil // likewise
+		return false
+	}
+	if fresh {
+		view = append(append(vtseq.AppendReset(nil), "\x1b[H\x1b[2J"...), view...)
+	}
+	o.redraw(view, -1)
+	cursor.Move(d.viewed)
+	d.viewing, d.anew, d.viewIn, d.drew = true, false, size, time.Now()
+	return true
+}
+
+// redraw has a picture be sent, after which output goes on at next, or does not.
+func (o *sender) redraw(p []byte, next int64) {
+	for ; len(p) > chunk; p = p[chunk:] {
+		o.pending = append(o.pending, o.enc.Redraw(-1, p[:chunk])...)
+	}
+	o.pending = append(o.pending, o.enc.Redraw(next, p)...)
+}
