@@ -151,7 +151,7 @@ func reload(t *testing.T, word string) {
 func watches(t *testing.T, who account, s shell) {
 	t.Helper()
 	o := sit(t, who, "aaau", "-n", s.id)
-	o.expect("\x1e")
+	o.match(promptForm)
 	o.typed("echo $((7000+77))\r")
 	o.expect("typing is not allowed")
 	s.prints("echo $((40+2))", "42")
@@ -233,7 +233,7 @@ func TestAccessBrokenAtReload(t *testing.T) {
 	s := openShell(t, operator)
 	grant(t, "user=observer ReadOnly")
 	o := sit(t, observer, "aaau", "-n", s.id)
-	o.expect("\x1e")
+	o.match(promptForm)
 
 	writeAccess(t, "# all may do all", "group=aaau Admin", "user=observer none")
 	reload(t, accessFile+`:3: user: "none" is none of`)

@@ -115,7 +115,7 @@ func TestListStatusPeek(t *testing.T) {
 	}
 
 	o := sit(t, observer, "aaau", "attach", "-r", s.id)
-	o.expect("\x1e")
+	o.match(promptForm)
 	var people struct {
 		State  string
 		People []object

@@ -58,7 +58,7 @@ func TestStalledObserverHoldsNobodyBack(t *testing.T) {
 	begin(t)
 	s := openShell(t, as(t, "operator"))
 	o := sit(t, as(t, "observer"), "aaau", "-r", "-n", s.id)
-	o.expect("\x1e")
+	o.match(promptForm)
 	o.signal(syscall.SIGSTOP)
 	s.typed("seq 1 800000; echo all of $((6*7))\r") // more than is kept of it
 	s.expect("all of 42")
@@ -81,7 +81,7 @@ func TestNothingLeaks(t *testing.T) {
 		run(t, operator, "aaau", "-n", "nosuch")
 		s := openShell(t, operator)
 		o := sit(t, as(t, "observer"), "aaau", "-r", "-n", s.id)
-		o.expect("\x1e")
+		o.match(promptForm)
 		run(t, operator, "aaau", "kill", s.id)
 		s.ends(137)
 		o.ends(137)

@@ -86,7 +86,7 @@ func TestEvents(t *testing.T) {
 	expect("kind=share client role=ReadOnly message=observer %s", by(operator))
 	o := sit(t, observer, "aaau", "attach", s.id)
 	expect("kind=attach client role=ReadOnly %s", by(observer))
-	o.expect("\x1e")
+	o.match(promptForm)
 	o.typed("\x1d\x1d\x1d")
 	o.ends(0)
 	expect("kind=detach client %s", by(observer))

@@ -388,7 +388,7 @@ func TestChangesAreToldAtDetachAndAtTheEnd(t *testing.T) {
 	}
 	// The one who joins it again is told again at its end.
 	again := shell{sit(t, operator, "aaau", "-n", s.id), s.id}
-	again.expect("\x1e")
+	again.match(promptForm)
 	again.typed("\rexit 0\r")
 	if _, said := again.leave(); !strings.Contains(said, "/.envrc") {
 		t.Errorf("at the end it is told %.500q", said)

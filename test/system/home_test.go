@@ -52,7 +52,7 @@ func TestFullHomeFreezesItsSessions(t *testing.T) {
 	operator, observer := as(t, "operator"), as(t, "observer")
 	s, second, others := openShell(t, operator), openShell(t, operator), openShell(t, observer)
 	o := sit(t, observer, "aaau", "-r", "-n", s.id)
-	o.expect("\x1e")
+	o.match(promptForm)
 	s.typed("mkdir -p ~/a/b/c; cd ~/a/b/c; chmod 000 ..; head -c 30M /dev/zero >big\r")
 	for _, c := range []*console{s.console, o, second.console} { // in words, to all
 		c.match(`(?i)aaau: [^\n]*(home|full)[^\n]*\n`)

@@ -509,9 +509,9 @@ func TestLocksComeBack(t *testing.T) {
 			frozen := ""
 			if !soon(func() bool {
 				s.typed(test.theirs + " 2>/dev/null\r")
-				m := s.match("\x1e([0-9]+)\x1e|(frozen[^\n]*|killed[^\n]*)")
-				if frozen = m[3]; frozen != "" && s.shows("\x1e[0-9]+\x1e") {
-					m, frozen = s.match("\x1e([0-9]+)\x1e"), ""
+				m := s.match(promptForm+"|(frozen[^\n]*|killed[^\n]*)")
+				if frozen = m[3]; frozen != "" && s.shows(promptForm) {
+					m, frozen = s.match(promptForm), ""
 				}
 				return frozen != "" || m[2] != "0"
 			}) {
@@ -694,7 +694,7 @@ func TestPuttingAsideHarmsNothingElse(t *testing.T) {
 			before := sh(t, operator, private, look)
 			s := openShell(t, operator, "-C", dir)
 			s.typed("{ " + test.attack + "; } >/dev/null 2>&1\r")
-			s.match("\x1e([0-9]+)\x1e|killed")
+			s.match(promptForm+"|killed")
 			for range 3 { // leave and come again, as long as it is there
 				s.typed("\x1d\x1d\x1d")
 				s.leave()

@@ -150,7 +150,7 @@ func TestMaximumOfSessions(t *testing.T) {
 			}
 			second.prints("echo still here", "still here") // joining is not starting
 			o := sit(t, as(t, "observer"), "aaau", "-r", "-n", first.id)
-			o.expect("\x1e")
+			o.match(promptForm)
 			o.typed("\x1d\x1d\x1d")
 			o.ends(0)
 

@@ -18,12 +18,16 @@ func openShell(t *testing.T, who account, argv ...string) shell {
 	t.Helper()
 	c := sit(t, who, append([]string{"aaau"}, argv...)...)
 	s := shell{c, c.session()}
-	// What is typed has not the byte that the prompt has, and so is not taken for one.
-	if _, status := s.do(`bind 'set enable-bracketed-paste off'; PS1='\036$?\036'`); status != 0 {
+	// What is typed has not the characters that the prompt has, and so is not taken for one.
+	if _, status := s.do(`bind 'set enable-bracketed-paste off'; PS1='\175$?\173'`); status != 0 {
 		t.Fatalf("the shell is not as it should be: status %d", status)
 	}
 	return s
 }
+
+// promptForm is the shell's prompt: the last line's exit status, as nothing else prints
+// it. It can be seen: whoever comes late is shown it.
+const promptForm = `\}([0-9]+)\{`
 
 // do types a line and waits for the next prompt: what was printed between, and
 // the line's exit status.
@@ -36,7 +40,7 @@ func (s shell) do(line string) (printed string, status int) {
 // prompt waits for the next prompt, for a line that was typed already.
 func (s shell) prompt() (printed string, status int) {
 	s.t.Helper()
-	m := s.match("\x1e([0-9]+)\x1e")
+	m := s.match(promptForm)
 	status, err := strconv.Atoi(m[2])
 	if err != nil {
 		s.t.Fatal(err)

@@ -214,7 +214,7 @@ func TestFreezeAndThaw(t *testing.T) {
 	operator, observer, root := as(t, "operator"), as(t, "observer"), as(t, "root")
 	s := openShell(t, operator)
 	o := sit(t, observer, "aaau", "attach", s.id)
-	o.expect("\x1e")
+	o.match(promptForm)
 	frozen := func() string {
 		events, err := os.ReadFile(filepath.Join(scopeDir(t, s.id), "cgroup.events"))
 		if err != nil {
@@ -269,7 +269,7 @@ func TestDetach(t *testing.T) {
 	out := func(c *console, by string) {
 		t.Helper()
 		status, said := c.leave()
-		if want := "aaau: detached by " + by + "; back with: aaau attach " + id + "\n"; status != 0 || strings.TrimLeft(said, "\n") != want {
+		if want := "aaau: detached by " + by + "; back with: aaau attach " + id + "\n"; status != 0 || !strings.HasSuffix(said, "\n"+want) {
 			t.Errorf("status %d, and it said %q, not %q", status, said, want)
 		}
 	}

@@ -145,7 +145,7 @@ func TestObserverDoesNotResize(t *testing.T) {
 	begin(t)
 	s := openShell(t, as(t, "operator"))
 	o := sitAt(t, as(t, "observer"), 10, 40, nil, "aaau", "-r", "-n", s.id)
-	o.expect("\x1e")
+	o.match(promptForm)
 	o.resize(12, 50)
 	s.prints("stty size", "24 80")
 	o.typed("\x1d\x1d\x1d")

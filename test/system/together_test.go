@@ -38,7 +38,7 @@ func TestShareAndUnshare(t *testing.T) {
 	refused(t, observer, []string{"not allowed"}, "aaau", "share", s.id, "root")
 	refused(t, observer, []string{"not allowed"}, "aaau", "unshare", s.id, "observer")
 	o := sit(t, observer, "aaau", "attach", "shop")
-	o.expect("\x1e")
+	o.match(promptForm)
 	share("unshare", s.id, "observer")
 	out(o)
 	refused(t, observer, []string{"no session"}, "aaau", "attach", s.id)
@@ -48,7 +48,7 @@ func TestShareAndUnshare(t *testing.T) {
 		t.Errorf("shared is %s", got)
 	}
 	o = sit(t, observer, "aaau", "attach", s.id)
-	o.expect("\x1e")
+	o.match(promptForm)
 	o.typed("echo typed-$((40+2))\r")
 	o.expect("typed-42\r\n")
 	s.expect("typed-42\r\n")
@@ -108,6 +108,13 @@ func visitor(t *testing.T, session string, readOnly bool, rows, cols uint16) *gu
 	return g
 }
 
+// reader is somebody who is shown all of a session's output as it is, whatever size it
+// was printed for.
+func reader(t *testing.T, who account, session string) *console {
+	t.Helper()
+	return sit(t, who, "sh", "-c", "aaau attach --read-only "+session+" | cat")
+}
+
 // sends something and waits until the bridge has dealt with it.
 func (g *guest) sends(keys string) {
 	g.t.Helper()
@@ -145,14 +152,15 @@ func TestSizeFollowsWhoTypes(t *testing.T) {
 	a := sit(t, operator, "aaau", "--", "bash", "-c",
 		`trap 'echo "winch $(stty size)"' WINCH; trap 'echo counted' USR1; stty -echo; echo ready; sleep 1000 & while :; do wait; done`)
 	id := a.session()
-	a.expect("ready")
+	log := reader(t, operator, id)
+	log.expect("ready")
 	told := func(want string) {
 		t.Helper()
 		if want != "" {
-			a.expect("winch " + want + "\r\n")
+			log.expect("winch " + want + "\r\n")
 		}
 		output(t, operator, "aaau", "kill", "--signal", "USR1", id)
-		if m := a.match("counted\r\n"); strings.Contains(m[0], "winch") {
+		if m := log.match("counted\r\n"); strings.Contains(m[0], "winch") {
 			t.Errorf("it was told again: %q", m[0])
 		}
 	}
@@ -200,25 +208,26 @@ func TestTerminalsAnswersCountFromOne(t *testing.T) {
 	const mine, theirs = "\x1b[9;33R\x1b[?62;4c\x1b]11;rgb:1111/1111/1111\x1b\\", "\x1b[5;17R\x1b[?1;2c\x1b]11;rgb:2222/2222/2222\x1b\\\x1b[I"
 	a := sit(t, operator, "aaau", "--", helper, "hex")
 	id := a.session()
-	a.expect("ready")
+	log := reader(t, operator, id)
+	log.expect("ready")
 	b := visitor(t, id, false, 30, 100)
 	b.sends(theirs) // who came first drives while nobody has typed
 	a.typed(mine + ">")
-	a.expect(fmt.Sprintf("%x\r\n", mine+">"))
+	log.expect(fmt.Sprintf("%x\r\n", mine+">"))
 
 	b.sends(theirs)
 	b.sends("b>") // and what is typed counts, from whomever
-	a.expect("623e\r\n")
+	log.expect("623e\r\n")
 	b.sends(theirs + ">")
-	a.expect(fmt.Sprintf("%x\r\n", theirs+">"))
+	log.expect(fmt.Sprintf("%x\r\n", theirs+">"))
 	a.typed(mine + "a>") // which has the answers of another terminal before it
-	a.expect("613e\r\n")
+	log.expect("613e\r\n")
 	// A key that looks like an answer, and a report in pieces.
 	b.sends("\x1b[5;1")
 	b.sends("7R")
 	b.sends("\x1b[A>")
-	a.expect("1b5b413e\r\n")
-	if got := a.all(); strings.Count(got, fmt.Sprintf("%x", "\x1b[5;17R")) != 1 {
+	log.expect("1b5b413e\r\n")
+	if got := log.all(); strings.Count(got, fmt.Sprintf("%x", "\x1b[5;17R")) != 1 {
 		t.Errorf("an answer of who did not drive came: %q", got)
 	}
 	a.typed("\x1d\x1d\x1d")
@@ -257,9 +266,9 @@ func TestClipboardIsTheDrivers(t *testing.T) {
 	operator := as(t, "operator")
 	s := openShell(t, operator)
 	b := shell{sit(t, as(t, "observer"), "aaau", "attach", s.id), s.id}
-	b.expect("\x1e")
+	b.match(promptForm)
 	w := sit(t, as(t, "root"), "aaau", "attach", "-r", s.id)
-	w.expect("\x1e")
+	w.match(promptForm)
 	all := []*console{s.console, b.console, w}
 	for _, driver := range []shell{s, b, s} {
 		for _, end := range []string{`\a`, `\033\\`} {
@@ -280,7 +289,7 @@ func TestClipboardIsTheDrivers(t *testing.T) {
 				if !strings.Contains(shown, "<") || !strings.Contains(shown, ">all-42") {
 					t.Errorf("more is missing: %q", shown)
 				}
-				c.expect("\x1e0\x1e")
+				c.match(promptForm)
 			}
 		}
 	}
@@ -337,7 +346,7 @@ func TestOnePersonTwice(t *testing.T) {
 	operator := as(t, "operator")
 	s := openShell(t, operator)
 	again := shell{sit(t, operator, "aaau", "attach", s.id), s.id}
-	again.expect("\x1e")
+	again.match(promptForm)
 	s.prints("echo from-$((1))", "from-1")
 	again.expect("from-1\r\n")
 	again.prompt()
