@@ -148,6 +148,17 @@ $(tarball): build/root.stamp
 		tar -I 'gzip -9n' -cf '$(CURDIR)/$@' --no-recursion --owner=0 --group=0 --numeric-owner -T -
 	@echo 'made $@' >&2
 
+# The package of a later version, for tests of upgrades: the same sources, but that its tapes are of a
+# version which ours does not know.
+later := build/later.deb
+$(later): $(deb)
+	@rm -rf build/later $@; mkdir -p build/later/build; ln -s ../../tools build/later/build/tools
+	@cp -a $(wildcard cmd pkg systemd sysusers.d tmpfiles.d packaging docs *.md) LICENSE Makefile go.mod go.sum build/later/
+	@sed -i 's/^\tversion = 1$$/\tversion = 2/w /dev/stderr' build/later/pkg/tape/header.go 2>&1 | grep -q . || \
+		{ echo 'there is no version of tapes in pkg/tape/header.go' >&2; exit 1; }
+	@$(MAKE) --no-print-directory -C build/later deb VERSION='$(VERSION)+later'
+	@mv build/later/dist/*.deb $@; rm -rf build/later
+
 $(nfpm): build/tools/nfpm-%:
 	@$(need-go)
 	@echo 'building nfpm $*, which makes the packages' >&2
@@ -214,7 +225,7 @@ check-lint: $(staticcheck) ## staticcheck
 check-unit: ## unit tests, with the race detector
 	CGO_ENABLED=1 go test -race -timeout 5m ./pkg/... ./cmd/...
 
-check-system: deb ## tests on a real systemd
+check-system: deb $(later) ## tests on a real systemd
 	go test -count=1 -timeout 20m ./test/bench ./test/layers ./test/system
 
 soak: deb ## feed strangers' input to a live bridge, ten minutes for each decoder (AAAU_FUZZ_TIME=)
@@ -223,7 +234,7 @@ soak: deb ## feed strangers' input to a live bridge, ten minutes for each decode
 check-vm: deb deps-vm ## tests that need a kernel of their own, in a virtual machine
 	go test -count=1 -timeout 10m ./test/vm
 
-check-trixie: deb deps-trixie ## the same on Debian 13
+check-trixie: deb $(later) deps-trixie ## the same on Debian 13
 	AAAU_SANDBOX_ROOT=build/roots/trixie go test -count=1 -timeout 20m ./test/system
 
 clean: ## remove build/ and dist/

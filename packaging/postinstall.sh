@@ -16,8 +16,7 @@ systemd-tmpfiles --create aaau.conf || true
 # In a chroot or an image no systemd runs, and there is nothing to tell it.
 [ -d /run/systemd/system ] || exit 0
 systemctl daemon-reload || true
-# A restart of the bridge ends its sessions, so it is for the administrator to choose when.
-if [ -n "$upgrade" ] && systemctl --quiet is-active aaau.service; then
-	echo 'aaau: the bridge goes on as it was, with its sessions; for the new version, when they may end:'
-	echo '  sudo systemctl restart aaau.service aaau-launcher.service'
+# Sessions outlive their bridge, and people in them notice nothing: the new one takes them back.
+if [ -n "$upgrade" ]; then
+	systemctl try-restart aaau-launcher.service aaau.service || true
 fi

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -66,7 +67,7 @@ func (b *Bridge) keep(s *session.Session) error {
 	if b.Store == nil {
 		return nil
 	}
-	err := s.Lend(-1, func(parcel []int) error { return b.Store.Put(s.ID, []byte(s.ID), parcel...) })
+	err := s.Lend(-1, func(parcel []int) error { return b.Store.Put(s.ID, []byte(s.Scope), parcel...) })
 	if err != nil {
 		return fmt.Errorf("storing the session: %w", err)
 	}
@@ -86,7 +87,7 @@ func (b *Bridge) keepEnded(l *live) {
 	null, err := unix.Open("/dev/null", unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err == nil {
 		defer unix.Close(null)
-		err = l.Lend(null, func(parcel []int) error { return b.Store.Put(l.ID+ended, []byte(l.ID), parcel...) })
+		err = l.Lend(null, func(parcel []int) error { return b.Store.Put(l.ID+ended, []byte(l.Scope), parcel...) })
 	}
 	if err == nil {
 		err = b.Store.Remove(l.ID)
@@ -123,6 +124,7 @@ func (b *Bridge) adopt() {
 		return
 	}
 	began, n, bytes := time.Now(), 0, int64(0)
+	var others []string // the scopes of those that go on without this bridge
 	// A session that is there twice is the one whose input has ended.
 	slices.SortFunc(b.Stored, func(x, y Parcel) int { return strings.Compare(y.Name, x.Name) })
 	before := ""
@@ -133,13 +135,14 @@ func (b *Bridge) adopt() {
 			continue
 		}
 		before = id
-		l, recovered, err := b.adoptOne(p)
+		scope, l, recovered, err := b.adoptOne(p)
 		unix.Close(p.FD) // the store has its own
 		switch {
 		case errors.Is(err, errTold):
 			_ = b.Store.Remove(p.Name) // at the next start again
 		case err != nil:
-			b.Log.Printf("session %.20q goes on, but cannot be taken back: %v", p.Name, err)
+			b.Log.Printf("session %.20s goes on, but this bridge cannot take it back: %v: a bridge that can will; or systemctl stop %s", p.Name, err, cmp.Or(scope, "its scope"))
+			others = append(others, scope)
 		default:
 			n, bytes = n+1, bytes+recovered
 			b.running.Go(func() { b.awaitClients(l) })
@@ -149,21 +152,28 @@ func (b *Bridge) adopt() {
 		b.Log.Printf("took back %d sessions in %.1f ms; %d bytes of output had been read and not counted", n, time.Since(began).Seconds()*1000, bytes)
 	}
 	b.Stored = nil
-	b.running.Go(b.reconcile)
+	b.running.Go(func() { b.reconcile(others) })
 }
 
 // errTold is returned for a session whose end was told already.
 var errTold = errors.New("it has ended")
 
-func (b *Bridge) adoptOne(p Parcel) (*live, int64, error) {
-	_, fds, err := fdstore.Open(p.FD)
+// adoptOne takes a session back. Beside its name, a parcel says in any version which
+// scope the session is in.
+func (b *Bridge) adoptOne(p Parcel) (scope string, l *live, recovered int64, err error) {
+	text, fds, err := fdstore.Open(p.FD)
 	if err != nil {
-		return nil, 0, err
+		return "", nil, 0, err
 	}
+	l, recovered, err = b.adoptParcel(strings.TrimSuffix(p.Name, ended), fds)
+	return string(text), l, recovered, err
+}
+
+func (b *Bridge) adoptParcel(id string, fds []int) (*live, int64, error) {
 	var n note
 	s, recovered, err := session.Adopt(fds, func(text []byte) (session.Info, error) {
 		err := json.Unmarshal(text, &n)
-		if err == nil && n.Info.ID != strings.TrimSuffix(p.Name, ended) {
+		if err == nil && n.Info.ID != id {
 			err = fmt.Errorf("it is session %.20q", n.Info.ID)
 		}
 		return n.Info, err
@@ -300,11 +310,11 @@ func (b *Bridge) settle(l *live, place *session.Place) {
 	}
 }
 
-// reconcile has what is frozen and nobody's ended. What is not frozen sees itself that
-// nobody holds it, and ends.
-func (b *Bridge) reconcile() {
+// reconcile has what is frozen and nobody's ended: in no session's scope of this bridge's
+// and in none of the others. What is not frozen sees itself that nobody holds it, and ends.
+func (b *Bridge) reconcile(others []string) {
+	keep := others
 	b.mu.Lock()
-	var keep []string
 	for _, l := range b.sessions {
 		keep = append(keep, l.Scope)
 	}

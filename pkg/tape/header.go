@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,6 +25,9 @@ import (
 // read, is lost: one byte of 0xF8 to 0xFF by itself with a probability of 1/8, of
 // eight such in a row 1/16,777,216.)
 const (
+	// version is of all that stands here and in a session's words and note. Whoever
+	// changes what it means raises it, and still takes what was made before: a package
+	// is upgraded under its sessions.
 	version = 1
 	noteAt  = 4096
 	// MaxNote bounds a Note, in bytes.
@@ -61,13 +65,34 @@ func (t *Tape) begin(size int) {
 	t.magic, t.version, t.header.size = magic, version, int64(size)
 }
 
-// ErrVersion is returned for a tape that was made by a newer program.
-var ErrVersion = errors.New("a tape of another version")
+// ErrVersion is returned for a tape that was made by a newer program. It stays as it is.
+var ErrVersion = errors.New("its tape is of a newer version")
+
+// check reads only what every version has where it is: there is no telling how the
+// rest of a newer one is to be read.
+func check(fd int) error {
+	var start [unsafe.Offsetof(header{}.version) + unsafe.Sizeof(header{}.version)]byte
+	if _, err := unix.Pread(fd, start[:], 0); err != nil { // what it lacks stays 0
+		return fmt.Errorf("looking at the tape: %w", err)
+	}
+	made := binary.NativeEndian.Uint32(start[len(magic):])
+	switch {
+	case [len(magic)]byte(start[:]) != magic || made == 0:
+		return errors.New("no tape")
+	case made > version:
+		return fmt.Errorf("%w: %d, and this program knows %d", ErrVersion, made, version)
+	}
+	return nil
+}
 
 // Open takes over the tape whose memory fd is, from a process that is no more, and
 // says how many bytes were read by that one and not counted. The descriptor is the
 // tape's, also beside an error.
 func Open(fd int) (t *Tape, recovered int64, err error) {
+	if err := check(fd); err != nil {
+		unix.Close(fd)
+		return nil, 0, err
+	}
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		unix.Close(fd)
@@ -81,18 +106,10 @@ func Open(fd int) (t *Tape, recovered int64, err error) {
 		return nil, 0, err
 	}
 	size, head, armed, filled, wanted := t.header.size, t.head.Load(), t.armed.Load(), t.filled.Load(), t.wanted.Load()
-	switch {
-	case t.magic != magic:
-		err = errors.New("no tape")
-	case t.version != version:
-		err = fmt.Errorf("%w: %d, this program knows %d", ErrVersion, t.version, version)
-	case size < 4*MaxChunk || size > 1<<40 || size%int64(unix.Getpagesize()) != 0 || st.Size != memory(int(size)),
-		head < 0 || wanted > filled || filled > armed || armed > head+MaxChunk || armed < head && armed != 0:
-		err = errors.New("the tape's header makes no sense")
-	}
-	if err != nil {
+	if size < 4*MaxChunk || size > 1<<40 || size%int64(unix.Getpagesize()) != 0 || st.Size != memory(int(size)) ||
+		head < 0 || wanted > filled || filled > armed || armed > head+MaxChunk || armed < head && armed != 0 {
 		unix.Close(fd)
-		return nil, 0, err
+		return nil, 0, errors.New("the tape's header makes no sense")
 	}
 	if err = t.mapRing(); err != nil {
 		return nil, 0, err
