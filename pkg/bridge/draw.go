@@ -45,8 +45,8 @@ const (
 )
 
 // newDrawing is nil if the session has ended.
-func newDrawing(l *live) *drawing {
-	cursor, err := l.Read(0, tape.Never)
+func newDrawing(l *live, hold tape.Hold) *drawing {
+	cursor, err := l.Read(0, hold)
 	if err != nil {
 		return nil
 	}

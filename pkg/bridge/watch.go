@@ -14,7 +14,8 @@ import (
 
 // watcher reads a session's output for itself, off everybody's way: for what asks
 // for people's attention, for what asks a terminal when none is there to answer, and
-// to know the screen, for who comes later or could not follow.
+// to know the screen, for who comes later or could not follow. The program waits for it
+// as long as it moves: a screen of which something is missing would be none.
 type watcher struct {
 	b     *Bridge
 	l     *live
@@ -38,8 +39,12 @@ const ringing = time.Second
 // of it is missed.
 func newWatcher(b *Bridge, l *live) *watcher {
 	w := &watcher{b: b, l: l, calls: make(chan func()), last: make(chan struct{}), done: make(chan struct{})}
-	w.cursor, _ = l.Read(l.LookedTo(session.Scan), tape.Never) // nil: it has ended
-	w.drawing = newDrawing(l)                                  // likewise
+	hold := tape.WhileReading
+	if l.Pipes { // there is nothing in it
+		hold = tape.Never
+	}
+	w.cursor, _ = l.Read(l.LookedTo(session.Scan), hold) // nil: it has ended
+	w.drawing = newDrawing(l, hold)                      // likewise
 	return w
 }
 

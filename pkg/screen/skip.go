@@ -11,7 +11,8 @@ func (s *Screen) Skip(p []byte, lines int) int {
 		return 0
 	}
 	end := plainEnd(p)
-	for range s.rows + lines + 1 {
+	// So many to come to the last line, so many to have all lines be new ones.
+	for range 2*s.rows + lines + 1 {
 		if end = bytes.LastIndexByte(p[:end], '\n'); end <= 0 {
 			return 0
 		}

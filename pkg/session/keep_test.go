@@ -3,6 +3,7 @@ package session
 import (
 	"encoding/json"
 	"os"
+	"reflect"
 	"testing"
 
 	"github.com/creack/pty"
@@ -102,6 +103,20 @@ func TestPlacesAreKept(t *testing.T) {
 		if p := n.Place(100+i, tape.Never); (p == nil) != (i >= maxPlaces-1) {
 			t.Fatalf("place %d of %d: %v", i, maxPlaces, p)
 		}
+	}
+}
+
+func TestPictureOutlivesItsBridge(t *testing.T) {
+	s := stored(t)
+	if _, ok := s.Picture(); ok {
+		t.Error("a new session has a picture")
+	}
+	want := Picture{At: 1 << 40, Rows: 24, Cols: 300, Snapshot: []byte("\x1b[Ha screen")}
+	if err := s.SetPicture(want); err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := next(t, s).Picture(); !ok || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -109,6 +109,39 @@ func TestNotes(t *testing.T) {
 	}
 }
 
+func TestPictures(t *testing.T) {
+	now, err := New(4 * MaxChunk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer now.Close()
+	if now.Picture() != nil {
+		t.Error("a new tape has a picture")
+	}
+	copy(now.Space(MaxChunk), bytes.Repeat([]byte("o"), MaxChunk))
+	now.Advance(MaxChunk)
+	for _, picture := range []string{"one", string(bytes.Repeat([]byte("x"), MaxPicture)), "another", ""} {
+		if err := now.SetPicture([]byte(picture)); err != nil {
+			t.Fatal(err)
+		}
+		next, _, err := dead(t, now)
+		if err != nil || string(next.Picture()) != picture {
+			t.Errorf("%.10q: %v", picture, err)
+		}
+	}
+	if now.SetPicture(make([]byte, MaxPicture+1)) == nil {
+		t.Error("a picture that is too large")
+	}
+	c, err := now.Read(0, Never)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if data, _ := c.View(MaxChunk); len(data) != MaxChunk || bytes.Count(data, []byte("o")) != MaxChunk {
+		t.Error("a picture has spoilt the ring")
+	}
+}
+
 // What another program made, or none, is refused, and said to be so.
 func TestOpenRefuses(t *testing.T) {
 	for name, spoil := range map[string]func(*Tape){
