@@ -44,7 +44,7 @@ func reload(b *bridge.Bridge, group string) {
 		return
 	}
 	b.Reload(policy)
-	b.SetMax(cfg.MaxSessions, cfg.MaxSessionsPerUser)
+	b.SetMax(cfg.MaxSessions, cfg.MaxSessionsPerUser, cfg.MaxTapes)
 	b.Log.Printf("reloaded")
 	tellUnknown(b, policy)
 }

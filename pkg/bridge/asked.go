@@ -29,7 +29,7 @@ func (c *client) tellProfile(req wire.Request) (wire.Reply, error) {
 	}
 	return wire.Reply{Profile: &wire.ProfileReply{
 		Name: p.Name, Workspace: p.Workspace, Tools: p.Tools, Env: p.Env,
-		Watch: p.Watch, Install: p.Install != "", Login: p.Login != "",
+		Watch: p.Watch, Install: p.Install != "", Login: p.Login != "", Tape: p.Tape,
 	}}, nil
 }
 

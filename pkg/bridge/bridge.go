@@ -37,6 +37,7 @@ type Bridge struct {
 	Policy         auth.Policy // guarded by mu: see policy
 	MaxSessions    int         // guarded by mu
 	MaxPerUser     int         // guarded by mu
+	MaxTapes       int64       // bytes of all sessions' tapes; 0: no limit; guarded by mu
 	HomeMax        int64       // bytes of an agent's home; 0: no limit
 	AgentUser      string      // instead of the profiles' own; empty: theirs
 	LauncherSocket string
@@ -51,6 +52,7 @@ type Bridge struct {
 	past       []past           // the latest last
 	perUser    map[uint32]int   // sessions, those being started included
 	total      int
+	tapes      int64 // bytes of their tapes, those included that somebody still reads
 	clients    map[*client]bool
 	clientsOf  map[uint32]int
 	fdsOf      map[uint32]int // descriptors that clients sent, by person
@@ -64,7 +66,9 @@ type Bridge struct {
 
 // FromConfig makes a Bridge as the configuration has it.
 func FromConfig(dirs config.Dirs, cfg config.Config, policy auth.Policy) *Bridge {
-	return &Bridge{Config: dirs, Policy: policy, HomeMax: cfg.HomeMax, MaxSessions: cfg.MaxSessions, MaxPerUser: cfg.MaxSessionsPerUser}
+	b := &Bridge{Config: dirs, Policy: policy, HomeMax: cfg.HomeMax}
+	b.SetMax(cfg.MaxSessions, cfg.MaxSessionsPerUser, cfg.MaxTapes)
+	return b
 }
 
 // Serve takes back what an earlier bridge has stored, and accepts clients until ctx

@@ -16,8 +16,10 @@ import (
 
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	api "github.com/AgentaaU/AaaU/pkg/client"
+	"github.com/AgentaaU/AaaU/pkg/config"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
 	"github.com/AgentaaU/AaaU/pkg/privsep/privseptest"
+	"github.com/AgentaaU/AaaU/pkg/session"
 	"github.com/AgentaaU/AaaU/pkg/spec"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
@@ -203,6 +205,73 @@ func TestLauncherDown(t *testing.T) {
 	var note *wire.ErrorNote
 	if _, err := h.open(wire.OpenRequest{Session: spec.Session{Argv: []string{"true"}}}); !errors.As(err, &note) || note.Code != "launcher-down" {
 		t.Errorf("%v", err)
+	}
+}
+
+// What the tapes of sessions take is counted from before a session starts until nobody
+// reads it any more.
+func TestTapesAreBudgeted(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "profiles.d"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "profiles.d", "shell.conf"), []byte("tape=2M\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	// By the profile three would fit. The launcher's stand-in makes its own of 4 MiB, and
+	// its word is what counts once it has given it.
+	h := start(t, func(b *Bridge) {
+		b.Config = config.Dirs{Admin: dir, Owner: uint32(os.Getuid())}
+		b.MaxTapes = session.Memory(4<<20, false)
+	})
+	is := func(what string, yes func() bool) {
+		t.Helper()
+		for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+			h.mu.Lock()
+			now := yes()
+			h.mu.Unlock()
+			if now {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("waiting for %s", what)
+			}
+		}
+	}
+	refused := func(when string, pipes bool) {
+		t.Helper()
+		h.launcher.OnRequest(func(privsep.Request) error {
+			t.Errorf("%s: something was begun", when)
+			return nil
+		})
+		defer h.launcher.OnRequest(nil)
+		var note *wire.ErrorNote
+		_, err := h.open(wire.OpenRequest{Session: spec.Session{Argv: []string{"true"}, Pipes: pipes}})
+		if !errors.As(err, &note) || note.Code != "too-many-tapes" || !strings.Contains(note.Message, "max-tapes=") {
+			t.Errorf("%s: %v", when, err)
+		}
+	}
+	first := h.sh("read x; head -c 3000000 /dev/zero")
+	refused("while one runs", false)
+	if _, err := first.Write([]byte("\n")); err != nil {
+		t.Fatal(err)
+	}
+	is("its end", func() bool { return len(h.sessions) == 0 })
+	refused("while its output is not read", false)
+	first.Close()
+	is("room", func() bool { return h.tapes == 0 })
+	refused("two tapes, for there are pipes", true)
+	again := h.sh("echo again")
+	if out, _ := h.all(again); out != "again\r\n" {
+		t.Errorf("%q", out)
+	}
+	again.Close()
+	is("room", func() bool { return h.tapes == 0 })
+	h.SetMax(100, 100, 1<<20)
+	refused("after a reload", false)
+	h.SetMax(100, 100, 0)
+	if out, _ := h.all(h.sh("echo no limit")); out != "no limit\r\n" {
+		t.Errorf("%q", out)
 	}
 }
 

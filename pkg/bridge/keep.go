@@ -203,8 +203,7 @@ func (b *Bridge) adoptParcel(id string, fds []int) (*live, int64, error) {
 		close(l.allBack)
 	}
 	b.mu.Lock()
-	b.total++
-	b.perUser[s.Owner.UID]++
+	b.count(s.Owner.UID, s.Memory())
 	b.mu.Unlock()
 	b.install(l)
 	return l, recovered, nil

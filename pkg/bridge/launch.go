@@ -21,14 +21,15 @@ const launchTimeout = 30 * time.Second
 // its program runs, or ran: a short one may have ended. The cursors were there
 // first; they are the caller's to close, as dirs stay.
 func (b *Bridge) launch(ctx context.Context, c *client, req wire.OpenRequest, dirs []int, hold tape.Hold) (_ *live, _ []*tape.Cursor, err error) {
-	owner := c.who
-	if err := b.reserve(owner.UID, req.Name); err != nil {
+	owner, memory := c.who, b.memory(req)
+	if err := b.reserve(owner.UID, req.Name, memory); err != nil {
 		return nil, nil, err
 	}
 	entered := false
 	defer func() {
 		if !entered {
 			b.release(owner.UID)
+			b.resized(-memory)
 		}
 	}()
 	l, err := b.dialLauncher(ctx)
@@ -72,6 +73,7 @@ func (b *Bridge) launch(ctx context.Context, c *client, req wire.OpenRequest, di
 	live := b.enter(s, req.Name)
 	defer close(live.begun)
 	entered = true
+	b.resized(s.Memory() - memory) // the profile may have been changed meanwhile
 	cursors, err := live.read(0, 0, hold)
 	if err != nil {
 		return nil, nil, err

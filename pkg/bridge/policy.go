@@ -21,11 +21,12 @@ func (b *Bridge) Reload(p auth.Policy) {
 	}
 }
 
-// SetMax changes how many sessions there may be. Those that are too many go on.
-func (b *Bridge) SetMax(sessions, perUser int) {
+// SetMax changes how many sessions there may be, and how many bytes their tapes may
+// have. Those that are too many go on.
+func (b *Bridge) SetMax(sessions, perUser int, tapes int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.MaxSessions, b.MaxPerUser = sessions, perUser
+	b.MaxSessions, b.MaxPerUser, b.MaxTapes = sessions, perUser, tapes
 }
 
 // policy is the one that holds now. One decision is made from one of them.

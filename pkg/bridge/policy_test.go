@@ -71,7 +71,7 @@ func TestReload(t *testing.T) {
 	}
 	// The tester is root, whom rules do not touch.
 	h.Reload(with())
-	h.SetMax(1, 1)
+	h.SetMax(1, 1, 0)
 	var note *wire.ErrorNote
 	if _, err := h.open(wire.OpenRequest{Session: spec.Session{Argv: []string{"true"}}}); !errors.As(err, &note) || note.Code != "too-many-sessions" {
 		t.Errorf("the second of one: %v", err)
@@ -102,7 +102,7 @@ func TestReloadWhilePeopleCome(t *testing.T) {
 				return
 			default:
 				h.Reload(h.policy())
-				h.SetMax(100, 100)
+				h.SetMax(100, 100, 0)
 			}
 		}
 	})

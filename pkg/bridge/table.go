@@ -14,8 +14,10 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
-// reserve takes a place for a new session of uid, or refuses it.
-func (b *Bridge) reserve(uid uint32, name string) error {
+// reserve takes a place for a new session of uid, and room for its tapes in bytes, or
+// refuses it. Memory that no output was written to yet counts as well: it cannot be
+// refused later.
+func (b *Bridge) reserve(uid uint32, name string, tapes int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
@@ -23,12 +25,41 @@ func (b *Bridge) reserve(uid uint32, name string) error {
 		return refusal("too-many-sessions", "there are %d sessions, as many as this machine allows (max-sessions= in aaau.conf)", b.total)
 	case b.perUser[uid] >= b.MaxPerUser:
 		return refusal("too-many-sessions", "you have %d sessions, as many as you are allowed (max-sessions-per-user= in aaau.conf)", b.perUser[uid])
+	case b.MaxTapes > 0 && b.tapes+tapes > b.MaxTapes:
+		return refusal("too-many-tapes", "the session's output needs %d MiB of memory, and sessions have %d of the %d MiB that this machine allows: "+
+			"end one (aaau list), or have max-tapes= in aaau.conf raised", mib(tapes), mib(b.tapes), mib(b.MaxTapes))
 	case name != "" && b.named(uid, name):
 		return refusal("name-taken", "you have a session %s already: aaau attach %s", name, name)
 	}
+	b.count(uid, tapes)
+	return nil
+}
+
+// count counts a session of uid. b.mu is held.
+func (b *Bridge) count(uid uint32, tapes int64) {
 	b.total++
 	b.perUser[uid]++
-	return nil
+	b.tapes += tapes
+}
+
+// mib is a number of bytes in MiB, not less than it is.
+func mib(bytes int64) int64 { return (bytes + 1<<20 - 1) >> 20 }
+
+// memory is how many bytes the tapes will take of the session that is asked for. What is
+// wrong with a profile the launcher says.
+func (b *Bridge) memory(req wire.OpenRequest) int64 {
+	profile, err := b.Config.Profile(req.Profile)
+	if err != nil {
+		profile.Tape = 0
+	}
+	return session.Memory(profile.Tape, req.Pipes)
+}
+
+// resized notes that a session's tapes have more bytes than were reserved.
+func (b *Bridge) resized(by int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.tapes += by
 }
 
 func (b *Bridge) release(uid uint32) {
@@ -122,6 +153,10 @@ func (b *Bridge) leave(l *live) {
 	b.past = b.past[max(0, len(b.past)-maxPast):]
 	b.mu.Unlock()
 	b.release(l.Owner.UID)
+	b.running.Go(func() {
+		l.AwaitFreed()
+		b.resized(-l.Memory())
+	})
 	if !l.Told() { // by an earlier bridge
 		b.tellEnded(l)
 		l.SetTold()

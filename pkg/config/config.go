@@ -54,6 +54,7 @@ type Config struct {
 	HomeMax            int64    // home-max=: bytes of each of an agent user's homes; 0: no limit
 	MaxSessions        int      // max-sessions=: in total
 	MaxSessionsPerUser int      // max-sessions-per-user=
+	MaxTapes           int64    // max-tapes=: bytes of all sessions' tapes together; 0: no limit
 }
 
 // Profile is one way to run an agent.
@@ -71,6 +72,7 @@ type Profile struct {
 	Watch       []string     // watch=: names of files whose change the person is told
 	Install     string       // install=: a shell command that puts the program into the home
 	Login       string       // login=: one that signs it in
+	Tape        int64        // tape=: bytes of output that are kept, and of errors where there are pipes; whole pages
 }
 
 // Credential is one of the launcher's (systemd.exec(5), LoadCredential=), which
@@ -103,6 +105,7 @@ func Defaults() Config {
 		HomeMax:            20 << 30,
 		MaxSessions:        1000,
 		MaxSessionsPerUser: 100,
+		MaxTapes:           memory() / 4,
 	}
 }
 
@@ -137,6 +140,8 @@ func (d Dirs) Load() (Config, error) {
 				c.MaxSessions, err = count(value)
 			case "max-sessions-per-user":
 				c.MaxSessionsPerUser, err = count(value)
+			case "max-tapes":
+				c.MaxTapes, err = bytes(value)
 			default:
 				err = errors.New("unknown key")
 			}
@@ -155,7 +160,7 @@ func (d Dirs) Profile(name string) (Profile, error) {
 		return Profile{}, fmt.Errorf("%q: %w", name, ErrNoProfile)
 	}
 	for _, dir := range d.all() {
-		p := Profile{Name: name}
+		p := Profile{Name: name, Tape: defaultTape}
 		err := d.parse(filepath.Join(dir, "profiles.d", name+".conf"), func(key, value string) (err error) {
 			switch key {
 			case "description":
@@ -182,6 +187,8 @@ func (d Dirs) Profile(name string) (Profile, error) {
 				p.Install = value
 			case "login":
 				p.Login = value
+			case "tape":
+				p.Tape, err = tape(value)
 			default:
 				err = errors.New("unknown key")
 			}
@@ -340,6 +347,34 @@ func bytes(s string) (int64, error) {
 		return 0, fmt.Errorf("%q is no size: 500M, 20G or infinity", s)
 	}
 	return n << by, nil
+}
+
+// The size of a profile's tape, in bytes: where it says none, and the bounds. Less than
+// the least could not hold a large screen's redrawings; the most is what one session may
+// take of the machine's memory.
+const (
+	defaultTape = 4 << 20
+	minTape     = 1 << 20
+	maxTape     = 256 << 20
+)
+
+// tape reads the size of a tape, which is made one of whole pages.
+func tape(s string) (int64, error) {
+	n, err := bytes(s)
+	if err != nil || n < minTape || n > maxTape {
+		return 0, fmt.Errorf("%q is no size from 1M to 256M", s)
+	}
+	page := int64(os.Getpagesize())
+	return (n + page - 1) / page * page, nil
+}
+
+// memory is how much the machine has, in bytes.
+func memory() int64 {
+	var info syscall.Sysinfo_t
+	if err := syscall.Sysinfo(&info); err != nil { // it cannot fail (sysinfo(2))
+		return 4 << 30
+	}
+	return int64(uint64(info.Totalram) * uint64(info.Unit))
 }
 
 func credential(s string) (Credential, error) {

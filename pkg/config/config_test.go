@@ -27,17 +27,17 @@ func tree(t *testing.T, files map[string]string) Dirs {
 
 func TestLoad(t *testing.T) {
 	got, err := tree(t, nil).Load()
-	if err != nil || got.Group != "aaau" || got.MaxSessions != 1000 {
+	if err != nil || got.Group != "aaau" || got.MaxSessions != 1000 || got.MaxTapes < 64<<20 {
 		t.Fatalf("without files: %+v, %v", got, err)
 	}
 	got, err = tree(t, map[string]string{
 		"etc/aaau.conf":              "# ours\n group = people\nmax-sessions=5\n",
 		"etc/aaau.conf.d/20-b.conf":  "max-sessions=7",
-		"etc/aaau.conf.d/10-a.conf":  "max-sessions=6\nagent-users=a b",
+		"etc/aaau.conf.d/10-a.conf":  "max-sessions=6\nagent-users=a b\nmax-tapes=3G",
 		"etc/aaau.conf.d/.hidden":    "nonsense",
 		"etc/aaau.conf.d/README.txt": "nonsense",
 	}).Load()
-	if err != nil || got.Group != "people" || got.MaxSessions != 7 || !slices.Equal(got.AgentUsers, []string{"a", "b"}) {
+	if err != nil || got.Group != "people" || got.MaxSessions != 7 || !slices.Equal(got.AgentUsers, []string{"a", "b"}) || got.MaxTapes != 3<<30 {
 		t.Fatalf("%+v, %v", got, err)
 	}
 }
@@ -50,6 +50,8 @@ func TestLoadRefusals(t *testing.T) {
 		"max-sessions=0":               "not a number from 1",
 		"max-sessions=1e3":             "not a number from 1",
 		"agent-users=":                 "names nobody",
+		"max-tapes=many":               `"many" is no size`,
+		"max-tapes=0":                  `"0" is no size`,
 		"shell=bash":                   "not an absolute path",
 		strings.Repeat("#\n", maxFile): "larger than",
 	} {
@@ -82,6 +84,29 @@ func TestProfile(t *testing.T) {
 	}
 	if names, err := d.Profiles(); err != nil || !slices.Equal(names, []string{"claude", "shell"}) {
 		t.Errorf("%v, %v", names, err)
+	}
+}
+
+func TestTape(t *testing.T) {
+	page := int64(os.Getpagesize())
+	for text, want := range map[string]int64{
+		"":             4 << 20,
+		"tape=1M":      1 << 20,
+		"tape=1048576": 1 << 20,
+		"tape=1048577": 1<<20 + page, // whole pages
+		"tape=16M":     16 << 20,
+		"tape=256M":    256 << 20,
+	} {
+		p, err := tree(t, map[string]string{"usr/profiles.d/x.conf": text}).Profile("x")
+		if err != nil || p.Tape != want {
+			t.Errorf("%q: %d, %v", text, p.Tape, err)
+		}
+	}
+	for _, bad := range []string{"", "0", "-1", "infinity", "1023K", "257M", "1T", "16MB", "16 M", "x"} {
+		_, err := tree(t, map[string]string{"usr/profiles.d/x.conf": "tape=" + bad}).Profile("x")
+		if err == nil || !strings.Contains(err.Error(), "x.conf:1: tape: ") || !strings.Contains(err.Error(), "from 1M to 256M") {
+			t.Errorf("tape=%s: %v", bad, err)
+		}
 	}
 }
 

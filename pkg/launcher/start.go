@@ -94,6 +94,8 @@ func (l *Launcher) start(ctx context.Context, c *net.UnixConn, req privsep.Start
 		Locks:   plan.locks(),
 
 		HomeBounded: mounts.homeBounded,
+
+		Tape: plan.profile.Tape,
 	}
 	fds := append([]int{std.bridge[0], st.pidfd, st.status, st.mounts}, std.bridge[1:]...)
 	if err := privsep.Send(c, privsep.Reply{Session: &made}, fds...); err != nil {

@@ -174,6 +174,8 @@ type Session struct {
 
 	HomeBounded bool `json:"home_bounded,omitempty"` // the kernel holds its home to home-max=
 
+	Tape int64 `json:"tape,omitempty"` // bytes of each of its tapes, as the profile says
+
 	Locks []Relock `json:"locks,omitempty"` // to be asked for when the stage says Exposed
 }
 

@@ -24,9 +24,9 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/tape"
 )
 
-// tapeSize is how much output a session keeps for those who join late, in bytes, and
-// how much of errors.
-const tapeSize = 4 << 20
+// defaultTape is how much output a session keeps for those who join late, in bytes, and
+// how much of errors, where the launcher does not say: one older than this bridge.
+const defaultTape = 4 << 20
 
 // stall is how long a person's client may take nothing before the program waits
 // for it no longer.
@@ -102,8 +102,8 @@ type Session struct {
 // when New fails.
 func New(info Info, fds []int) (*Session, error) {
 	var tapes []*tape.Tape
-	for range ways(info) {
-		t, err := tape.New(tapeSize)
+	for range ways(info.Pipes) {
+		t, err := tape.New(tapeSize(info.Tape))
 		if err != nil {
 			privsep.Close(fds...)
 			closeTapes(tapes)
@@ -114,12 +114,40 @@ func New(info Info, fds []int) (*Session, error) {
 	return take(info, tapes, fds)
 }
 
-// ways is on how many ways its program writes.
-func ways(info Info) int {
-	if info.Pipes {
+// ways is on how many ways a session's program writes.
+func ways(pipes bool) int {
+	if pipes {
 		return 2
 	}
 	return 1
+}
+
+func tapeSize(asked int64) int {
+	if asked == 0 {
+		return defaultTape
+	}
+	return int(asked)
+}
+
+// Memory is how many bytes the tapes of a session will take whose launcher asks for tapes
+// of this size, 0 for its default.
+func Memory(size int64, pipes bool) int64 {
+	return int64(ways(pipes)) * tape.Memory(int64(tapeSize(size)))
+}
+
+// Memory is how many bytes the session's tapes take, when all of them has been used.
+func (s *Session) Memory() (n int64) {
+	for _, t := range s.tracks {
+		n += t.tape.Memory()
+	}
+	return n
+}
+
+// AwaitFreed returns when nobody reads the tapes of a session any more that has ended.
+func (s *Session) AwaitFreed() {
+	for _, t := range s.tracks {
+		<-t.tape.Freed()
+	}
 }
 
 func closeTapes(tapes []*tape.Tape) {
@@ -146,7 +174,7 @@ func take(info Info, tapes []*tape.Tape, fds []int) (_ *Session, err error) {
 			closeTapes(tapes)
 		}
 	}()
-	if len(fds) != info.FDs() || len(tapes) != ways(info) {
+	if len(fds) != info.FDs() || len(tapes) != ways(info.Pipes) {
 		return nil, fmt.Errorf("a session with %d descriptors, not %d", len(fds), info.FDs())
 	}
 	for _, fd := range fds {

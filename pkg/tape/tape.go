@@ -57,6 +57,7 @@ type Tape struct {
 	mu      sync.Mutex // guards readers, their held and was, closed, and the memory's end
 	readers map[*Cursor]struct{}
 	closed  bool
+	freed   chan struct{} // closed when the ring's memory is nobody's any more
 }
 
 // New makes an empty tape of size bytes, a multiple of the page size and at least
@@ -84,7 +85,7 @@ func New(size int) (*Tape, error) {
 // mapped maps what is before a tape's ring. The descriptor is the tape's, also beside
 // an error.
 func mapped(fd int) (t *Tape, err error) {
-	t = &Tape{fd: fd, readers: map[*Cursor]struct{}{}, room: make(chan struct{}, 1)}
+	t = &Tape{fd: fd, readers: map[*Cursor]struct{}{}, room: make(chan struct{}, 1), freed: make(chan struct{})}
 	if t.page, err = unix.Mmap(fd, 0, ringAt, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("mapping the tape: %w", err)
@@ -135,8 +136,18 @@ func (t *Tape) free() error {
 	}
 	err := errors.Join(unix.MunmapPtr(unsafe.Pointer(&t.ring[0]), uintptr(2*t.size)), unix.Close(t.fd))
 	t.ring = nil
+	close(t.freed)
 	return err
 }
+
+// Freed is closed when the ring's memory is nobody's any more in this process.
+func (t *Tape) Freed() <-chan struct{} { return t.freed }
+
+// Memory is how many bytes a tape of this size takes when all of it has been used.
+func Memory(size int64) int64 { return memory(int(size)) }
+
+// Memory is how many bytes the tape takes when all of it has been used.
+func (t *Tape) Memory() int64 { return Memory(t.size) }
 
 // Wait returns when Space takes nothing from a reader that is waited for. One
 // that holds WhileReading and has not moved for the time of stall is waited for no

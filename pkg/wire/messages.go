@@ -128,6 +128,7 @@ type ProfileReply struct {
 	Watch     []string `json:"watch,omitempty"`     // names of files whose change the person is told
 	Install   bool     `json:"install,omitempty"`   // it has that step of a setup
 	Login     bool     `json:"login,omitempty"`
+	Tape      int64    `json:"tape,omitempty"` // bytes of output that are kept for who joins late
 }
 
 // SessionInfo is a session as those see it who may.

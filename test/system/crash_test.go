@@ -314,7 +314,7 @@ func many() int {
 func TestManySessionsOutliveTheirBridges(t *testing.T) {
 	beginLong(t, time.Minute+time.Duration(many())*time.Second)
 	since := journalNow(t)
-	configure(t, fmt.Sprintf("max-sessions-per-user=%d\n", many()+1))
+	configure(t, fmt.Sprintf("max-sessions-per-user=%d\nmax-tapes=infinity\n", many()+1))
 	c := start(t, as(t, "operator"), nil, "many", strconv.Itoa(many()))
 	if got := c.line(); got != "open" {
 		t.Fatalf("%q", got)
