@@ -21,3 +21,5 @@ systemctl stop aaau.slice || true
 systemctl kill --signal=KILL 'aaau-*.scope' 2>/dev/null || true
 systemctl thaw 'aaau-*.scope' 2>/dev/null || true
 systemctl stop aaau.service aaau-launcher.service || true
+# What it stored goes with it (before systemd 254 it has gone by itself).
+systemctl clean --what=fdstore aaau.service 2>/dev/null || true

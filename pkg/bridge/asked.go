@@ -63,9 +63,9 @@ func (c *client) status(_ context.Context, _ wire.Request, l *live) (wire.Reply,
 	return wire.Reply{Sessions: []wire.SessionInfo{l.status(l.role(c))}}, nil
 }
 
-func (p past) status() wire.Reply { return wire.Reply{Sessions: []wire.SessionInfo{p.info}} }
+func (p past) status() wire.Reply { return wire.Reply{Sessions: []wire.SessionInfo{p.Info}} }
 
-func (p past) ended() wire.Reply { return wire.Reply{Ended: p.info.Ended} }
+func (p past) ended() wire.Reply { return wire.Reply{Ended: p.Info.Ended} }
 
 // maxWaits is how many requests of a client may be waiting for an end.
 const maxWaits = 64

@@ -21,6 +21,7 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/audit"
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/config"
+	"github.com/AgentaaU/AaaU/pkg/tape"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
@@ -50,6 +51,7 @@ type Bridge struct {
 	sessions   map[string]*live
 	ended      map[string]*live // those that somebody has not got all of yet
 	past       []past           // the latest last
+	pastTape   *tape.Tape       // where it stands for the next bridge; nil: nowhere
 	perUser    map[uint32]int   // sessions, those being started included
 	total      int
 	tapes      int64 // bytes of their tapes, those included that somebody still reads

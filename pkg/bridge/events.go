@@ -38,6 +38,9 @@ func (b *Bridge) tellEnded(l *live) {
 	took, exit := time.Since(l.Began).Round(time.Millisecond), l.Exit()
 	b.Log.Printf("session %s ended: %s after %s, %d bytes of output", l.ID, exit, took, l.Bytes())
 	fields := map[string]any{"duration_ms": took.Milliseconds(), "bytes": l.Bytes()}
+	if l.Telling() {
+		fields["again"] = true // the record may have it already
+	}
 	switch {
 	case !exit.Ran:
 	case exit.Wait.Signaled():

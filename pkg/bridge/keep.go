@@ -123,6 +123,7 @@ func (b *Bridge) adopt() {
 	if b.Store == nil {
 		return
 	}
+	b.recall() // first: who was just ending is not noted twice
 	began, n, bytes := time.Now(), 0, int64(0)
 	var others []string // the scopes of those that go on without this bridge
 	// A session that is there twice is the one whose input has ended.

@@ -212,13 +212,6 @@ func (l *live) status(role auth.Role) wire.SessionInfo {
 	return i
 }
 
-// past is what is kept of a session that has ended.
-type past struct {
-	info  wire.SessionInfo
-	right auth.Session
-	at    time.Time
-}
-
 // describe tells what never changes of a session.
 func describe(s session.Info, called string, role auth.Role) wire.SessionInfo {
 	return wire.SessionInfo{

@@ -129,12 +129,6 @@ func (b *Bridge) install(l *live) {
 	}
 }
 
-// How long what is known of an ended session is kept, and of how many.
-const (
-	pastTime = time.Hour
-	maxPast  = 1000
-)
-
 // leave takes a session that has ended out of the table, and records it: both are
 // done when its clients hear of it.
 func (b *Bridge) leave(l *live) {
@@ -147,11 +141,14 @@ func (b *Bridge) leave(l *live) {
 	b.mu.Lock()
 	delete(b.sessions, l.ID)
 	b.ended[l.ID] = l
+	var err error
 	if l.Ran() {
-		b.past = append(b.past, past{info: info, right: rights, at: time.Now()})
+		err = b.remember(past{Info: info, Right: rights, At: time.Now()})
 	}
-	b.past = b.past[max(0, len(b.past)-maxPast):]
 	b.mu.Unlock()
+	if err != nil {
+		b.Log.Printf("session %s: noting its end for the next bridge: %v", l.ID, err)
+	}
 	b.release(l.Owner.UID)
 	b.running.Go(func() {
 		l.AwaitFreed()
@@ -215,30 +212,7 @@ func (b *Bridge) resolve(who peer.Peer, ref string) (*live, auth.Role, error) {
 		}
 	}
 	if p, ok := b.resolvePast(who, ref); ok {
-		return nil, auth.None, refusal("no-session", "session %s has ended (aaau status %s says how)", p.info.ID, p.info.ID)
+		return nil, auth.None, refusal("no-session", "session %s has ended (aaau status %s says how)", p.Info.ID, p.Info.ID)
 	}
 	return nil, auth.None, refusal("no-session", "no session %.40q (aaau list shows those that you may see)", ref)
-}
-
-// resolvePast is resolve for sessions that have ended, the latest first.
-func (b *Bridge) resolvePast(who peer.Peer, ref string) (past, bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for len(b.past) > 0 && time.Since(b.past[0].at) > pastTime {
-		b.past = b.past[1:]
-	}
-	fits := []func(past) bool{
-		func(p past) bool { return p.info.ID == ref },
-		func(p past) bool { return p.info.Name == ref && p.info.Owner == who.UID },
-		func(p past) bool { return p.info.Name == ref },
-		func(p past) bool { return len(ref) >= 4 && strings.HasPrefix(p.info.ID, ref) },
-	}
-	for _, fit := range fits {
-		for _, p := range slices.Backward(b.past) {
-			if ref != "" && fit(p) && b.Policy.On(who, p.right) >= auth.ReadOnly {
-				return p, true
-			}
-		}
-	}
-	return past{}, false
 }

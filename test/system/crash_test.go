@@ -2,14 +2,17 @@ package system
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"hash"
 	"io"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -266,40 +269,103 @@ func typist([]string) int {
 	return 0
 }
 
-// Bridge and launcher die together, while agents end in all ways.
+// Bridge and launcher die together, while agents end in all ways: some had ended
+// before, some end just then, and some in nobody's time.
 func TestDoubleDeath(t *testing.T) {
-	begin(t)
+	beginLong(t, 2*time.Minute)
 	operator := as(t, "operator")
-	want := map[string]int{"exit 7": 7, "kill -TERM $$": 143, "(setsid sleep 1000 &) ; exit 3": 3}
-	ids := map[string]string{}
-	for script := range want {
-		ids[script] = output(t, operator, "aaau", "start", "--", "sh", "-c", "read x; "+script)
-	}
-	lives := output(t, operator, "aaau", "start", "--", "sh", "-c", "read x; echo $x; exit 5")
-	for _, id := range ids {
-		output(t, operator, "aaau", "send", id, "--enter", "go")
-	}
-	for _, service := range []string{"aaau.service", "aaau-launcher.service"} {
-		fd, err := unix.PidfdOpen(mainPID(t, service), 0)
-		if err != nil {
-			t.Fatal(err)
+	want := map[string]int{"exit 7": 7, "kill -TERM $$": 143, "kill -KILL $$": 137, "(setsid sleep 1000 &) ; exit 3": 3}
+	lives := output(t, operator, "aaau", "start", "--", "sh", "-c", "while read x; do echo $x; [ \"$x\" != end ] || exit 5; done")
+	everyone := map[string]int{} // statuses by id
+	for round := range 8 {
+		ids := map[string]string{}
+		for script := range want {
+			ids[script] = output(t, operator, "aaau", "start", "--", "sh", "-c", "read x; "+script)
 		}
-		defer unix.Close(fd)
-		if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil {
-			t.Fatal(err)
+		for _, id := range ids {
+			output(t, operator, "aaau", "send", id, "--enter", "go")
+		}
+		if round%2 == 1 {
+			time.Sleep(rand.N(40 * time.Millisecond)) // the moment is what is tried
+		}
+		for _, service := range []string{"aaau.service", "aaau-launcher.service"} {
+			fd, err := unix.PidfdOpen(mainPID(t, service), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Close(fd)
+			if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for script, id := range ids {
+			everyone[id] = want[script]
+			if r := run(t, operator, "aaau", "wait", id); r.status != want[script] || r.stderr != "" {
+				t.Errorf("round %d, %s: %+v", round, script, r)
+			}
+		}
+		text := fmt.Sprint("still here ", round)
+		output(t, operator, "aaau", "send", lives, "--enter", text)
+		peek(t, lives, text+"\n"+text)
+	}
+	killBridge(t, 0)
+	for id, status := range everyone {
+		if r := run(t, operator, "aaau", "wait", id); r.status != status {
+			t.Errorf("later, of %s: %+v", id, r)
+		}
+		if got := inStatus(t, id, "state"); got != "ended" {
+			t.Errorf("session %s is %s", id, got)
+		}
+		if r := run(t, as(t, "outsider"), "aaau", "wait", id); r.status != 255 {
+			t.Errorf("an outsider waits for %s: %+v", id, r)
 		}
 	}
-	for script, id := range ids {
-		r := run(t, operator, "aaau", "wait", id)
-		if r.status != want[script] && !strings.Contains(r.stderr, "no session") { // it had ended before
-			t.Errorf("%s: %+v", script, r)
-		}
-	}
-	output(t, operator, "aaau", "send", lives, "--enter", "still here")
+	output(t, operator, "aaau", "send", lives, "--enter", "end")
 	if r := run(t, operator, "aaau", "wait", lives); r.status != 5 {
 		t.Errorf("who lived: %+v", r)
 	}
 	await(t, "nothing in aaau.slice", func() bool { return len(scopes(t)) == 0 })
+	ends, again := recordedEnds(t)
+	for id := range everyone {
+		if ends[id] > 1 || ends[id]+again[id] == 0 {
+			t.Errorf("the record has %d ends of session %s, and %d again", ends[id], id, again[id])
+		}
+	}
+}
+
+// recordedEnds is how often the record has the end of each session: for certain the
+// first time, and by a bridge that did not know whether the one before it had written it.
+func recordedEnds(t *testing.T) (ends, again map[string]int) {
+	t.Helper()
+	files, err := filepath.Glob("/var/log/aaau/*.jsonl")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("there is no record: %v", err)
+	}
+	ends, again = map[string]int{}, map[string]int{}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range bytes.Lines(text) {
+			var r struct {
+				ID       string `json:"session_id"`
+				Kind     string `json:"command_type"`
+				Metadata struct{ Again bool }
+			}
+			if err := json.Unmarshal(line, &r); err != nil {
+				t.Fatalf("%s: %q: %v", f, line, err)
+			}
+			switch {
+			case r.Kind != "session_end":
+			case r.Metadata.Again:
+				again[r.ID]++
+			default:
+				ends[r.ID]++
+			}
+		}
+	}
+	return ends, again
 }
 
 // many is with how many sessions the bridge is killed, some few here.
