@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -57,12 +58,18 @@ func (t *terminal) attach(ctx context.Context, socket string, o order) error {
 		}
 	}
 
+	if err := t.startReading(); err != nil {
+		return err
+	}
+	defer t.stopReading()
+
 	done, gone, noMore := make(chan error, 3), make(chan struct{}), make(chan struct{})
-	defer func() { // what is typed from here on is not this session's
+	over := sync.OnceFunc(func() { // what is typed from here on is not this session's
 		close(gone)
 		s.Close()
 		<-noMore
-	}()
+	})
+	defer over()
 	out := &shown{}
 	go t.guard(func() { done <- output(s, out) })
 	go t.guard(func() {
@@ -74,16 +81,16 @@ func (t *terminal) attach(ctx context.Context, socket string, o order) error {
 	for {
 		select {
 		case err := <-done:
-			return leave(s, t, out, took, err)
+			return leave(s, t, out, over, took, err)
 		case sig := <-signals:
 			switch sig {
 			case syscall.SIGWINCH:
 			case syscall.SIGTSTP:
 				if err := t.stop(); err != nil {
-					return leave(s, t, out, took, err)
+					return leave(s, t, out, over, took, err)
 				}
 			default:
-				return leave(s, t, out, took, sentAway(sig.(syscall.Signal)))
+				return leave(s, t, out, over, took, sentAway(sig.(syscall.Signal)))
 			}
 			now := size()
 			_ = s.Resize(now.Rows, now.Cols) // the output's end says why it fails
@@ -157,8 +164,13 @@ func (s sentAway) status() status { return status(128 + int(s)) }
 
 // leave gives the terminal back, says what is to be said, and returns what the
 // client exits with.
-func leave(s *client.Session, t *terminal, out *shown, took luggage, err error) error {
-	out.leave()
+func leave(s *client.Session, t *terminal, out *shown, over func(), took luggage, err error) error {
+	owing := out.leave()
+	if !errors.Is(err, errDetached) { // with which the input has ended
+		over()
+	}
+	t.settle(owing)
+	t.stopReading()
 	t.restore()
 	if errors.Is(err, errDetached) && s.Detach() != nil {
 		err = client.ErrLost
@@ -235,7 +247,7 @@ func input(s *client.Session, t *terminal, o order, gone <-chan struct{}) error 
 		var typed []byte
 		open := true
 		select {
-		case typed, open = <-t.typed():
+		case typed, open = <-t.typed:
 		case <-gone:
 			return nil
 		}

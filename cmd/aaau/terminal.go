@@ -18,11 +18,13 @@ import (
 type terminal struct {
 	f     *os.File
 	tty   bool
-	mu    sync.Mutex // guards saved
+	mu    sync.Mutex // guards what follows
 	saved *term.State
+	ahead []byte // was read, and nobody was there to take it
 
-	reading sync.Once
-	chunks  chan []byte
+	typed   <-chan []byte // see startReading
+	quit    func()
+	quitted <-chan struct{} // closed when who read last has ended; nil: nobody did
 }
 
 func newTerminal(f *os.File) *terminal { return &terminal{f: f, tty: isTTY(f)} }
@@ -43,6 +45,13 @@ func (t *terminal) raw() (err error) {
 	return err
 }
 
+// isRaw says whether raw made it so.
+func (t *terminal) isRaw() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.saved != nil
+}
+
 // restore undoes raw, once.
 func (t *terminal) restore() {
 	t.mu.Lock()
@@ -51,29 +60,6 @@ func (t *terminal) restore() {
 		_ = term.Restore(int(t.f.Fd()), t.saved) // it fails if the terminal is gone
 		t.saved = nil
 	}
-}
-
-// typed is what is typed, in pieces, until the input's end closes it. A read of the
-// terminal cannot be taken back: so there is one reader for as long as we run, and
-// what it has read when a session ends is the next session's.
-func (t *terminal) typed() <-chan []byte {
-	t.reading.Do(func() {
-		t.chunks = make(chan []byte)
-		go t.guard(func() {
-			defer close(t.chunks)
-			buf := make([]byte, 32<<10)
-			for {
-				n, err := t.f.Read(buf)
-				if n > 0 {
-					t.chunks <- bytes.Clone(buf[:n])
-				}
-				if err != nil {
-					return
-				}
-			}
-		})
-	})
-	return t.chunks
 }
 
 // guard runs a goroutine's function; if it panics, the terminal is given back
@@ -94,7 +80,10 @@ func (t *terminal) guard(f func()) {
 type shown struct {
 	mu    sync.Mutex // guards what follows; held while something is shown
 	modes vtseq.Modes
-	begun bool // something was
+	scan  vtseq.Output
+	asked time.Time // when the program asked the terminal something last
+	same  time.Time // when it asked what settle asks
+	begun bool      // something was
 	over  bool
 }
 
@@ -120,18 +109,28 @@ func (s *shown) Write(p []byte) (int, error) {
 	}
 	s.begun = true
 	s.modes.Scan(p)
+	s.scan.Scan(p, func(f vtseq.Found) {
+		if f.Kind != vtseq.Asked {
+			return
+		}
+		if s.asked = time.Now(); f.Query == vtseq.AskStatus {
+			s.same = s.asked
+		}
+	})
 	return os.Stdout.Write(p)
 }
 
 // leave takes the terminal out of what the output has left it in, if it has.
-func (s *shown) leave() {
+func (s *shown) leave() owing {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	clean := new(vtseq.Modes).Restore()
-	if restore := s.modes.Restore(); !s.over && isTTY(os.Stdout) && !bytes.Equal(restore, clean) {
+	restore := s.modes.Restore()
+	changed := !bytes.Equal(restore, new(vtseq.Modes).Restore())
+	if changed && !s.over && isTTY(os.Stdout) {
 		_, _ = os.Stdout.Write(restore) // it fails if the terminal is gone
 	}
 	s.over = true
+	return owing{any: changed || time.Since(s.asked) < answering, same: time.Since(s.same) < answering}
 }
 
 // stop gives the terminal back, stops this program as its terminal would have, and

@@ -135,6 +135,58 @@ func TestTerminalIsLeftClean(t *testing.T) {
 	}
 }
 
+// What a terminal says late, when the program that asked is no longer there, is not left
+// to the person's shell; what the person types is.
+func TestLateAnswersAreNobodys(t *testing.T) {
+	const (
+		questions = "\x1b[c\x1b[6n\x1b]11;?\x1b\\\x1b[?u"
+		answers   = "\x1b[?62;22c\x1b[7;1R\x1b]11;rgb:1/2/3\x1b\\\x1b[?0u"
+		done, is  = "\x1b[5n", "\x1b[0n" // what the client asks, and the answer
+	)
+	says := func(s string) string {
+		return "printf '" + strings.ReplaceAll(strings.ReplaceAll(s, `\`, `\\`), "\x1b", `\033`) + "'; "
+	}
+	detach := func(c *console, _ string) { c.typed("\x1d\x1d\x1d") }
+	for _, test := range []struct {
+		name, prints string
+		leave        func(c *console, id string)
+		answers      []string // to each time that the terminal is asked whether it is done
+	}{
+		{"detached", questions, detach, []string{answers + is}},
+		{"dismissed", questions, func(_ *console, id string) { output(t, as(t, "operator"), "aaau", "detach", id) }, []string{answers + is}},
+		{"killed", questions, func(_ *console, id string) { output(t, as(t, "operator"), "aaau", "kill", id) }, []string{answers + is}},
+		{"ended", questions, func(c *console, _ string) { c.typed("\r") }, []string{answers + is}},
+		{"in pieces", questions, detach, []string{answers[:5], answers[5:20], answers[20:], is[:2], is[2:]}},
+		{"the mouse", "\x1b[?1003h\x1b[?1006h", detach, []string{"\x1b[<35;7;9M\x1b[<35;7;10M" + is}},
+		{"the program asks the same", questions + done, detach, []string{"", is + answers + is}},
+		{"a terminal that never answers", questions, detach, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			begin(t)
+			// The shell asks for a line when the client has gone.
+			c := sit(t, as(t, "operator"), "bash", "-c", `aaau -- sh -c "$1"; read -r line; printf '<%q>' "$line"`, "bash",
+				says(test.prints)+"echo ready; read x")
+			id := c.session()
+			c.expect("ready")
+			asked := strings.Count(test.prints, done)
+			if test.leave(c, id); len(test.answers) > 0 {
+				c.expect(done)
+			}
+			for _, a := range test.answers[min(asked, len(test.answers)):] {
+				c.typed(a)
+			}
+			if test.name == "detached" {
+				c.expect("detached; back with")
+			}
+			await(t, "the terminal to be given back", func() bool { return c.modes() == c.before })
+			c.typed("typed then\r")
+			c.expect(`<typed\ then>`)
+			c.leave()
+			run(t, as(t, "root"), "aaau", "kill", id) // it may have ended
+		})
+	}
+}
+
 // Nothing is taken back that nobody has done.
 func TestCleanTerminalIsLeftAlone(t *testing.T) {
 	begin(t)
