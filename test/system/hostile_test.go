@@ -509,7 +509,7 @@ func TestLocksComeBack(t *testing.T) {
 			frozen := ""
 			if !soon(func() bool {
 				s.typed(test.theirs + " 2>/dev/null\r")
-				m := s.match(promptForm+"|(frozen[^\n]*|killed[^\n]*)")
+				m := s.match(promptForm + "|(frozen[^\n]*|killed[^\n]*)")
 				if frozen = m[3]; frozen != "" && s.shows(promptForm) {
 					m, frozen = s.match(promptForm), ""
 				}
@@ -694,7 +694,7 @@ func TestPuttingAsideHarmsNothingElse(t *testing.T) {
 			before := sh(t, operator, private, look)
 			s := openShell(t, operator, "-C", dir)
 			s.typed("{ " + test.attack + "; } >/dev/null 2>&1\r")
-			s.match(promptForm+"|killed")
+			s.match(promptForm + "|killed")
 			for range 3 { // leave and come again, as long as it is there
 				s.typed("\x1d\x1d\x1d")
 				s.leave()

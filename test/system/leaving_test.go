@@ -89,7 +89,7 @@ func TestClientIsStopped(t *testing.T) {
 		s.signal(syscall.SIGCONT)
 		await(t, "the terminal to be taken", func() bool { return s.modes() == raw })
 		s.expect("\n42-meanwhile")
-		s.match("\x1b\\[K\r"+promptForm) // the prompt again, for the new size
+		s.match("\x1b\\[K\r" + promptForm) // the prompt again, for the new size
 		s.prints("stty size; clear", fmt.Sprintf("%d 100\n\x1b[H\x1b[2J\x1b[3J", 30+i))
 	}
 	// ^Z is the session's business.
