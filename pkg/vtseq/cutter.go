@@ -9,6 +9,15 @@ const (
 	Queries                        // whatever a terminal would answer
 )
 
+// What begins something, and what may end a string.
+var (
+	introducers       = newNeedles("\x1b\xc2")
+	introducersAndENQ = newNeedles("\x1b\xc2\x05")
+	stringEnds        = newNeedles("\x1b\a\x18\x1a\xc2")
+	controls          = newNeedles("\x1b\a\x05\xc2") // outside of strings
+	escOrBEL          = newNeedles("\x1b\a")
+)
+
 // Cutter leaves sequences out of the stream to one client, without copying it. Its
 // zero value is ready for a stream's beginning.
 //
@@ -34,14 +43,18 @@ func (c *Cutter) Next(p []byte, cut Cut) (send, skip int) {
 	if cut == 0 {
 		return len(p), 0
 	}
-	needles := "\x1b\xc2"
+	f := finder{p: p, needles: introducers}
 	if cut&Queries != 0 {
-		needles = "\x1b\xc2\x05"
+		f.needles = introducersAndENQ
 	}
-	for f := (finder{p: p, needles: needles}); ; {
+	for {
 		send = f.next(send)
 		if send == len(p) {
 			return send, 0
+		}
+		if n := harmless(p[send:], cut); n > 0 { // as nearly all are
+			send += n
+			continue
 		}
 		n, v := judge(p[send:], cut)
 		switch v {
@@ -56,6 +69,15 @@ func (c *Cutter) Next(p []byte, cut Cut) (send, skip int) {
 			return send, n + c.rest(p[send+n:])
 		}
 	}
+}
+
+// harmless is the length of what need not be judged at the beginning of p, an ESC: one
+// with the byte that says what begins, where only the clipboard is of interest.
+func harmless(p []byte, cut Cut) int {
+	if cut&Queries == 0 && len(p) > 1 && p[0] == esc && ' ' <= p[1] && p[1] < del && p[1] != ']' {
+		return 2
+	}
+	return 0
 }
 
 // Flush says how much of p, which Next has held at the stream's end, is to be sent.
@@ -85,7 +107,7 @@ func (c *Cutter) rest(p []byte) int {
 // index after it, or 0 for that when it has not come. Then only half of ST may be
 // beyond end.
 func stringEnd(p []byte, from int) (end, after int) {
-	f := finder{p: p, needles: "\x1b\a\x18\x1a\xc2"}
+	f := finder{p: p, needles: stringEnds}
 	for end = f.next(from); end < len(p); end = f.next(end + 1) {
 		switch {
 		case p[end] != c1:

@@ -58,12 +58,15 @@ const (
 
 // Scan looks at the next bytes of the stream and tells found what they complete.
 func (o *Output) Scan(p []byte, found func(Found)) {
-	plain := finder{p: p, needles: "\x1b\a\x05\xc2"}
-	inside := finder{p: p, needles: "\x1b\a\x18\x1a\xc2"}
+	plain := finder{p: p, needles: controls}
+	inside := finder{p: p, needles: stringEnds}
 	for i := 0; i < len(p); {
 		switch o.state {
 		case ground:
-			if i = plain.next(i); i < len(p) {
+			i = plain.next(i)
+			if n := unasking(p[i:]); n > 0 { // as nearly all are
+				i += n
+			} else if i < len(p) {
 				o.control(p[i], found)
 				i++
 			}
@@ -82,6 +85,24 @@ func (o *Output) Scan(p []byte, found func(Found)) {
 			}
 		}
 	}
+}
+
+// unasking is the length of the CSI sequence that p begins with, if it is whole and
+// asks nothing.
+func unasking(p []byte) int {
+	if len(p) < 3 || p[0] != esc || p[1] != '[' {
+		return 0
+	}
+	for i, b := range p[2:] {
+		switch {
+		case ' ' <= b && b < '@':
+		case '@' <= b && b < del && len(csiFinals[b]) == 0:
+			return 2 + i + 1
+		default:
+			return 0
+		}
+	}
+	return 0
 }
 
 // control takes a control character outside of strings.
@@ -155,23 +176,26 @@ func (o *Output) begin(b byte, found func(Found)) {
 
 // params takes bytes of a CSI sequence and says how many.
 func (o *Output) params(p []byte, found func(Found)) int {
-	for i, b := range p {
-		switch {
+	for i := 0; ; i++ {
+		from := i
+		for i < len(p) && ' ' <= p[i] && p[i] < '@' {
+			i++
+		}
+		o.keep(p[from:i], maxParams)
+		if i == len(p) {
+			return i
+		}
+		switch b := p[i]; {
 		case b < ' ' || b == del:
 			if o.control(b, found); o.state != csi {
 				return i + 1
 			}
-		case b < '@':
-			if o.n < maxParams {
-				o.body[o.n] = b
-				o.n++
-			} else {
-				o.cut = true
-			}
 		case b < del:
 			o.state = ground
-			if q, first := csiQuery(o.body[:o.n], b); q != NoQuery && !o.cut {
-				found(Found{Kind: Asked, Query: q, Param: first})
+			if len(csiFinals[b]) > 0 && !o.cut {
+				if q, first := csiQuery(o.body[:o.n], b); q != NoQuery {
+					found(Found{Kind: Asked, Query: q, Param: first})
+				}
 			}
 			return i + 1
 		default:
@@ -179,10 +203,9 @@ func (o *Output) params(p []byte, found func(Found)) int {
 			return i
 		}
 	}
-	return len(p)
 }
 
-// keep adds to the string's body what has room.
+// keep adds to the body what has room.
 func (o *Output) keep(p []byte, most int) {
 	n := copy(o.body[o.n:most], p)
 	o.n += n

@@ -88,7 +88,7 @@ func stringReport(p []byte, seen int) (int, answer) {
 		return 1, no
 	}
 	from := max(seen-1, 2) // the last byte may have been half of ST
-	f := finder{p: p, needles: "\x1b\a"}
+	f := finder{p: p, needles: escOrBEL}
 	end := f.next(from)
 	switch {
 	case end >= maxHeld-1:
