@@ -43,7 +43,7 @@ const (
 // MaxChunk is the most that one read of a terminal returns, in bytes.
 const MaxChunk = 64 << 10
 
-// Tape is a ring. Writing (Wait, Space, Advance) is for one goroutine.
+// Tape is a ring. Writing (Wait, Space, Advance, Tell) is for one goroutine.
 type Tape struct {
 	fd      int
 	size    int64  // of the ring
@@ -51,6 +51,7 @@ type Tape struct {
 	page    []byte // the memory before it
 	*header        // in page
 
+	untold  int           // bytes since readers were told last; the writer's
 	waiting atomic.Bool   // the writer waits for room
 	room    chan struct{} // told by readers, while it does
 
@@ -156,6 +157,7 @@ func (t *Tape) Wait(stall time.Duration) {
 	if !t.blocked(false) {
 		return
 	}
+	t.Tell()
 	t.waiting.Store(true)
 	defer t.waiting.Store(false)
 	timer := time.NewTimer(stall)
@@ -213,10 +215,23 @@ func (t *Tape) Space(n int) []byte {
 	return t.ring[at : at+int64(n)]
 }
 
-// Advance publishes the first n bytes of the last Space.
+// Advance publishes the first n bytes of the last Space. Readers are told of it when
+// that makes MaxChunk since they were told last: who writes at full speed does not wake
+// all of them for every few thousand bytes.
 func (t *Tape) Advance(n int) {
 	t.head.Add(int64(n))
-	t.wake()
+	if t.untold += n; t.untold >= MaxChunk {
+		t.Tell()
+	}
+}
+
+// Tell wakes readers, if there is something that they have not been told of: to be
+// called when there is nothing more to write for now.
+func (t *Tape) Tell() {
+	if t.untold > 0 {
+		t.untold = 0
+		t.wake()
+	}
 }
 
 func (t *Tape) wake() {

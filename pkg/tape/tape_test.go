@@ -21,7 +21,10 @@ func newTape(t testing.TB) *Tape {
 	return tp
 }
 
-func put(tp *Tape, data []byte) { tp.Advance(copy(tp.Space(MaxChunk), data)) }
+func put(tp *Tape, data []byte) {
+	tp.Advance(copy(tp.Space(MaxChunk), data))
+	tp.Tell()
+}
 
 func cursor(t testing.TB, tp *Tape, from int64) *Cursor {
 	t.Helper()
@@ -221,6 +224,35 @@ func TestWait(t *testing.T) {
 	// Gone is not waited for.
 	always.Close()
 	stopped.Advance(0)
+}
+
+// Readers are told of a full chunk, or of what there is when the writer says so.
+func TestTelling(t *testing.T) {
+	tp := newTape(t)
+	c := cursor(t, tp, 0)
+	<-c.More() // the first look is free
+	told := func() bool {
+		select {
+		case <-c.More():
+			return true
+		default:
+			return false
+		}
+	}
+	for _, step := range []struct {
+		bytes int
+		tell  bool
+		want  bool
+	}{{MaxChunk - 1, false, false}, {1, false, true}, {1, false, false}, {0, true, true}, {0, true, false}, {MaxChunk - 1, false, false}} {
+		tp.Space(step.bytes)
+		tp.Advance(step.bytes)
+		if step.tell {
+			tp.Tell()
+		}
+		if told() != step.want {
+			t.Errorf("%+v", step)
+		}
+	}
 }
 
 // A reader that goes away while the writer waits for it wakes it.
