@@ -23,6 +23,7 @@ var programs = map[string]func(args []string) int{
 	"leader":   leadTerminal,
 	"emit":     emit,
 	"evil":     beEvil,
+	"flood":    flood,
 	"follow":   follow,
 	"fuzz":     fuzz,
 	"spew":     spew,
