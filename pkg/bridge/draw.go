@@ -37,6 +37,9 @@ const (
 	// keptLines is how many lines of history are kept for the next bridge, and are there
 	// for certain.
 	keptLines = 1000
+	// stroke is how much is drawn before it is noted how far that went, in bytes: little, so
+	// that bridges which are killed are not killed at the same one.
+	stroke = 4 << 10
 	// maxSizes is how many sizes are remembered that the screen has not come to.
 	maxSizes = 64
 	// Pipes have no terminal: of what comes out of them the end is shown, on a page.
@@ -118,13 +121,15 @@ func (d *drawing) draw(upTo int64) {
 			continue
 		}
 		data = data[:min(int64(len(data)), d.until()-d.cursor.Pos())]
-		if n := d.screen.Skip(data, keptLines); n > 0 {
+		skip := d.screen.Skip(data, keptLines)
+		d.cursor.Advance(skip)
+		for data = data[skip:]; len(data) > 0 && d.cursor.Intact(); {
+			d.l.Looking(session.Draw, d.cursor.Pos())
+			n := d.write(data[:min(len(data), stroke)])
 			d.cursor.Advance(n)
-			continue
+			d.l.Looked(session.Draw, d.cursor.Pos())
+			data = data[n:]
 		}
-		d.l.Looking(session.Draw, d.cursor.Pos())
-		d.cursor.Advance(d.write(data[:min(len(data), chunk)]))
-		d.l.Looked(session.Draw, d.cursor.Pos())
 	}
 	resized = d.fit(d.cursor.Pos()) || resized
 	if !d.l.Pipes && (resized || d.cursor.Pos()-d.saved >= d.lot()) {
