@@ -26,8 +26,8 @@ type Sink struct {
 // ErrSilent is returned when the bridge has not answered for a long time.
 var ErrSilent = errors.New("the bridge does not answer any more (see journalctl -u aaau)")
 
-// How a dead bridge is found out: when nothing came for a while it is asked for a
-// sign of life.
+// How a dead bridge is found out: when nothing came for a while after something was
+// said to it, it is asked for a sign of life.
 const (
 	pingEvery = 15 * time.Second
 	pingTries = 3
@@ -79,6 +79,7 @@ func (s *Session) copy(to Sink) (wire.EndedNote, error) {
 			return wire.EndedNote{}, ErrLost
 		}
 		heard.Store(true)
+		s.unanswered.Store(false)
 		if t == wire.Ended {
 			var ended wire.EndedNote
 			return ended, wire.Decode(payload, &ended)
@@ -126,7 +127,8 @@ func (s *Session) watch(heard, busy *atomic.Bool, silent chan<- struct{}, done <
 			return
 		case <-tick.C:
 		}
-		if heard.Swap(false) || busy.Load() {
+		// Who has said nothing waits for nothing: an idle bridge is left alone.
+		if heard.Swap(false) || busy.Load() || !s.unanswered.Load() {
 			asked = 0
 			continue
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -32,6 +33,8 @@ type Session struct {
 	over  bool             // nothing will be written any more
 	again wire.OpenRequest // what to come back with
 	sent  uint64           // bytes of input
+
+	unanswered atomic.Bool // something was said since the bridge was heard last
 
 	in                   *wire.Reader // of Copy's goroutine, and so on
 	offset, offsetErrors int64        // of what comes next; -1: the screen is to be shown anew
@@ -118,6 +121,7 @@ func (s *Session) frame(t wire.Type, v any) error {
 	if over {
 		return net.ErrClosed
 	}
+	s.unanswered.Store(true)
 	_, err := conn.Write(wire.Frame(t, v))
 	if err != nil && t == wire.Input && errors.Is(err, syscall.EPIPE) {
 		return nil // Copy is about to see the bridge's end, and tells what came of this
