@@ -104,6 +104,21 @@ func (d *drawing) lot() int64 {
 // due says whether what has come up to an offset is to be drawn now.
 func (d *drawing) due(upTo int64) bool { return upTo-d.cursor.Pos() >= d.lot() }
 
+// keepUp sees to it that not too much is left undrawn. What need not be drawn is left
+// out; what then is little enough can wait until somebody asks, or more has come after it.
+func (d *drawing) keepUp(upTo int64) {
+	if d.screen != nil && !d.l.Pipes && d.until() > upTo {
+		if data, lost := d.cursor.View(int(upTo - d.cursor.Pos())); lost == 0 {
+			d.cursor.Advance(d.screen.Skip(data, keptLines))
+		}
+	}
+	if d.due(upTo) {
+		d.draw(upTo)
+	} else if d.cursor.Pos()-d.saved >= d.lot() {
+		d.save()
+	}
+}
+
 // draw brings the screen up to an offset. What bridges die of is noted as for the scan.
 func (d *drawing) draw(upTo int64) {
 	if d.screen == nil {

@@ -115,7 +115,7 @@ func (w *watcher) look() {
 	w.cursor.Advance(len(data))
 	w.l.Looked(session.Scan, w.cursor.Pos())
 	if w.drawing.due(w.cursor.Pos()) {
-		w.drawing.draw(w.cursor.Pos())
+		w.drawing.keepUp(w.cursor.Pos())
 	}
 }
 

@@ -20,7 +20,7 @@ func TestSkip(t *testing.T) {
 		var p []byte
 		rare := 6 - source.IntN(2) // half of them have no colours
 		for i := range source.IntN(300) {
-			p = fmt.Appendf(p, "%d %s", i, []string{"plain", "\tmärks é\u0301 漢字", "a longer line of text that goes on and on\rand again", "", "no dot", "\x1b[32mgreen · dot"}[source.IntN(rare)])
+			p = fmt.Appendf(p, "%d %s", i, []string{"plain", "\tmärks é\u0301 漢字", "a longer line of text that goes on and on\rand again", "", "no dot", []string{"\x1b[32mgreen · dot", "\x1b[1;4mbold\x1b[m and not", "\x1b[48;5;3m on a colour", "\x1b[0mall off", "\x1b[38:2::1:2:3mtrue \x1b[7"}[source.IntN(5)]}[source.IntN(rare)])
 			p = append(p, []string{"\r\n", "\r\n", "\r\n", "\r\n", "\n"}[source.IntN(5)]...)
 			if rare == 6 && source.IntN(100) == 0 {
 				p = append(p, "\x1b[0m\x1b[2;3H"...)
