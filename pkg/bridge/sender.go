@@ -206,10 +206,15 @@ func (o *sender) flush(ending, said bool) {
 		if err := o.raw.Write(o.try); err != nil {
 			o.err = err
 		}
-		if o.err != nil {
+		if o.err != nil || len(o.pending) == 0 && o.givesWay(ending) {
 			return
 		}
 	}
+}
+
+// givesWay says whether the rest of the output is to wait for its turn.
+func (o *sender) givesWay(ending bool) bool {
+	return !ending && o.seat != nil && o.seat.streams[o.turn].cursor.GiveWay()
 }
 
 // behind turns to a stream that has something to be sent.

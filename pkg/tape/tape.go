@@ -55,6 +55,10 @@ type Tape struct {
 	waiting atomic.Bool   // the writer waits for room
 	room    chan struct{} // told by readers, while it does
 
+	lookers atomic.Int64 // how many readers only looked on when they were told last
+	late    atomic.Bool  // later is under way, which tells those who look on
+	later   *time.Timer
+
 	mu      sync.Mutex // guards readers, their held and was, closed, and the memory's end
 	readers map[*Cursor]struct{}
 	closed  bool
@@ -87,6 +91,8 @@ func New(size int) (*Tape, error) {
 // an error.
 func mapped(fd int) (t *Tape, err error) {
 	t = &Tape{fd: fd, readers: map[*Cursor]struct{}{}, room: make(chan struct{}, 1), freed: make(chan struct{})}
+	t.later = time.AfterFunc(time.Hour, t.lookersTurn)
+	t.later.Stop()
 	if t.page, err = unix.Mmap(fd, 0, ringAt, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("mapping the tape: %w", err)
@@ -235,11 +241,38 @@ func (t *Tape) Tell() {
 }
 
 func (t *Tape) wake() {
+	lookers := int64(0)
 	t.mu.Lock()
 	for c := range t.readers {
-		select {
-		case c.more <- struct{}{}:
-		default: // it has been told
+		if c.Hold() == Never {
+			lookers++
+		} else {
+			c.signal()
+		}
+	}
+	t.mu.Unlock()
+	if t.lookers.Store(lookers); lookers > 0 {
+		t.wakeLookers()
+	}
+}
+
+// perLooker is how much later those who only look on are told, for each of them: a
+// hundred get what they see ten times a second, after whoever is waited for, and leave
+// them the processor.
+const perLooker = time.Millisecond
+
+func (t *Tape) wakeLookers() {
+	if !t.late.Swap(true) {
+		t.later.Reset(time.Duration(t.lookers.Load()) * perLooker)
+	}
+}
+
+func (t *Tape) lookersTurn() {
+	t.late.Store(false)
+	t.mu.Lock()
+	for c := range t.readers {
+		if c.Hold() == Never {
+			c.signal()
 		}
 	}
 	t.mu.Unlock()
@@ -307,6 +340,24 @@ func (c *Cursor) Close() error {
 
 // More is ready when there may be more to view.
 func (c *Cursor) More() <-chan struct{} { return c.more }
+
+func (c *Cursor) signal() {
+	select {
+	case c.more <- struct{}{}:
+	default: // it has been told
+	}
+}
+
+// GiveWay says whether a reader, after what it has just read, is to wait for More though
+// there is more: as one that only looks on is. What is printed at full speed it need not
+// all see.
+func (c *Cursor) GiveWay() bool {
+	if c.Hold() != Never || !c.Behind() {
+		return false
+	}
+	c.t.wakeLookers()
+	return true
+}
 
 // Hold is how long the writer waits for it.
 func (c *Cursor) Hold() Hold { return Hold(c.hold.Load()) }

@@ -229,7 +229,11 @@ func TestWait(t *testing.T) {
 // Readers are told of a full chunk, or of what there is when the writer says so.
 func TestTelling(t *testing.T) {
 	tp := newTape(t)
-	c := cursor(t, tp, 0)
+	c, err := tp.Read(0, Always)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
 	<-c.More() // the first look is free
 	told := func() bool {
 		select {
