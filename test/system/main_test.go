@@ -28,6 +28,7 @@ var programs = map[string]func(args []string) int{
 	"fuzz":     fuzz,
 	"spew":     spew,
 	"typist":   typist,
+	"viewers":  beViewers,
 	"visit":    connectAndStay,
 	"many":     beMany,
 	"mute":     keepMute,
