@@ -35,6 +35,7 @@ type display struct {
 	drew    time.Time // when it was
 	mark    int64     // an offset
 	marked  time.Time // when it was the last
+	stuck   time.Time // since when the client takes nothing; zero: it does
 }
 
 const (
@@ -51,13 +52,25 @@ func (d *display) paints() bool {
 	return d != nil && (d.anew || d.viewing || !d.fits.Load())
 }
 
-// late says whether a client has not come in tooLate to where the output was.
+// late says whether a client has not come in tooLate to where the output was, or has
+// taken nothing for that time.
 func (d *display) late(c *tape.Cursor) bool {
+	stuck := d.stuck
+	if d.stuck = (time.Time{}); !stuck.IsZero() && time.Since(stuck) > tooLate && c.Head()-c.Pos() > tooFar {
+		return true
+	}
 	if c.Pos() >= d.mark {
 		d.mark, d.marked = c.Head(), time.Now()
 		return false
 	}
 	return c.Head()-c.Pos() > tooFar && time.Since(d.marked) > tooLate
+}
+
+// waits notes that the client takes nothing just now.
+func (d *display) waits() {
+	if d != nil && d.stuck.IsZero() {
+		d.stuck = time.Now()
+	}
 }
 
 // skip has a client that has come so far be shown the screen as it is.

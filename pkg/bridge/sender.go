@@ -403,6 +403,9 @@ func (o *sender) result(err error) bool {
 	switch err {
 	case nil:
 	case unix.EAGAIN:
+		if o.seat != nil {
+			o.seat.shown.waits()
+		}
 		return false
 	case unix.EINTR:
 	default:
