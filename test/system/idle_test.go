@@ -1,0 +1,78 @@
+package system
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// idle is for how long the idle bridge is looked at: a third of a minute here, and more
+// for a soak.
+func idle() time.Duration {
+	if d, err := time.ParseDuration(os.Getenv("AAAU_IDLE")); err == nil {
+		return d
+	}
+	return 20 * time.Second
+}
+
+// A bridge with sessions in which nothing happens, and with people in some of them, does
+// nothing: three context switches a minute, of which Go's own runtime makes two.
+//
+// The homes are not bounded here. Where they are, and the kernel does not do it, the
+// bridge looks every two seconds how full they are.
+func TestIdleBridge(t *testing.T) {
+	beginLong(t, time.Minute+idle())
+	configure(t, "home-max=infinity\n")
+	operator := as(t, "operator")
+	for range 15 {
+		began(t, operator, "/", "--", "cat")
+	}
+	var shells []shell
+	for range 5 {
+		shells = append(shells, openShell(t, operator))
+	}
+	last, still := -1, 0
+	for range 15 { // until what was begun is done
+		now := switches(t, "aaau.service")
+		if still++; now != last {
+			last, still = now, 0
+		}
+		if still == 3 {
+			break
+		}
+		time.Sleep(time.Second)
+	}
+	time.Sleep(idle()) // the very thing that is measured
+	made := switches(t, "aaau.service") - last
+	t.Logf("%d context switches in %v", made, idle())
+	if most := int(idle() * 3 / time.Minute); made > most {
+		t.Errorf("more than %d", most)
+	}
+	for _, s := range shells {
+		s.close()
+	}
+}
+
+// switches is how many context switches all threads of a service's process have made.
+func switches(t *testing.T, service string) (n int) {
+	t.Helper()
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", mainPID(t, service)))
+	if err != nil || len(tasks) == 0 {
+		t.Fatalf("%v %v", tasks, err)
+	}
+	for _, task := range tasks {
+		text, err := os.ReadFile(task)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`voluntary_ctxt_switches:\s+(\d+)`).FindAllSubmatch(text, -1) {
+			made, _ := strconv.Atoi(string(m[1]))
+			n += made
+		}
+	}
+	return n
+}
