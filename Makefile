@@ -50,7 +50,7 @@ data := $(foreach f,$(wildcard sysusers.d/*.conf),$f=$(sysusersdir)/$(notdir $f)
 	packaging/access.conf=$(vendordir)/access.conf \
 	$(foreach f,$(wildcard packaging/profiles.d/*.conf),$f=$(vendordir)/profiles.d/$(notdir $f)) \
 	$(foreach f,$(wildcard docs/man/*.?),$f=$(mandir)/man$(subst .,,$(suffix $f))/$(notdir $f)) \
-	$(foreach f,$(wildcard README.md CHANGELOG.md LICENSE docs/*.md),$f=$(docdir)/$f)
+	$(foreach f,$(wildcard README.md CHANGELOG.md LICENSE docs/*.md docs/*.json),$f=$(docdir)/$f)
 # The directories to remove if empty, deepest first: ours, then those that a new /usr/local lacks.
 dirs := $(sort $(filter %.d,$(patsubst %/,%,$(foreach f,$(units),$(dir $(lastword $(subst =, ,$f))))))) \
 	$(libexecdir)/aaau $(vendordir)/profiles.d $(vendordir) $(docdir)/docs $(docdir) $(sysconfdir)/aaau \

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log"
 	"net"
 	"os"
@@ -24,6 +25,7 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/config"
 	"github.com/AgentaaU/AaaU/pkg/fdstore"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
+	"github.com/AgentaaU/AaaU/pkg/version"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
@@ -100,10 +102,18 @@ func run(c *cli.Context) error {
 			return err
 		}
 	}
-	if b.Record, err = audit.Open(c.String("log-dir")); err != nil {
+	if b.Record, err = audit.Open(c.String("log-dir"), audit.Options{
+		Version: version.Version,
+		OnError: func(chain string, err error) { b.Log.Printf("the record of %s: %v", chain, err) },
+	}); errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return fmt.Errorf("%w: sudo aaau-server init -l DIR makes such a directory", err)
+	} else if err != nil {
+		return err
 	}
 	defer b.Record.Close()
+	if err := b.Record.Bridge().Announce(); err != nil {
+		b.Log.Printf("the record has a hole: %v", err)
+	}
 	if _, err := daemon.SdNotify(true, daemon.SdNotifyReady); err != nil {
 		return fmt.Errorf("telling systemd: %w", err)
 	}

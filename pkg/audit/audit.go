@@ -1,93 +1,27 @@
-// Package audit writes the record: one JSON object a line, on disk as soon as it
-// is told.
+// Package audit writes the record, reads it and tests it.
+//
+// The record is files of lines (line.go), and each line names the hash of the one
+// before: that makes a chain. Each session has a chain, and the bridge has one of its
+// own; a chain's files are its segments (segment.go). A Store is a bridge's hold on
+// all of them:
+//
+//	Store.Bridge, Store.Session ─▶ Chain ─Append, Output─▶ segment ─full, day over, Finish─▶ compressed ─Expire─▶ gone
+//	                                  │
+//	                                  └─ Head: what the launcher's side is to anchor
+//
+// What is on the disk is all that there is: a chain is opened again from the end of
+// its last file, and tells in its next record that somebody else writes now, and what
+// a crash had left there. After any error the chain is as it was before, so what could
+// not be recorded can be offered again.
+//
+// Readers (Read, Verify, Search, the exports) want nothing but the directory, and
+// believe nothing that is in it.
 package audit
 
-import (
-	"encoding/json"
-	"fmt"
-	"os"
-	"path/filepath"
-	"sync"
-	"time"
+import "errors"
+
+var (
+	errNoStream = errors.New("neither output nor errors")
+	// ErrClosed is what a chain says that was closed.
+	ErrClosed = errors.New("the record was closed")
 )
-
-// Record is one line, with the fields in this order.
-type Record struct {
-	Timestamp   Time           `json:"timestamp"`
-	Source      string         `json:"source"` // human, agent or system
-	User        string         `json:"user"`
-	SessionID   string         `json:"session_id"`
-	CommandType string         `json:"command_type"`
-	Content     string         `json:"content"`
-	Metadata    map[string]any `json:"metadata"`
-}
-
-// Time is seconds since 1970, to the microsecond.
-type Time time.Time
-
-// MarshalJSON gives a JSON number with six decimals.
-func (t Time) MarshalJSON() ([]byte, error) {
-	us := time.Time(t).UnixMicro()
-	return fmt.Appendf(nil, "%d.%06d", us/1e6, us%1e6), nil
-}
-
-// Log is the bridge's own file of the record.
-type Log struct {
-	dir string
-	mu  sync.Mutex // guards f and day, and keeps lines whole
-	f   *os.File
-	day string
-}
-
-// Open makes sure that the record can be written in dir. Close ends it.
-func Open(dir string) (*Log, error) {
-	l := &Log{dir: dir}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.turn(time.Now()); err != nil {
-		return nil, fmt.Errorf("opening the record: %w", err)
-	}
-	return l, nil
-}
-
-// turn opens the file of now's day. l.mu is held.
-func (l *Log) turn(now time.Time) error {
-	day := now.UTC().Format(time.DateOnly)
-	if day == l.day {
-		return nil
-	}
-	f, err := os.OpenFile(filepath.Join(l.dir, "aaau-"+day+".jsonl"), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
-	if err != nil {
-		return err
-	}
-	if l.f != nil {
-		l.f.Close()
-	}
-	l.f, l.day = f, day
-	return nil
-}
-
-// Write appends a record, stamped now.
-func (l *Log) Write(r Record) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := time.Now()
-	r.Timestamp = Time(now)
-	if r.Metadata == nil {
-		r.Metadata = map[string]any{}
-	}
-	line, err := json.Marshal(r)
-	if err != nil {
-		return fmt.Errorf("encoding a record: %w", err)
-	}
-	if err := l.turn(now); err != nil {
-		return fmt.Errorf("opening the record: %w", err)
-	}
-	if _, err := l.f.Write(append(line, '\n')); err != nil {
-		return fmt.Errorf("writing the record: %w", err)
-	}
-	return nil
-}
-
-// Close closes the file.
-func (l *Log) Close() error { return l.f.Close() }

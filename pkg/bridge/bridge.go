@@ -45,7 +45,7 @@ type Bridge struct {
 	Log            *log.Logger
 	Store          Store    // nil: sessions end with the bridge
 	Stored         []Parcel // what it held when we were started
-	Record         *audit.Log
+	Record         *audit.Store
 
 	mu         sync.Mutex // guards the tables and what Reload changes, never held across I/O
 	sessions   map[string]*live

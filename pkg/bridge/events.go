@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/AgentaaU/AaaU/pkg/argv"
 	"github.com/AgentaaU/AaaU/pkg/audit"
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/peer"
@@ -26,29 +27,34 @@ func (b *Bridge) tellStarted(l *live, c *client) {
 		where = fmt.Sprintf(", with %.400q", w)
 	}
 	b.Log.Printf("session %s started: %s runs %.200q as %s in %s%s", l.ID, person(l.Owner.UID), l.Argv, l.User, l.Scope, where)
-	b.record("system", name(l.Owner.UID), l.ID, "session_start", fmt.Sprintf("%q", l.Argv), map[string]any{
-		"argv": l.Argv, "profile": l.Profile, "agent_user": l.User, "scope": l.Scope, "name": l.name,
-		"uid": l.Owner.UID, "pid": l.Owner.PID, "stage_pid": l.PID, "pipes": l.Pipes,
-		"workspaces": workspaces(l.Info), "secrets": l.Secrets,
-	})
+	start := audit.SessionStart{
+		Person: recorded(l.Owner), Argv: l.Argv, Profile: l.Profile, AgentUser: l.User, AgentPID: l.PID,
+		Pipes: l.Pipes, Scope: l.Scope, Name: l.name, Workspaces: workspaces(l.Info), Secrets: l.Secrets,
+	}
+	if len(l.Argv) > 0 {
+		start.Program = argv.String(l.Argv[0])
+	}
+	b.record(audit.System, name(l.Owner.UID), l.ID, fmt.Sprintf("%q", l.Argv), start)
 	b.publish(by(l.event(wire.EventStart, program(l.Argv)), c), l)
 }
 
 func (b *Bridge) tellEnded(l *live) {
 	took, exit := time.Since(l.Began).Round(time.Millisecond), l.Exit()
 	b.Log.Printf("session %s ended: %s after %s, %d bytes of output", l.ID, exit, took, l.Bytes())
-	fields := map[string]any{"duration_ms": took.Milliseconds(), "bytes": l.Bytes()}
-	if l.Telling() {
-		fields["again"] = true // the record may have it already
+	end := audit.SessionEnd{
+		DurationMS: took.Milliseconds(), Bytes: l.Bytes(),
+		Again: l.Telling(), // the record may have it already
 	}
 	switch {
 	case !exit.Ran:
 	case exit.Wait.Signaled():
-		fields["signal"] = int(exit.Wait.Signal())
+		signal := int(exit.Wait.Signal())
+		end.Signal = &signal
 	default:
-		fields["status"] = exit.Wait.ExitStatus()
+		status := exit.Wait.ExitStatus()
+		end.Status = &status
 	}
-	b.record("system", "system", l.ID, "session_end", exit.String(), fields)
+	b.record(audit.System, "system", l.ID, exit.String(), end)
 	e, note := l.event(wire.EventEnd, exit.String()), endedNote(exit)
 	e.Ended = &note
 	if exit.Ran {
@@ -59,7 +65,7 @@ func (b *Bridge) tellEnded(l *live) {
 func (b *Bridge) tellAttached(c *client) {
 	l, role := c.in, c.allowed().String()
 	b.Log.Printf("session %s: %s attached as %s", l.ID, person(c.who.UID), role)
-	b.record("human", name(c.who.UID), l.ID, "attach", role, clientFields(c))
+	b.record(audit.Human, name(c.who.UID), l.ID, role, audit.Attach{Person: c.recorded(), Role: role})
 	e := by(l.event(wire.EventAttach, ""), c)
 	e.Role = role
 	b.publish(e, l)
@@ -72,13 +78,13 @@ func (b *Bridge) tellDetached(c *client, err error) {
 	}
 	l := c.in
 	b.Log.Printf("session %s: %s detached%s", l.ID, person(c.who.UID), why)
-	b.record("human", name(c.who.UID), l.ID, "detach", why, clientFields(c))
+	b.record(audit.Human, name(c.who.UID), l.ID, why, audit.Detach{Person: c.recorded()})
 	b.publish(by(l.event(wire.EventDetach, ""), c), l)
 }
 
 func (b *Bridge) tellRefused(who peer.Peer, sessionID, why string) {
 	b.Log.Printf("refused %s, pid %d: %.300q", person(who.UID), who.PID, why)
-	b.record("human", name(who.UID), shown(sessionID, 40), "denied", why, fields(who))
+	b.record(audit.Human, name(who.UID), shown(sessionID, 40), why, audit.Denied{Person: recorded(who)})
 }
 
 func (b *Bridge) tellKill(l *live, c *client, signal syscall.Signal) {
@@ -87,23 +93,19 @@ func (b *Bridge) tellKill(l *live, c *client, signal syscall.Signal) {
 		which = fmt.Sprintf("signal %d", signal)
 	}
 	b.Log.Printf("session %s: %s sends %s to all of it", l.ID, person(c.who.UID), which)
-	f := clientFields(c)
-	f["signal"] = int(signal)
-	b.record("human", name(c.who.UID), l.ID, "control", "kill", f)
+	b.control(l, c, audit.Control{Action: "kill", Signal: int(signal)})
 	b.publish(by(l.event(wire.EventKill, which), c), l)
 }
 
 // tellControl tells of a freeze or a thaw that somebody asked for.
 func (b *Bridge) tellControl(l *live, c *client, what string) {
 	b.Log.Printf("session %s: %s by %s", l.ID, what, person(c.who.UID))
-	b.record("human", name(c.who.UID), l.ID, "control", what, clientFields(c))
+	b.control(l, c, audit.Control{Action: what})
 }
 
 func (b *Bridge) tellShare(l *live, c *client, kind string, uid uint32, role auth.Role) {
 	b.Log.Printf("session %s: %s by %s: %s as %s", l.ID, kind, person(c.who.UID), person(uid), role)
-	f := clientFields(c)
-	f["with"], f["role"] = uid, role.String()
-	b.record("human", name(c.who.UID), l.ID, "control", kind, f)
+	b.control(l, c, audit.Control{Action: kind, With: &uid, Role: role.String()})
 	e := by(l.event(kind, name(uid)), c)
 	e.Role = role.String()
 	b.publish(e, l)
@@ -111,24 +113,32 @@ func (b *Bridge) tellShare(l *live, c *client, kind string, uid uint32, role aut
 
 func (b *Bridge) tellPut(l *live, c *client, path string) {
 	b.Log.Printf("session %s: %s put %.200q", l.ID, person(c.who.UID), path)
-	f := clientFields(c)
-	f["path"] = path
-	b.record("human", name(c.who.UID), l.ID, "control", "put", f)
+	b.control(l, c, audit.Control{Action: "put", Path: argv.String(path)})
 }
 
-func fields(who peer.Peer) map[string]any { return map[string]any{"uid": who.UID, "pid": who.PID} }
+// recorded is how the record names who is at the other end.
+func recorded(who peer.Peer) audit.Person { return audit.Person{UID: who.UID, PID: who.PID} }
 
-func clientFields(c *client) map[string]any {
-	f := fields(c.who)
-	f["client"] = c.id
-	return f
+func (c *client) recorded() audit.Person {
+	p := recorded(c.who)
+	p.Client = c.id
+	return p
 }
 
-func (b *Bridge) record(source, user, id, kind, content string, fields map[string]any) {
-	err := b.Record.Write(audit.Record{
-		Source: source, User: user, SessionID: id, CommandType: kind, Content: content, Metadata: fields,
-	})
-	if err != nil {
+// control records what somebody, or without c we ourselves, did to a session.
+func (b *Bridge) control(l *live, c *client, did audit.Control) {
+	if c == nil {
+		b.record(audit.System, "system", l.ID, did.Action, did)
+		return
+	}
+	p := c.recorded()
+	did.Person = &p
+	b.record(audit.Human, name(c.who.UID), l.ID, did.Action, did)
+}
+
+func (b *Bridge) record(source audit.Source, user, id, content string, m audit.Metadata) {
+	r := audit.Record{Source: source, User: user, SessionID: id, Content: content, Metadata: m}
+	if _, err := b.Record.Bridge().Append(r); err != nil {
 		b.Log.Printf("the record has a hole: %v", err)
 	}
 }
@@ -152,24 +162,24 @@ func (b *Bridge) tellHeld(l *live, frozen bool, why string) {
 		what = "freeze"
 	}
 	b.Log.Printf("session %s: %s: %s", l.ID, what, why)
-	b.record("system", "system", l.ID, "control", what, map[string]any{"reason": why, "home": l.User + " for " + name(l.Owner.UID)})
+	b.control(l, nil, audit.Control{Action: what, Reason: why, Home: l.User + " for " + name(l.Owner.UID)})
 }
 
 // tellRelocked tells that locked files were replaced from outside.
 func (b *Bridge) tellRelocked(l *live, failed error) {
-	what, fields := "locked what was replaced from outside", map[string]any{}
+	what, did := "locked what was replaced from outside", audit.Control{Action: "relock"}
 	if failed != nil {
 		what = "what was replaced from outside cannot be locked: " + shown(failed.Error(), maxMessage)
-		fields["error"] = failed.Error()
+		did.Error = failed.Error()
 	}
 	b.Log.Printf("session %s: %s", l.ID, what)
-	b.record("system", "system", l.ID, "control", "relock", fields)
+	b.control(l, nil, did)
 }
 
 // tellPoisonous tells that a session's output cannot be looked through.
 func (b *Bridge) tellPoisonous(l *live, why string) {
 	b.Log.Printf("session %s: its output cannot be looked through, and is only kept: %.500s", l.ID, why)
-	b.record("system", "system", l.ID, "control", "poisonous", map[string]any{"reason": shown(why, 500)})
+	b.control(l, nil, audit.Control{Action: "poisonous", Reason: shown(why, 500)})
 	b.publish(l.event(wire.EventTrouble, "its output cannot be shown any more: aaau kill "+l.ID), l)
 }
 
@@ -178,6 +188,6 @@ func (b *Bridge) tellPoisonous(l *live, why string) {
 func (b *Bridge) tellTripped(l *live, why string) {
 	why = shown(why, maxMessage) // the agent has named files in it
 	b.Log.Printf("session %s: killed: %s", l.ID, why)
-	b.record("system", "system", l.ID, "control", "tripped", map[string]any{"reason": why})
+	b.control(l, nil, audit.Control{Action: "tripped", Reason: why})
 	b.publish(l.event(wire.EventTrouble, "the session was killed: "+why), l)
 }

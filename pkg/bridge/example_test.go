@@ -26,7 +26,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	record, err := audit.Open(dir)
+	record, err := audit.Open(dir, audit.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}

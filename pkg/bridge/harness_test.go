@@ -44,7 +44,7 @@ func start(t *testing.T, change func(*Bridge)) *harness {
 		}
 		return ln
 	}
-	record, err := audit.Open(dir)
+	record, err := audit.Open(dir, audit.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,6 +43,7 @@ var keepers = map[string][]string{
 	"github.com/urfave/cli/v2":                    {"cmd/aaau", "cmd/aaau-server"},
 	"golang.org/x/term":                           {"cmd/aaau"},
 	"github.com/kballard/go-shellquote":           {"cmd/aaau", "pkg/config"},
+	"github.com/klauspost/compress/zstd":          {"pkg/audit"},
 }
 
 type listed struct {

@@ -165,11 +165,9 @@ func sweep(ctx context.Context, stop <-chan struct{}, but string) {
 			return
 		}
 		// Nor is it the room for the record that is tried here.
-		records, _ := filepath.Glob("/var/log/aaau/*.jsonl")
+		records, _ := filepath.Glob("/var/log/aaau/*.jsonl.zst")
 		for _, name := range records {
-			if fi, err := os.Stat(name); err == nil && fi.Size() > 64<<20 {
-				_ = os.Truncate(name, 0)
-			}
+			_ = os.Remove(name)
 		}
 		for _, s := range sessions {
 			if s.ID != but {

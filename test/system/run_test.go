@@ -121,7 +121,7 @@ func TestBridgeByHandWithOptions(t *testing.T) {
 	refused(t, as(t, "operator"), []string{"usermod -aG observer operator"}, "aaau", "-s", socket, "-p", "id")
 	c.typed("\x03")
 	c.ends(0)
-	if got := output(t, root, "sh", "-c", "cat "+dir+"/*"); !strings.Contains(got, "session_start") || !strings.Contains(got, "agent3") {
+	if got := output(t, root, "sh", "-c", "cat "+dir+"/*.jsonl"); !strings.Contains(got, "session_start") || !strings.Contains(got, "agent3") {
 		t.Errorf("the record in %s is %q", dir, got)
 	}
 

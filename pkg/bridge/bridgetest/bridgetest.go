@@ -59,7 +59,7 @@ func New(change ...func(*bridge.Bridge)) (_ *Server, err error) {
 		}
 		os.RemoveAll(dir)
 	}()
-	record, err := audit.Open(dir)
+	record, err := audit.Open(dir, audit.Options{})
 	if err != nil {
 		return nil, err
 	}

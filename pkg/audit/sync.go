@@ -1,0 +1,131 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// arm has what was written brought to the disk in time. c.mu is held.
+func (c *Chain) arm() {
+	if c.armed {
+		return
+	}
+	c.armed = true
+	if c.timer == nil {
+		c.timer = time.AfterFunc(c.store.o.SyncEvery, c.due)
+	} else {
+		c.timer.Reset(c.store.o.SyncEvery)
+	}
+}
+
+func (c *Chain) due() {
+	if err := c.Sync(); err != nil && !errors.Is(err, ErrClosed) {
+		c.store.o.OnError(c.name, err)
+	}
+}
+
+// Sync brings to the disk what is recorded. Others go on recording meanwhile.
+func (c *Chain) Sync() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wait()
+	if c.closed {
+		return ErrClosed
+	}
+	c.armed = false
+	if c.failed {
+		return c.sync()
+	}
+	f, seg, size, unnamed, head := c.f, c.seg, c.size, c.unnamed, c.at.Head
+	if f == nil || size == c.synced && !unnamed {
+		return nil
+	}
+	c.syncing = true
+	c.mu.Unlock()
+	err := c.store.flush(f, seg, unnamed)
+	c.mu.Lock()
+	c.syncing = false
+	c.idle.Broadcast()
+	return c.settle(size, head, err)
+}
+
+// wait waits for a Sync that is under way, and lets go of mu meanwhile: an error of
+// fsync(2) is told only once, to whoever asks first.
+func (c *Chain) wait() {
+	for c.syncing {
+		c.idle.Wait()
+	}
+}
+
+// sync does the same as Sync without letting go of mu, once no other is at it.
+func (c *Chain) sync() error {
+	c.wait()
+	if c.failed {
+		if err := c.rewrite(); err != nil {
+			return fmt.Errorf("bringing the record to the disk: %w", err)
+		}
+	}
+	if c.f == nil || c.size == c.synced && !c.unnamed && !c.failed {
+		return nil
+	}
+	return c.settle(c.size, c.at.Head, c.store.flush(c.f, c.seg, c.unnamed))
+}
+
+var errRemoved = errors.New("the file was removed by somebody else")
+
+// flush brings a file to the disk, and its name if that may not be there yet.
+func (s *Store) flush(f file, seg segment, unnamed bool) error {
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if unnamed {
+		if err := syncDir(filepath.Dir(filepath.Join(s.dir, seg.name()))); err != nil {
+			return err
+		}
+	}
+	fi, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok && st.Nlink == 0 {
+		return fmt.Errorf("%s: %w", seg.name(), errRemoved)
+	}
+	return nil
+}
+
+// settle takes down what came of bringing the first size bytes to the disk, which end
+// with head.
+func (c *Chain) settle(size int64, head Head, err error) error {
+	switch {
+	case err == nil:
+		c.synced, c.durable, c.unnamed, c.failed = size, head, false, false
+		return nil
+	case errors.Is(err, errRemoved):
+		// It is told once; the chain goes on in a new file, and verify will miss these records.
+		err = errors.Join(err, c.f.Close())
+		c.f, c.failed = nil, false
+	default:
+		c.failed = true
+	}
+	return fmt.Errorf("bringing the record to the disk: %w", err)
+}
+
+// rewrite writes again what may not have reached the disk: after an error fsync(2)
+// forgets what it could not write, and the next one says that all is well.
+func (c *Chain) rewrite() error {
+	b := make([]byte, min(c.size-c.synced, batch))
+	for at := c.synced; at < c.size; {
+		p := b[:min(int64(len(b)), c.size-at)]
+		if _, err := c.f.ReadAt(p, at); err != nil {
+			return err
+		}
+		if _, err := c.f.WriteAt(p, at); err != nil {
+			return err
+		}
+		at += int64(len(p))
+	}
+	return nil
+}
