@@ -72,7 +72,8 @@ type SessionStart struct {
 	Cols       uint16            `json:"cols,omitempty"`
 	Scope      string            `json:"scope"`
 	Name       string            `json:"name,omitempty"`
-	Limits     map[string]string `json:"limits,omitempty"` // systemd's properties
+	Private    bool              `json:"private,omitempty"` // the owner's and Admins' only
+	Limits     map[string]string `json:"limits,omitempty"`  // systemd's properties
 	Workspaces argv.Argv         `json:"workspaces"`
 	Secrets    argv.Argv         `json:"secrets"`         // the names of what it was given
 	Input      string            `json:"input,omitempty"` // full or none: whether input is recorded

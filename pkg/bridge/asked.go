@@ -105,6 +105,9 @@ func (c *client) peek(ctx context.Context, _ wire.Request, l *live) (wire.Reply,
 }
 
 func (c *client) sendBytes(_ context.Context, req wire.Request, l *live) (wire.Reply, error) {
+	if err := c.b.recordInput(l, c, req.Bytes); err != nil {
+		return wire.Reply{}, err
+	}
 	if err := l.Type(nil, req.Bytes, c.stays); err != nil {
 		return wire.Reply{}, refusal("no-session", "session %s takes no input any more", l.ID)
 	}
@@ -123,6 +126,9 @@ func (c *client) put(ctx context.Context, req wire.Request, l *live) (wire.Reply
 		return wire.Reply{}, err
 	}
 	c.b.tellPut(l, c, path)
+	if err := c.b.recordInput(l, c, []byte(path)); err != nil {
+		return wire.Reply{}, err
+	}
 	if err := l.Type(nil, []byte(path), c.stays); err != nil {
 		return wire.Reply{}, refusal("no-session", "session %s takes no input any more", l.ID)
 	}

@@ -60,10 +60,12 @@ type Bridge struct {
 	fdsOf      map[uint32]int // descriptors that clients sent, by person
 	lastClient uint64
 
-	serving  sync.WaitGroup // clients
-	running  sync.WaitGroup // sessions, and what is done for them
-	stopping atomic.Bool    // this bridge ends, its sessions do not
-	entered  chan struct{}  // has room for one: there is a new session
+	serving   sync.WaitGroup // clients
+	recording sync.WaitGroup // recorders
+	closing   chan struct{}  // closed when this bridge ends, and recorders do
+	running   sync.WaitGroup // sessions, and what is done for them
+	stopping  atomic.Bool    // this bridge ends, its sessions do not
+	entered   chan struct{}  // has room for one: there is a new session
 }
 
 // FromConfig makes a Bridge as the configuration has it.
@@ -82,7 +84,7 @@ func (b *Bridge) Serve(ctx context.Context, listeners ...*net.UnixListener) erro
 	b.perUser = map[uint32]int{}
 	b.clients, b.clientsOf, b.fdsOf = map[*client]bool{}, map[uint32]int{}, map[uint32]int{}
 	b.mu.Unlock()
-	b.entered = make(chan struct{}, 1)
+	b.entered, b.closing = make(chan struct{}, 1), make(chan struct{})
 
 	b.adopt()
 	ctx, stop := context.WithCancelCause(ctx)
@@ -104,14 +106,21 @@ func (b *Bridge) Serve(ctx context.Context, listeners ...*net.UnixListener) erro
 	b.mu.Unlock()
 	b.serving.Wait()
 	if b.stopping.Load() {
+		close(b.closing)
+		b.recording.Wait()
 		return cause(ctx)
 	}
+	giveUp := time.AfterFunc(closingTime, func() { close(b.closing) })
+	defer giveUp.Stop()
 	for _, s := range left {
 		b.running.Go(func() { b.end(s.Session) })
 	}
 	b.running.Wait()
 	return cause(ctx)
 }
+
+// closingTime is how long a bridge whose sessions end with it tries to record that.
+const closingTime = 2 * grace
 
 // cause is why a bridge ends, nil if it was told to.
 func cause(ctx context.Context) error {

@@ -42,6 +42,7 @@ type client struct {
 	id      uint64
 	since   time.Time
 	who     peer.Peer
+	user    string // who's name
 	version int
 	enc     wire.Encoder
 	out     *sender
@@ -131,6 +132,7 @@ func (c *client) identify() error {
 		return err
 	}
 	err2 := raw.Control(func(fd uintptr) { c.who, err = peer.Of(int(fd)) })
+	c.user = name(c.who.UID)
 	return errors.Join(err, err2)
 }
 
@@ -195,8 +197,12 @@ func (c *client) drive(t wire.Type, payload []byte) error {
 	default:
 		err = c.in.typed(c, payload)
 	}
-	if errors.Is(err, session.ErrGivenUp) {
+	var note *wire.ErrorNote
+	switch {
+	case errors.Is(err, session.ErrGivenUp):
 		return err
+	case errors.As(err, &note):
+		c.out.send(item{frame: c.enc.Refused(*note)})
 	}
 	return nil // likewise
 }

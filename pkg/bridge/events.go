@@ -27,24 +27,23 @@ func (b *Bridge) tellStarted(l *live, c *client) {
 		where = fmt.Sprintf(", with %.400q", w)
 	}
 	b.Log.Printf("session %s started: %s runs %.200q as %s in %s%s", l.ID, person(l.Owner.UID), l.Argv, l.User, l.Scope, where)
-	start := audit.SessionStart{
-		Person: recorded(l.Owner), Argv: l.Argv, Profile: l.Profile, AgentUser: l.User, AgentPID: l.PID,
-		Pipes: l.Pipes, Scope: l.Scope, Name: l.name, Workspaces: workspaces(l.Info), Secrets: l.Secrets,
-	}
-	if len(l.Argv) > 0 {
-		start.Program = argv.String(l.Argv[0])
-	}
-	b.record(audit.System, name(l.Owner.UID), l.ID, fmt.Sprintf("%q", l.Argv), start)
 	b.publish(by(l.event(wire.EventStart, program(l.Argv)), c), l)
+}
+
+// startOf is the record of a session's start.
+func (b *Bridge) startOf(l *live) audit.Record {
+	rows, cols := l.Size()
+	return l.told(audit.System, name(l.Owner.UID), fmt.Sprintf("%q", l.Argv), audit.SessionStart{
+		Person: recorded(l.Owner), Program: argv.String(l.Argv[0]), Argv: l.Argv, Profile: l.Profile, AgentUser: l.User, AgentPID: l.PID,
+		Pipes: l.Pipes, Rows: rows, Cols: cols, Scope: l.Scope, Name: l.name, Private: l.Private,
+		Workspaces: workspaces(l.Info), Secrets: l.Secrets,
+	})
 }
 
 func (b *Bridge) tellEnded(l *live) {
 	took, exit := time.Since(l.Began).Round(time.Millisecond), l.Exit()
 	b.Log.Printf("session %s ended: %s after %s, %d bytes of output", l.ID, exit, took, l.Bytes())
-	end := audit.SessionEnd{
-		DurationMS: took.Milliseconds(), Bytes: l.Bytes(),
-		Again: l.Telling(), // the record may have it already
-	}
+	end := audit.SessionEnd{DurationMS: took.Milliseconds(), Bytes: l.Bytes(), Again: l.Telling()} // the record may have it already
 	switch {
 	case !exit.Ran:
 	case exit.Wait.Signaled():
@@ -54,7 +53,7 @@ func (b *Bridge) tellEnded(l *live) {
 		status := exit.Wait.ExitStatus()
 		end.Status = &status
 	}
-	b.record(audit.System, "system", l.ID, exit.String(), end)
+	l.rec.finish(l.told(audit.System, "system", exit.String(), end))
 	e, note := l.event(wire.EventEnd, exit.String()), endedNote(exit)
 	e.Ended = &note
 	if exit.Ran {
@@ -65,7 +64,7 @@ func (b *Bridge) tellEnded(l *live) {
 func (b *Bridge) tellAttached(c *client) {
 	l, role := c.in, c.allowed().String()
 	b.Log.Printf("session %s: %s attached as %s", l.ID, person(c.who.UID), role)
-	b.record(audit.Human, name(c.who.UID), l.ID, role, audit.Attach{Person: c.recorded(), Role: role})
+	l.rec.note(l.told(audit.Human, c.user, role, audit.Attach{Person: c.recorded(), Role: role}))
 	e := by(l.event(wire.EventAttach, ""), c)
 	e.Role = role
 	b.publish(e, l)
@@ -78,13 +77,18 @@ func (b *Bridge) tellDetached(c *client, err error) {
 	}
 	l := c.in
 	b.Log.Printf("session %s: %s detached%s", l.ID, person(c.who.UID), why)
-	b.record(audit.Human, name(c.who.UID), l.ID, why, audit.Detach{Person: c.recorded()})
+	l.rec.note(l.told(audit.Human, c.user, why, audit.Detach{Person: c.recorded()}))
 	b.publish(by(l.event(wire.EventDetach, ""), c), l)
 }
 
 func (b *Bridge) tellRefused(who peer.Peer, sessionID, why string) {
 	b.Log.Printf("refused %s, pid %d: %.300q", person(who.UID), who.PID, why)
-	b.record(audit.Human, name(who.UID), shown(sessionID, 40), why, audit.Denied{Person: recorded(who)})
+	_, err := b.Record.Bridge().Append(audit.Record{
+		Source: audit.Human, User: name(who.UID), SessionID: shown(sessionID, 40), Content: why, Metadata: audit.Denied{Person: recorded(who)},
+	})
+	if err != nil {
+		b.Log.Printf("the record has a hole: %v", err)
+	}
 }
 
 func (b *Bridge) tellKill(l *live, c *client, signal syscall.Signal) {
@@ -128,19 +132,36 @@ func (c *client) recorded() audit.Person {
 // control records what somebody, or without c we ourselves, did to a session.
 func (b *Bridge) control(l *live, c *client, did audit.Control) {
 	if c == nil {
-		b.record(audit.System, "system", l.ID, did.Action, did)
+		l.rec.note(l.told(audit.System, "system", did.Action, did))
 		return
 	}
 	p := c.recorded()
 	did.Person = &p
-	b.record(audit.Human, name(c.who.UID), l.ID, did.Action, did)
+	l.rec.note(l.told(audit.Human, c.user, did.Action, did))
 }
 
-func (b *Bridge) record(source audit.Source, user, id, content string, m audit.Metadata) {
-	r := audit.Record{Source: source, User: user, SessionID: id, Content: content, Metadata: m}
-	if _, err := b.Record.Bridge().Append(r); err != nil {
-		b.Log.Printf("the record has a hole: %v", err)
+// told makes a record of the session's.
+func (l *live) told(source audit.Source, user, content string, m audit.Metadata) audit.Record {
+	return audit.Record{Source: source, User: user, SessionID: l.ID, Content: content, Metadata: m}
+}
+
+// recordInput records what somebody is about to type, before they do.
+func (b *Bridge) recordInput(l *live, c *client, data []byte) error {
+	user, who := c.user, c.recorded()
+	rec := audit.NewInput(user, who, data)
+	if l.AsksSecret() {
+		rec = audit.NewWithheldInput(user, who, len(data), "password")
 	}
+	rec.SessionID = l.ID
+	if err := l.rec.write(rec); err != nil {
+		return refusal(record, "what you typed cannot be recorded, and so it was not: %v", err)
+	}
+	return nil
+}
+
+func (b *Bridge) tellResized(l *live, c *client, size wire.Size) {
+	p := c.recorded()
+	l.rec.note(l.told(audit.Human, c.user, fmt.Sprintf("%d by %d", size.Rows, size.Cols), audit.Resize{Person: &p, Rows: size.Rows, Cols: size.Cols}))
 }
 
 // name is a user's name where there is one, else the number.

@@ -203,6 +203,9 @@ func (b *Bridge) adoptParcel(id string, fds []int) (*live, int64, error) {
 	if len(l.awaited) == 0 {
 		close(l.allBack)
 	}
+	if l.rec, err = newRecorder(b, l); err != nil {
+		b.Log.Printf("session %s: %v", l.ID, err) // and what follows from it
+	}
 	b.mu.Lock()
 	b.count(s.Owner.UID, s.Memory())
 	b.mu.Unlock()

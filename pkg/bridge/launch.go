@@ -70,7 +70,10 @@ func (b *Bridge) launch(ctx context.Context, c *client, req wire.OpenRequest, di
 	if err != nil {
 		return nil, nil, err
 	}
-	live := b.enter(s, req.Name)
+	live, err := b.enter(s, req.Name)
+	if err != nil {
+		return nil, nil, refusal(record, "the record cannot be written, so no session starts: %v", err)
+	}
 	defer close(live.begun)
 	entered = true
 	b.resized(s.Memory() - memory) // the profile may have been changed meanwhile
@@ -83,6 +86,10 @@ func (b *Bridge) launch(ctx context.Context, c *client, req wire.OpenRequest, di
 			closeAll(cursors)
 		}
 	}()
+	if err := live.rec.write(b.startOf(live)); err != nil {
+		b.running.Go(func() { b.end(s) })
+		return nil, nil, refusal(record, "the record cannot be written, so no session starts: %v", err)
+	}
 	if err := b.keep(s); err != nil {
 		b.running.Go(func() { b.end(s) })
 		return nil, nil, err

@@ -18,6 +18,7 @@ type live struct {
 	*session.Session
 	name       string
 	watch      *watcher
+	rec        *recorder
 	inputEnded atomic.Bool   // and it is stored without
 	begun      chan struct{} // closed when its start was told, if it was to be; nil: an earlier bridge did
 
@@ -89,6 +90,7 @@ func (l *live) arrange() {
 		now = driver.size
 		l.watch.drawing.resized(now.Rows, now.Cols) // first: what is printed for it comes after
 		_ = l.Resize(now.Rows, now.Cols)            // it has ended, and its people are about to hear of it
+		l.watch.b.tellResized(l, driver, now)
 	}
 	for _, p := range l.people {
 		p.drives.Store(p == driver)
@@ -155,6 +157,9 @@ func (l *live) typed(c *client, data []byte) error {
 		l.arrange()
 	}
 	l.mu.Unlock()
+	if err := l.watch.b.recordInput(l, c, data); err != nil {
+		return err
+	}
 	return l.Type(c.place, data, c.stays)
 }
 

@@ -18,7 +18,7 @@ func (b *Bridge) reply(l *live, role auth.Role, client uint64, offset int64) wir
 		Owner: l.Owner.UID, Role: role.String(), Client: client, Began: seconds(l.Began), Offset: offset,
 		Secrets: l.Secrets, Watch: l.Watch, Private: l.Private, Pipes: l.Pipes,
 		Limits: wire.Limits{Memory: memory, Tasks: tasks, Home: b.HomeMax},
-		Record: "events",
+		Record: "all",
 	}
 	room := maxPaths
 	for _, d := range l.Dirs {

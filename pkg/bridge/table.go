@@ -99,13 +99,20 @@ func (b *Bridge) nameFor(s *session.Session, asked string) string {
 }
 
 // enter puts a session into the table, and starts it.
-func (b *Bridge) enter(s *session.Session, name string) *live {
+// An error means that it cannot be recorded, and it is closed.
+func (b *Bridge) enter(s *session.Session, name string) (*live, error) {
 	l := &live{Session: s, begun: make(chan struct{})}
+	var err error
+	if l.rec, err = newRecorder(b, l); err != nil {
+		closeAll(l.rec.tracks)
+		s.Close()
+		return nil, err
+	}
 	b.mu.Lock()
 	l.name = b.nameFor(s, name)
 	b.mu.Unlock()
 	b.install(l)
-	return l
+	return l, nil
 }
 
 // install is enter for a session that has its name. It is saved first, so that the
@@ -124,6 +131,8 @@ func (b *Bridge) install(l *live) {
 	}
 	s.Start(func(*session.Session) { b.leave(l) }, func(why string) { b.tellTripped(l, why) })
 	b.running.Go(l.watch.run)
+	b.recording.Add(1)
+	b.running.Go(l.rec.run)
 	if len(s.Locks) > 0 {
 		b.running.Go(func() { b.keepLocked(l) })
 	}
@@ -134,6 +143,7 @@ func (b *Bridge) install(l *live) {
 func (b *Bridge) leave(l *live) {
 	defer b.running.Done()
 	l.watch.leave()
+	l.rec.leave()
 	info := l.info(auth.ReadOnly)
 	note := endedNote(l.Exit())
 	info.State, info.Ended, info.Frozen, info.Clients = wire.StateEnded, &note, nil, 0
@@ -158,6 +168,7 @@ func (b *Bridge) leave(l *live) {
 		b.tellEnded(l)
 		l.SetTold()
 	}
+	l.rec.close()
 	b.settle(l, nil)
 }
 

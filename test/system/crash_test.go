@@ -2,17 +2,14 @@ package system
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"hash"
 	"io"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -24,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
+	"github.com/AgentaaU/AaaU/pkg/audit"
 	"github.com/AgentaaU/AaaU/pkg/client"
 	"github.com/AgentaaU/AaaU/pkg/spec"
 	"github.com/AgentaaU/AaaU/pkg/wire"
@@ -58,11 +56,16 @@ func TestBridgeIsKilled(t *testing.T) {
 	}
 	for how, f := range followers {
 		_, _ = io.WriteString(f.stdin, "stop\n") // it says why, if it has ended
-		if got := f.line(); !strings.HasPrefix(got, "whole: ") {
+		got, n, id := f.line(), int64(0), ""
+		if _, err := fmt.Sscanf(got, "whole: %d bytes of session %s", &n, &id); err != nil {
 			t.Errorf("%s: %s", how, got)
-		} else {
-			t.Logf("%s: %s", how, got)
+			continue
 		}
+		t.Logf("%s: %s", how, got)
+		if recorded := selfChecked(t, id); recorded != n {
+			t.Errorf("%s: %d bytes of %d are recorded", how, recorded, n)
+		}
+		verified(t, id)
 	}
 	typist.say("stop\n")
 	if got := typist.line(); !strings.HasPrefix(got, "in order: ") {
@@ -71,6 +74,21 @@ func TestBridgeIsKilled(t *testing.T) {
 		t.Logf("typing: %s", got)
 	}
 	figures(t, since)
+}
+
+// selfChecked is how much the record has of what spew printed, if that is what it says
+// itself to have printed.
+func selfChecked(t *testing.T, id string) int64 {
+	t.Helper()
+	got := &summer{sum: sha256.New()}
+	if err := audit.Raw(got, audit.Read(recordDir, id), audit.Stdout); err != nil {
+		t.Error(err)
+		return -1
+	}
+	if want := fmt.Sprintf("%s%020d", hex.EncodeToString(got.sum.Sum(nil)), got.n); string(got.last) != want {
+		t.Errorf("session %s: %d bytes are recorded, not %s", id, got.n, got.last)
+	}
+	return int64(got.n)
 }
 
 // killBridge kills the bridge within this time, and waits for the next.
@@ -184,7 +202,7 @@ func follow(args []string) int {
 	case string(got.last) != want:
 		fmt.Printf("%d bytes came, not %s (%s)\n", got.n, got.last, notices)
 	default:
-		fmt.Printf("whole: %d bytes (%s)\n", got.n, notices)
+		fmt.Printf("whole: %d bytes of session %s (%s)\n", got.n, s.ID, notices)
 	}
 	return 0
 }
@@ -337,32 +355,19 @@ func TestDoubleDeath(t *testing.T) {
 // first time, and by a bridge that did not know whether the one before it had written it.
 func recordedEnds(t *testing.T) (ends, again map[string]int) {
 	t.Helper()
-	files, err := filepath.Glob("/var/log/aaau/*.jsonl")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("there is no record: %v", err)
-	}
 	ends, again = map[string]int{}, map[string]int{}
-	for _, f := range files {
-		text, err := os.ReadFile(f)
+	for found, err := range audit.Search(recordDir, audit.Query{Kinds: []audit.Kind{audit.KindSessionEnd}}) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for line := range bytes.Lines(text) {
-			var r struct {
-				ID       string `json:"session_id"`
-				Kind     string `json:"command_type"`
-				Metadata struct{ Again bool }
-			}
-			if err := json.Unmarshal(line, &r); err != nil {
-				t.Fatalf("%s: %q: %v", f, line, err)
-			}
-			switch {
-			case r.Kind != "session_end":
-			case r.Metadata.Again:
-				again[r.ID]++
-			default:
-				ends[r.ID]++
-			}
+		end, err := found.Decode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if end.(*audit.SessionEnd).Again {
+			again[found.SessionID]++
+		} else {
+			ends[found.SessionID]++
 		}
 	}
 	return ends, again

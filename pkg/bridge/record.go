@@ -1,0 +1,270 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/AgentaaU/AaaU/pkg/audit"
+	"github.com/AgentaaU/AaaU/pkg/tape"
+	"github.com/AgentaaU/AaaU/pkg/wire"
+)
+
+// recorder writes a session's record. It reads the session's tapes, and the program
+// waits for it, however long: what is not recorded yet is not lost. While nothing can be
+// recorded the session is frozen, what is typed is refused, and what happens is kept.
+//
+//	tape ────────────────────▶ run ──▶ audit.Chain
+//	what happens ─ note ──▶ notes ──▶│
+//	what is typed ─ write ───────────┘
+type recorder struct {
+	b      *Bridge
+	l      *live
+	tracks []*tape.Cursor // of output, and with pipes of errors
+
+	mu    sync.Mutex     // guards what follows; held while a note is written, so that they stay in order
+	chain *audit.Chain   // nil: it could not be opened yet
+	notes []audit.Record // that are not in the chain
+
+	noted chan struct{} // has room for one: there are notes
+	last  chan struct{} // closed by leave: no more output comes
+	done  chan struct{} // closed when run has returned
+}
+
+const (
+	// record is the reason for which a session is frozen that cannot be recorded.
+	record = "record"
+	// recordAgain is how often it is tried then.
+	recordAgain = time.Second
+	// maxNotes bounds what is kept of a session that cannot be recorded. It is frozen, and
+	// nobody joins it; there is no more than some of its people going.
+	maxNotes = 10_000
+)
+
+// newRecorder is for a session that has not been started. An error means that its chain
+// cannot be opened; then it is tried again by run.
+func newRecorder(b *Bridge, l *live) (*recorder, error) {
+	r := &recorder{b: b, l: l, noted: make(chan struct{}, 1), last: make(chan struct{}), done: make(chan struct{})}
+	var err error
+	if r.tracks, err = l.read(0, 0, tape.Always); err != nil {
+		return r, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r, r.open()
+}
+
+// open opens the chain, and has the cursors be where it has come to. r.mu is held.
+func (r *recorder) open() error {
+	if r.chain != nil {
+		return nil
+	}
+	chain, err := r.b.Record.Session(r.l.ID, r.l.User, r.l.Pipes)
+	if err != nil {
+		return err
+	}
+	r.chain = chain
+	for i, c := range r.tracks {
+		c.Move(chain.Recorded(audit.Stream(i)))
+	}
+	return nil
+}
+
+// note has something be recorded soon. It waits for nothing but other notes.
+func (r *recorder) note(rec audit.Record) {
+	r.mu.Lock()
+	lost := len(r.notes) >= maxNotes
+	if !lost {
+		r.notes = append(r.notes, rec)
+	}
+	r.mu.Unlock()
+	if lost {
+		r.b.Log.Printf("session %s: the record has a hole: %s of %s", r.l.ID, rec.Metadata.Kind(), rec.User)
+	}
+	select {
+	case r.noted <- struct{}{}:
+	default: // that is known
+	}
+}
+
+// write records something, after all notes; an error means that it is not recorded.
+func (r *recorder) write(rec audit.Record) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.flush(); err != nil {
+		return err
+	}
+	_, err := r.chain.Append(rec)
+	return err
+}
+
+// flush records the notes. r.mu is held.
+func (r *recorder) flush() error {
+	if err := r.open(); err != nil {
+		return err
+	}
+	if len(r.notes) == 0 {
+		return nil
+	}
+	n, err := r.chain.Append(r.notes...)
+	r.notes = r.notes[:copy(r.notes, r.notes[n:])]
+	return err
+}
+
+// leave has all be recorded that there is, and returns when it is.
+func (r *recorder) leave() {
+	close(r.last)
+	<-r.done
+}
+
+// run records until the session's end.
+func (r *recorder) run() {
+	defer close(r.done)
+	defer closeAll(r.tracks)
+	defer r.b.recording.Done()
+	if r.l.begun != nil {
+		<-r.l.begun // the session's start is recorded first
+	}
+	more := [2]<-chan struct{}{}
+	for i, c := range r.tracks {
+		more[i] = c.More()
+	}
+	last, ending, failing := r.last, false, false
+	for {
+		err := r.all(ending)
+		if err == nil && ending {
+			return
+		}
+		var again <-chan time.Time
+		if failing = r.failed(err, failing, ending); failing {
+			again = time.After(recordAgain)
+		}
+		select {
+		case <-r.b.closing:
+			if err := r.all(false); err != nil { // the next bridge goes on with the output
+				r.b.Log.Printf("session %s: leaving the record: %v", r.l.ID, err)
+			}
+			return
+		case <-more[0]:
+		case <-more[1]:
+		case <-r.noted:
+		case <-again:
+		case <-last:
+			last, ending = nil, true
+		}
+	}
+}
+
+// all records what there is now.
+func (r *recorder) all(ending bool) error {
+	r.mu.Lock()
+	err := r.flush()
+	r.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	for i, c := range r.tracks {
+		if err := r.stream(audit.Stream(i), c, ending); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stream records what is on one tape, but for a character that has no end yet.
+func (r *recorder) stream(which audit.Stream, c *tape.Cursor, ending bool) error {
+	for c.Behind() {
+		data, lost := c.View(chunk)
+		if lost > 0 {
+			r.b.Log.Printf("session %s: the record has a hole of %d bytes", r.l.ID, lost)
+		}
+		n, err := r.chain.Output(which, data, ending && c.Pos()+int64(len(data)) == c.Head())
+		c.Advance(n)
+		if err != nil || n == 0 {
+			return err
+		}
+	}
+	return nil
+}
+
+// failed does what is to be done about the record's not being written, or being written
+// again, and says whether it is not.
+func (r *recorder) failed(err error, was, ending bool) bool {
+	switch {
+	case err != nil && !was:
+		r.b.Log.Printf("session %s: the record cannot be written: %v", r.l.ID, err)
+		r.freeze(err, ending)
+	case err != nil:
+		if _, is := r.l.Frozen()[record]; !is {
+			r.freeze(err, ending)
+		}
+	case was:
+		r.b.Log.Printf("session %s: the record is written again", r.l.ID)
+		r.thaw()
+	}
+	return err != nil
+}
+
+func (r *recorder) freeze(err error, ending bool) {
+	if ending {
+		return // there is nobody to be frozen; its end is told when it is recorded
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), launchTimeout)
+	defer cancel()
+	why := fmt.Sprintf("the record cannot be written (%v): the session is frozen until it can; or end it: aaau kill %s", err, r.l.ID)
+	if err := r.b.freeze(ctx, r.l, record, r.l.event(wire.EventFreeze, why)); err != nil {
+		r.b.Log.Printf("session %s: %v", r.l.ID, err) // it waits where its output does
+	}
+}
+
+func (r *recorder) thaw() {
+	if _, is := r.l.Frozen()[record]; !is {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), launchTimeout)
+	defer cancel()
+	if err := r.b.thaw(ctx, r.l, record, r.l.event(wire.EventThaw, "the record is written again: the session goes on")); err != nil {
+		r.b.Log.Printf("session %s: %v", r.l.ID, err)
+	}
+}
+
+// finish records a session's end, when all else is, and brings the record to the disk. It
+// is tried again and again, but for a bridge that ends.
+func (r *recorder) finish(end audit.Record) {
+	<-r.done
+	written := false
+	for {
+		var err error
+		if !written {
+			err = r.write(end)
+			written = err == nil
+		}
+		if written {
+			err = r.chain.Finish()
+		}
+		if err == nil {
+			return
+		}
+		r.b.Log.Printf("session %s: recording its end: %v", r.l.ID, err)
+		select {
+		case <-r.b.closing:
+			return
+		case <-time.After(recordAgain):
+		}
+	}
+}
+
+// close leaves the record of a session whose end is in it.
+func (r *recorder) close() {
+	<-r.done
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.chain == nil {
+		return
+	}
+	if err := r.chain.Close(); err != nil && !errors.Is(err, audit.ErrClosed) {
+		r.b.Log.Printf("session %s: leaving the record: %v", r.l.ID, err)
+	}
+}

@@ -1,0 +1,219 @@
+package system
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/AgentaaU/AaaU/pkg/audit"
+)
+
+// recordDir is where the record is.
+const recordDir = "/var/log/aaau"
+
+// recorded is what a session's record says of one kind, in order.
+func recorded(t *testing.T, id string, kind audit.Kind) (all []string) {
+	t.Helper()
+	for e, err := range audit.Read(recordDir, id) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Kind == kind {
+			text, err := e.Text()
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, text)
+		}
+	}
+	return all
+}
+
+// verified says that a session's chain is whole, and ended.
+func verified(t *testing.T, id string) {
+	t.Helper()
+	r, err := audit.Verify(recordDir, id, nil, nil)
+	if err != nil || r.Problem != nil || !r.Ended {
+		t.Errorf("the record of %s: %+v, %v", id, r, err)
+	}
+}
+
+// printed is the sum and the length of all that a session's record says it printed.
+func printed(t *testing.T, id string, stream audit.Stream) (sum [sha256.Size]byte, n int64) {
+	t.Helper()
+	h := sha256.New()
+	count := &counter{to: h}
+	if err := audit.Raw(count, audit.Read(recordDir, id), stream); err != nil {
+		t.Fatal(err)
+	}
+	return [sha256.Size]byte(h.Sum(nil)), count.n
+}
+
+type counter struct {
+	to io.Writer
+	n  int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	c.n += int64(len(p))
+	return c.to.Write(p)
+}
+
+// All that a program prints is in the record, byte for byte, with who was there and what
+// they typed.
+func TestRecord(t *testing.T) {
+	begin(t)
+	operator := as(t, "operator")
+	script := `stty raw -echo; yes 'some lines of text' | head -c 3000000; head -c 3000000 /dev/urandom; printf '\346\274\264 done'; read -rn1 x`
+	s := sit(t, operator, "sh", "-c", "aaau -- bash -c "+quote(script)+" | tee out | tail -c 20; echo; sha256sum < out")
+	await(t, "the session", func() bool { return len(parsed[[]object](t, operator, "aaau", "list", "--json")) > 0 })
+	id := newest(t)
+	peek(t, id, "done")
+	s.typed("x")
+	m := s.match(`([0-9a-f]{64})  -`)
+	s.ends(0)
+	sum, n := printed(t, id, audit.Stdout)
+	if got := fmt.Sprintf("%x", sum); got != m[2] {
+		t.Errorf("%d bytes with the sum %s are recorded, not %s", n, got, m[2])
+	}
+	verified(t, id)
+	if got := recorded(t, id, audit.KindInput); strings.Join(got, "") != "x" {
+		t.Errorf("input is recorded as %q", got)
+	}
+	for _, kind := range []audit.Kind{audit.KindSessionStart, audit.KindAttach, audit.KindSessionEnd} {
+		if got := recorded(t, id, kind); len(got) != 1 {
+			t.Errorf("%s: %q", kind, got)
+		}
+	}
+}
+
+// quote makes a word of a shell's.
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// newest is the session that started last.
+func newest(t *testing.T) string {
+	t.Helper()
+	sessions := parsed[[]object](t, as(t, "root"), "aaau", "list", "--json")
+	id, began := "", 0.0
+	for _, s := range sessions {
+		if at := s["began"].(float64); at > began {
+			id, began = s["id"].(string), at
+		}
+	}
+	if id == "" {
+		t.Fatal("there is no session")
+	}
+	return id
+}
+
+// What is typed where a program asks for a password stands nowhere, but for its length;
+// what is typed into an editor does.
+func TestSecretsStayOut(t *testing.T) {
+	begin(t)
+	const secret = "Corect-horse-77"
+	s := openShell(t, as(t, "operator"))
+	since := journalNow(t)
+	for _, asks := range []string{
+		`read -rsp 'Password: ' x; echo "[${#x}]"`,
+		`python3 -c 'import getpass; print("[%d]" % len(getpass.getpass()))'`,
+		`su -c true operator; echo "[15]"`, // it does not become him, but it asks
+	} {
+		s.typed(asks + "\r")
+		s.expect("assword: ")
+		s.typed(secret + "\r")
+		s.expect("[15]")
+		s.prompt()
+	}
+	s.typed("vi -u NONE -N text\r")
+	s.expect("text")
+	s.typed("iTyped into an editor\x1b:wq\r")
+	s.prompt()
+	s.prints("cat text", "Typed into an editor")
+	s.close()
+	all := ""
+	for e, err := range audit.Read(recordDir, s.id) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all += string(e.Raw) + "\n"
+	}
+	if out, err := exec.Command("grep", "-rlaF", secret, "/var/log", "/run/log", "/run/aaau", "/var/lib/aaau").CombinedOutput(); len(out) > 0 || strings.Contains(all, secret) {
+		t.Errorf("the secret is in %s (%v)", out, err)
+	}
+	if strings.Contains(journal(t, since), secret) {
+		t.Error("the secret is in the journal")
+	}
+	if n := strings.Count(all, `"withheld":"password"`); n < 3 {
+		t.Errorf("%d times something was withheld", n)
+	}
+	if got := strings.Join(recorded(t, s.id, audit.KindInput), ""); !strings.Contains(got, "iTyped into an editor\x1b:wq\r") {
+		t.Errorf("input is recorded as %q", got)
+	}
+}
+
+// A record that cannot be written stops the session before it prints more than is kept,
+// and lets it go on when it can; nothing is lost.
+func TestFullDisk(t *testing.T) {
+	begin(t)
+	operator := as(t, "operator")
+	onDisk(t, "4M")
+	follower := start(t, operator, nil, "follow", "text")
+	if got := follower.line(); got != "open" {
+		t.Fatal(got)
+	}
+	id := newest(t)
+	await(t, "the session is frozen", func() bool { return inStatus(t, id, "frozen") == "[record]" })
+	if r := run(t, operator, "aaau", "-p", "true"); r.status == 0 || !strings.Contains(r.stderr, "the record cannot be written") {
+		t.Errorf("a session starts: %+v", r)
+	}
+	refused(t, operator, []string{"cannot be recorded"}, "aaau", "attach", id)
+	output(t, as(t, "root"), "mount", "-o", "remount,size=3G", recordDir)
+	await(t, "the session goes on", func() bool { return inStatus(t, id, "frozen") == "<nil>" || inStatus(t, id, "frozen") == "" })
+	follower.say("stop\n")
+	if got := follower.line(); !strings.HasPrefix(got, "whole: ") {
+		t.Error(got)
+	}
+	verified(t, id)
+	selfChecked(t, id)
+}
+
+// onDisk has the bridge record on a disk of its own, of this size, until the test ends.
+func onDisk(t *testing.T, size string) {
+	t.Helper()
+	root := as(t, "root")
+	systemctl(t, "stop", "aaau.socket", "aaau.service")
+	output(t, root, "mount", "-t", "tmpfs", "-o", "mode=0750,uid="+output(t, root, "id", "-u", "aaau-bridge")+",size="+size, "tmpfs", recordDir)
+	systemctl(t, "start", "aaau.socket")
+	t.Cleanup(func() {
+		systemctl(t, "stop", "aaau.socket", "aaau.service")
+		output(t, root, "umount", recordDir)
+		systemctl(t, "start", "aaau.socket")
+	})
+}
+
+// Nobody but the bridge, and who is to read it, gets at the record.
+func TestRecordIsClosed(t *testing.T) {
+	begin(t)
+	output(t, as(t, "operator"), "aaau", "-p", "true")
+	for _, who := range []string{"operator", "observer", "agent"} {
+		for _, dir := range []string{recordDir, filepath.Join(recordDir, "sessions")} {
+			if r := run(t, as(t, who), "ls", dir); r.status == 0 {
+				t.Errorf("%s reads %s", who, dir)
+			}
+		}
+	}
+	err := filepath.Walk(recordDir, func(path string, fi os.FileInfo, err error) error {
+		if err == nil && fi.Mode().Perm()&0o027 != 0 {
+			t.Errorf("%s is %v", path, fi.Mode())
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
