@@ -23,7 +23,7 @@ var layers = [][]string{
 	{"pkg/session", "pkg/stage"},
 	{"pkg/tape", "pkg/fdstore", "pkg/screen", "pkg/scope", "pkg/audit", "pkg/config", "pkg/project", "pkg/workspace"},
 	{"pkg/wire", "pkg/privsep", "pkg/auth"},
-	{"pkg/peer", "pkg/version", "pkg/spec", "pkg/vtseq"},
+	{"pkg/peer", "pkg/version", "pkg/spec", "pkg/vtseq", "pkg/anchor"},
 	{"pkg/argv", "pkg/gitindex"},
 }
 
