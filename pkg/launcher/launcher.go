@@ -3,8 +3,9 @@
 //
 // It obeys one user, the bridge's, and does not believe it: who asks for a
 // session it learns from the client's own connection, what may be run and as
-// whom from root's own files. It keeps no state between requests, never reads a
-// byte of a terminal, and may be restarted at any time.
+// whom from root's own files. It keeps no state between requests but how many
+// anchors it wrote lately, never reads a byte of a terminal, and may be restarted at
+// any time.
 //
 // What a bridge gone bad can still do to a session that it holds, it can do as the
 // agent at most: type, signal, and put files into the session's own /tmp.
@@ -30,6 +31,7 @@ import (
 
 	"os/user"
 
+	"github.com/AgentaaU/AaaU/pkg/anchor"
 	"github.com/AgentaaU/AaaU/pkg/config"
 	"github.com/AgentaaU/AaaU/pkg/peer"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
@@ -51,8 +53,9 @@ type Launcher struct {
 	Log    *log.Logger
 	BootID string // makes ids unlike those of the machine's other lives
 
-	procs  string        // see startGracePeriod
-	places chan struct{} // of maxStarts
+	procs   string        // see startGracePeriod
+	places  chan struct{} // of maxStarts
+	anchors anchors
 }
 
 // Serve answers requests until ctx ends, then waits for those under way. It
@@ -64,6 +67,7 @@ func (l *Launcher) Serve(ctx context.Context, ln *net.UnixListener) error {
 	var requests sync.WaitGroup
 	defer func() { requests.Wait(); <-reaped }()
 	l.places = make(chan struct{}, maxStarts)
+	l.anchors.dir, l.anchors.journald, l.anchors.say = anchor.Dir, "/run/systemd/journal/socket", l.Log.Printf
 	for {
 		c, err := ln.AcceptUnix()
 		switch {
@@ -131,6 +135,8 @@ func (l *Launcher) serve(ctx context.Context, c *net.UnixConn) {
 		err = l.relock(c, *req.Relock, fds[0])
 	case req.Put != nil && len(fds) == 2:
 		err = l.put(c, *req.Put, fds[0], fds[1])
+	case req.Anchor != nil && len(fds) == 0:
+		err = l.anchor(c, *req.Anchor)
 	default:
 		err = privsep.Errorf("malformed", "a request must come with the descriptors that belong to it")
 	}

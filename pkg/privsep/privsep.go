@@ -30,6 +30,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/AgentaaU/AaaU/pkg/anchor"
 	"github.com/AgentaaU/AaaU/pkg/argv"
 	"github.com/AgentaaU/AaaU/pkg/spec"
 )
@@ -53,12 +54,13 @@ type Request struct {
 	// Reconcile ends what is nobody's.
 	Reconcile *Reconcile `json:"reconcile,omitempty"`
 	Put       *Put       `json:"put,omitempty"` // with that, and the file
+	Anchor    *Anchor    `json:"anchor,omitempty"`
 }
 
 // OneThing says whether a request is for exactly that.
 func (r Request) OneThing() bool {
 	n := 0
-	for _, is := range []bool{r.Start != nil, r.Kill != nil, r.Freeze != nil, r.Thaw != nil, r.Measure != nil, r.Relock != nil, r.Put != nil, r.Reconcile != nil} {
+	for _, is := range []bool{r.Start != nil, r.Kill != nil, r.Freeze != nil, r.Thaw != nil, r.Measure != nil, r.Relock != nil, r.Put != nil, r.Reconcile != nil, r.Anchor != nil} {
 		if is {
 			n++
 		}
@@ -85,6 +87,8 @@ func (r Request) String() string {
 		return fmt.Sprintf("to lock paths beneath %.200q", string(r.Relock.Path))
 	case r.Put != nil:
 		return fmt.Sprintf("to put a file %.100q into a session", r.Put.Name)
+	case r.Anchor != nil:
+		return fmt.Sprintf("to anchor %d chains", len(r.Anchor.Heads))
 	default:
 		return fmt.Sprintf("to measure the home of %.40q for uid %d", r.Measure.User, r.Measure.UID)
 	}
@@ -140,6 +144,25 @@ type Put struct {
 	Name string `json:"name"` // see spec.CheckName
 	UID  uint32 `json:"uid"`  // the agent's
 	GID  uint32 `json:"gid"`
+}
+
+// Anchor asks for the heads of chains to be kept where the bridge cannot write (see
+// pkg/anchor). The answer comes when they are on the disk.
+type Anchor struct {
+	Heads []anchor.Head `json:"heads"`
+}
+
+// Check says what is wrong with it.
+func (a Anchor) Check() error {
+	if n := len(a.Heads); n == 0 || n > anchor.MaxHeads {
+		return fmt.Errorf("%d anchors, from 1 to %d at a time", n, anchor.MaxHeads)
+	}
+	for _, h := range a.Heads {
+		if err := h.Check(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Reply answers a Request: Error, or Session with its descriptors, or neither for

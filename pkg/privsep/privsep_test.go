@@ -6,11 +6,13 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/AgentaaU/AaaU/pkg/anchor"
 	"github.com/AgentaaU/AaaU/pkg/spec"
 )
 
@@ -125,10 +127,32 @@ func TestSendTooMuch(t *testing.T) {
 	}
 }
 
+// As many anchors as there may be fit into a message, however long they are.
+func TestAnchorBounds(t *testing.T) {
+	longest := anchor.Head{Chain: strings.Repeat("x", 64), Seq: 1<<64 - 1, Hash: strings.Repeat("f", 64), Final: true}
+	all := Anchor{slices.Repeat([]anchor.Head{longest}, anchor.MaxHeads)}
+	if err := all.Check(); err != nil {
+		t.Error(err)
+	}
+	if _, _, err := encode(Request{Anchor: &all}, nil); err != nil {
+		t.Error(err)
+	}
+	for name, a := range map[string]Anchor{
+		"none":       {},
+		"one more":   {append(all.Heads, longest)},
+		"a bad last": {[]anchor.Head{longest, {Chain: "x", Seq: 1}}},
+	} {
+		if a.Check() == nil {
+			t.Errorf("%s will do", name)
+		}
+	}
+}
+
 // FuzzDecode: what is taken for a request says the same when it is sent on.
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"start":{"profile":"shell","rows":24,"cols":80}}`))
 	f.Add([]byte(`{"kill":{"scope":"aaau-shell-0.scope"}}`))
+	f.Add([]byte(`{"anchor":{"heads":[{"chain":"s1","seq":1,"hash":"00","final":true}]}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var req, again Request
 		if decode(b, &req) != nil {

@@ -73,6 +73,7 @@ func TestSocketsAreForThoseTheyAreFor(t *testing.T) {
 		{launcherSocket, os.ModeSocket | 0o600, "aaau-bridge", "aaau-bridge"},
 		{"/run/aaau", os.ModeDir | 0o755, "root", "root"},
 		{"/var/lib/aaau/agent", os.ModeDir | 0o700, "agent", "agent"},
+		{"/var/lib/aaau/anchors", os.ModeDir | 0o700, "root", "root"},
 		{"/etc/aaau", os.ModeDir | 0o755, "root", "root"},
 	} {
 		fi, err := os.Stat(test.file)
@@ -128,7 +129,7 @@ func TestLauncherIsConfined(t *testing.T) {
 	bounds := strings.Fields(property(t, "aaau-launcher.service", "CapabilityBoundingSet"))
 	for _, c := range bounds {
 		switch c {
-		case "cap_sys_admin", "cap_setuid", "cap_setgid", "cap_setpcap", "cap_net_admin", "cap_chown", "cap_dac_read_search", "cap_sys_chroot", "cap_sys_nice":
+		case "cap_sys_admin", "cap_setuid", "cap_setgid", "cap_setpcap", "cap_net_admin", "cap_chown", "cap_dac_read_search", "cap_sys_chroot", "cap_sys_nice", "cap_linux_immutable":
 		default:
 			t.Errorf("the launcher may have %s", c)
 		}

@@ -14,9 +14,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 
+	"github.com/AgentaaU/AaaU/pkg/anchor"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
 	"github.com/AgentaaU/AaaU/pkg/spec"
 )
@@ -30,6 +32,8 @@ type Launcher struct {
 	judge  func(privsep.Request) error
 	groups map[string]int // programs' process groups, by scope
 	errs   []error        // what went wrong and nobody was told
+
+	anchors []anchor.Head
 }
 
 // New makes a Launcher, which puts files into a directory.
@@ -52,6 +56,13 @@ func (l *Launcher) Err() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return errors.Join(l.errs...)
+}
+
+// Anchors are all that it has taken so far, in order.
+func (l *Launcher) Anchors() []anchor.Head {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.anchors)
 }
 
 // Serve answers until ln is closed, and until every session has ended.
@@ -125,6 +136,14 @@ func (l *Launcher) answer(c *net.UnixConn, req privsep.Request, fds []int) error
 		reply.Error = l.signal(req.Thaw.Name, syscall.SIGCONT)
 	case req.Put != nil:
 		reply.Path, reply.Error = l.put(*req.Put, fds)
+	case req.Anchor != nil:
+		if err := req.Anchor.Check(); err != nil {
+			reply.Error = privsep.Errorf("malformed", "%v", err)
+			break
+		}
+		l.mu.Lock()
+		l.anchors = append(l.anchors, req.Anchor.Heads...)
+		l.mu.Unlock()
 	}
 	return privsep.Send(c, reply)
 }
