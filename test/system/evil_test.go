@@ -79,6 +79,9 @@ func pipeEnd() ([]int, error) {
 	return p[:1], err
 }
 
+// anyHash has the form of one.
+var anyHash = strings.Repeat("a", 64)
+
 func nothing() ([]int, error) { return nil, nil }
 
 // evilRequests are to be refused, all of them. Those that go with a client have a
@@ -133,6 +136,16 @@ var evilRequests = []evilRequest{
 
 	{"put with a client", `{"put":{"name":"a","uid":1,"gid":1}}`, withClient(2)},
 	{"put nothing", `{"put":{"name":"a","uid":1,"gid":1}}`, nothing},
+	{"anchor with a client", `{"anchor":{"heads":[{"chain":"s1","seq":1,"hash":"` + anyHash + `"}]}}`, withClient(1)},
+	{"anchor nothing", `{"anchor":{"heads":[]}}`, nothing},
+	{"anchor 257 chains", `{"anchor":{"heads":[` + strings.Repeat(`{"chain":"s1","seq":1,"hash":"`+anyHash+`"},`, 256) + `{"chain":"s1","seq":1,"hash":"` + anyHash + `"}]}}`, nothing},
+	{"anchor a name that leads away", `{"anchor":{"heads":[{"chain":"../s1","seq":1,"hash":"` + anyHash + `"}]}}`, nothing},
+	{"anchor two lines", `{"anchor":{"heads":[{"chain":"s1\n{}","seq":1,"hash":"` + anyHash + `"}]}}`, nothing},
+	{"anchor a negative number", `{"anchor":{"heads":[{"chain":"s1","seq":-1,"hash":"` + anyHash + `"}]}}`, nothing},
+	{"anchor record 0", `{"anchor":{"heads":[{"chain":"s1","seq":0,"hash":"` + anyHash + `"}]}}`, nothing},
+	{"anchor no hash", `{"anchor":{"heads":[{"chain":"s1","seq":1,"hash":""}]}}`, nothing},
+	{"anchor with a time", `{"anchor":{"heads":[{"chain":"s1","seq":1,"hash":"` + anyHash + `","time":"2020-01-01T00:00:00Z"}]}}`, nothing},
+
 	{"put with one descriptor", `{"put":{"name":"a","uid":1,"gid":1}}`, withClient(1)},
 }
 
