@@ -10,7 +10,7 @@
 // What an anchor says of a chain is the bridge's word; that it said so, and when, is
 // the launcher's. So who reads anchors must be ready for ones that go backwards, that
 // contradict each other, or that are of no chain: a bridge gone bad can have any made.
-// It cannot have one unmade.
+// It can have none unmade, but for what expires, which it can hasten.
 package anchor
 
 import (
