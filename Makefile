@@ -31,6 +31,7 @@ userunitdir ?= $(PREFIX)/lib/systemd/user
 generatordir ?= $(PREFIX)/lib/systemd/system-generators
 sysusersdir ?= $(PREFIX)/lib/sysusers.d
 tmpfilesdir ?= $(PREFIX)/lib/tmpfiles.d
+catalogdir  ?= $(PREFIX)/lib/systemd/catalog
 vendordir   ?= $(PREFIX)/lib/aaau
 docdir      ?= $(PREFIX)/share/doc/aaau
 mandir      ?= $(PREFIX)/share/man
@@ -47,6 +48,7 @@ units := $(foreach f,$(wildcard systemd/*.socket systemd/*.service systemd/*.sli
 userunits := $(foreach f,$(wildcard systemd/user/*.service),$f=$(userunitdir)/$(notdir $f))
 data := $(foreach f,$(wildcard sysusers.d/*.conf),$f=$(sysusersdir)/$(notdir $f)) \
 	$(foreach f,$(wildcard tmpfiles.d/*.conf),$f=$(tmpfilesdir)/$(notdir $f)) \
+	packaging/aaau.catalog=$(catalogdir)/aaau.catalog \
 	packaging/access.conf=$(vendordir)/access.conf \
 	$(foreach f,$(wildcard packaging/profiles.d/*.conf),$f=$(vendordir)/profiles.d/$(notdir $f)) \
 	$(foreach f,$(wildcard docs/man/*.?),$f=$(mandir)/man$(subst .,,$(suffix $f))/$(notdir $f)) \
@@ -54,7 +56,7 @@ data := $(foreach f,$(wildcard sysusers.d/*.conf),$f=$(sysusersdir)/$(notdir $f)
 # The directories to remove if empty, deepest first: ours, then those that a new /usr/local lacks.
 dirs := $(sort $(filter %.d,$(patsubst %/,%,$(foreach f,$(units),$(dir $(lastword $(subst =, ,$f))))))) \
 	$(libexecdir)/aaau $(vendordir)/profiles.d $(vendordir) $(docdir)/docs $(docdir) $(sysconfdir)/aaau \
-	$(unitdir) $(userunitdir) $(generatordir) $(patsubst %/,%,$(dir $(unitdir))) $(sysusersdir) $(tmpfilesdir) $(libexecdir) $(dir $(docdir)) \
+	$(unitdir) $(userunitdir) $(generatordir) $(catalogdir) $(patsubst %/,%,$(dir $(unitdir))) $(sysusersdir) $(tmpfilesdir) $(libexecdir) $(dir $(docdir)) \
 	$(mandir)/man1 $(mandir)/man8 $(mandir)
 
 sources  := go.mod go.sum $(shell find cmd pkg -name testdata -prune -o ! -name '*_test.go' -print 2>/dev/null)
@@ -109,7 +111,7 @@ install: build ## install below DESTDIR= and PREFIX= (default /usr/local)
 	for f in $(units) $(userunits); do sed -i 's|/usr/bin/aaau |$(bindir)/aaau |g; s|/usr/sbin/aaau-|$(sbindir)/aaau-|g; s|/usr/libexec/aaau/|$(libexecdir)/aaau/|g' "$(DESTDIR)$${f#*=}"; done; \
 	install -d -m 755 "$(DESTDIR)$(sysconfdir)/aaau"
 ifeq ($(DESTDIR),)
-	@echo 'next, as root: systemd-sysusers && systemd-tmpfiles --create aaau.conf && systemctl daemon-reload && systemctl enable --now aaau.socket'
+	@echo 'next, as root: systemd-sysusers && systemd-tmpfiles --create aaau.conf && journalctl --update-catalog && systemctl daemon-reload && systemctl enable --now aaau.socket'
 endif
 
 uninstall: ## remove what install put there (same DESTDIR= and PREFIX=)

@@ -12,6 +12,8 @@ esac
 systemd-sysusers aaau.conf
 # What it cannot make here (in a chroot, say) is made at the next boot.
 systemd-tmpfiles --create aaau.conf || true
+# Without it journalctl -x explains nothing, and all else works.
+journalctl --update-catalog || true
 
 # In a chroot or an image no systemd runs, and there is nothing to tell it.
 [ -d /run/systemd/system ] || exit 0

@@ -7,6 +7,7 @@ remove | purge | 0 | 1) ;;
 *) exit 0 ;;
 esac
 
+journalctl --update-catalog || true
 if [ -d /run/systemd/system ]; then
 	systemctl daemon-reload || true
 fi

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 	"net"
 	"os"
 	"os/signal"
@@ -19,6 +18,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/AgentaaU/AaaU/pkg/config"
+	"github.com/AgentaaU/AaaU/pkg/journal"
 	"github.com/AgentaaU/AaaU/pkg/launcher"
 	"github.com/AgentaaU/AaaU/pkg/stage"
 	"github.com/AgentaaU/AaaU/pkg/version"
@@ -60,7 +60,9 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	l := &launcher.Launcher{Dirs: config.System, Log: log.New(os.Stderr, "", 0), BootID: strings.TrimSpace(string(boot))}
+	logger := journal.Open()
+	defer logger.Close()
+	l := &launcher.Launcher{Dirs: config.System, Log: logger, BootID: strings.TrimSpace(string(boot))}
 	if _, err := daemon.SdNotify(true, daemon.SdNotifyReady); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/bridge"
 	"github.com/AgentaaU/AaaU/pkg/config"
+	"github.com/AgentaaU/AaaU/pkg/journal"
 )
 
 // configured is what the files say, but for the group that the command line gives, if
@@ -40,18 +41,18 @@ func reloadAtSignal(ctx context.Context, b *bridge.Bridge, signals <-chan os.Sig
 func reload(b *bridge.Bridge, group string) {
 	cfg, policy, err := configured(b.Config, group)
 	if err != nil {
-		b.Log.Printf("not reloaded, all is as it was: %v", err)
+		b.Log.Tell(journal.NotReloaded, journal.About{}, "not reloaded, all is as it was: %v", err)
 		return
 	}
 	b.Reload(policy)
 	b.SetMax(cfg.MaxSessions, cfg.MaxSessionsPerUser, cfg.MaxTapes)
-	b.Log.Printf("reloaded")
+	b.Log.Tell(journal.Reload, journal.About{}, "reloaded")
 	tellUnknown(b, policy)
 }
 
 // tellUnknown journals rules that look as if they kept somebody out.
 func tellUnknown(b *bridge.Bridge, policy auth.Policy) {
 	for _, who := range policy.Unknown {
-		b.Log.Printf("access.conf denies %s, whom neither /etc/passwd nor /etc/group knows: it takes a number to deny anybody else", who)
+		b.Log.Tell(journal.UnknownDenied, journal.About{}, "access.conf denies %s, whom neither /etc/passwd nor /etc/group knows: it takes a number to deny anybody else", who)
 	}
 }

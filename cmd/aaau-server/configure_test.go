@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"log"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/AgentaaU/AaaU/pkg/bridge"
 	"github.com/AgentaaU/AaaU/pkg/config"
+	"github.com/AgentaaU/AaaU/pkg/journal"
 )
 
 // A broken file changes nothing, and is said to be broken; the next good one counts.
@@ -37,7 +37,7 @@ func TestReload(t *testing.T) {
 	}
 	b := bridge.FromConfig(dirs, cfg, policy)
 	var said bytes.Buffer
-	b.Log = log.New(&said, "", 0)
+	b.Log = journal.To(&said)
 
 	for _, c := range []struct {
 		name, text, says string
@@ -66,7 +66,7 @@ func TestReload(t *testing.T) {
 func TestReloadAtSignalEnds(t *testing.T) {
 	b := &bridge.Bridge{Config: config.Dirs{Admin: t.TempDir(), Owner: uint32(os.Getuid())}}
 	said := make(chanWriter)
-	b.Log = log.New(said, "", 0)
+	b.Log = journal.To(said)
 	ctx, stop := context.WithCancel(context.Background())
 	signals, ended := make(chan os.Signal, 1), make(chan struct{})
 	go func() { reloadAtSignal(ctx, b, signals, "no-such-group"); close(ended) }()

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log"
 	"net"
 	"os"
 	"os/signal"
@@ -24,6 +23,7 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/bridge"
 	"github.com/AgentaaU/AaaU/pkg/config"
 	"github.com/AgentaaU/AaaU/pkg/fdstore"
+	"github.com/AgentaaU/AaaU/pkg/journal"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
 	"github.com/AgentaaU/AaaU/pkg/version"
 	"github.com/AgentaaU/AaaU/pkg/wire"
@@ -66,7 +66,8 @@ func run(c *cli.Context) error {
 	}
 	b := bridge.FromConfig(config.System, cfg, policy)
 	b.AgentUser, b.LauncherSocket = c.String("user"), privsep.LauncherSocket
-	b.Log = log.New(os.Stderr, "", 0)
+	b.Log = journal.Open()
+	defer b.Log.Close()
 	tellUnknown(b, policy)
 
 	unlock, err := lock(c.String("lock-file"))
@@ -95,7 +96,7 @@ func run(c *cli.Context) error {
 			return err
 		}
 		listeners = append(listeners, ln)
-		b.Log.Printf("listening at %s for group %s", c.String("socket"), cfg.Group)
+		b.Log.Tell(journal.BridgeStart, journal.About{}, "listening at %s for group %s", c.String("socket"), cfg.Group)
 	}
 	if os.Geteuid() == 0 {
 		if err := dropRoot(cfg.BridgeUser); err != nil {

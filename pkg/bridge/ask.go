@@ -51,7 +51,7 @@ func (c *client) ask(ctx context.Context, payload []byte) error {
 		note := c.note(err)
 		note.Seq = req.Seq
 		if note.Code == "denied" {
-			c.b.tellRefused(c.who, req.Session, note.Message)
+			c.b.tellRefused(c, req.Session, note.Message)
 		}
 		c.out.send(item{frame: c.enc.Refused(note)})
 	default:

@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 	"maps"
 	"net"
 	"slices"
@@ -21,6 +20,7 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/audit"
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/config"
+	"github.com/AgentaaU/AaaU/pkg/journal"
 	"github.com/AgentaaU/AaaU/pkg/tape"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
@@ -42,7 +42,7 @@ type Bridge struct {
 	HomeMax        int64       // bytes of an agent's home; 0: no limit
 	AgentUser      string      // instead of the profiles' own; empty: theirs
 	LauncherSocket string
-	Log            *log.Logger
+	Log            *journal.Log
 	Store          Store    // nil: sessions end with the bridge
 	Stored         []Parcel // what it held when we were started
 	Record         *audit.Store

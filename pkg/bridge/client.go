@@ -60,6 +60,7 @@ type client struct {
 	drives  atomic.Bool  // it is the one that drives
 	shown   *display     // how it is shown the screen; nil: it is not
 	seated  atomic.Bool  // it has been told
+	wants   string       // the session that it asked to be in, as it called it
 	most    auth.Role    // what it wants to be there at most
 	role    atomic.Int32 // an auth.Role: what it is, at most most
 	size    wire.Size    // guarded by in.mu
@@ -283,7 +284,7 @@ func (c *client) bye(err error) {
 	}
 	if err != nil {
 		note := c.note(err)
-		c.b.tellRefused(c.who, "", note.Message)
+		c.b.tellRefused(c, c.wants, note.Message)
 		c.out.finish(c.enc.Error(note))
 	} else {
 		c.out.send(item{last: true})

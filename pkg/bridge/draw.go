@@ -209,7 +209,7 @@ func (d *drawing) save() {
 	p := session.Picture{Rows: uint16(rows), Cols: uint16(cols)}
 	p.Snapshot, p.At = d.snapshot(keptLines)
 	if err := d.l.SetPicture(p); err != nil {
-		d.l.watch.b.Log.Printf("session %s: %v", d.l.ID, err)
+		d.l.trouble("%v", err)
 	}
 	d.saved = d.cursor.Pos()
 }

@@ -14,19 +14,39 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/argv"
 	"github.com/AgentaaU/AaaU/pkg/audit"
 	"github.com/AgentaaU/AaaU/pkg/auth"
+	"github.com/AgentaaU/AaaU/pkg/journal"
 	"github.com/AgentaaU/AaaU/pkg/peer"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
-// What happens is told three times: to the journal in a sentence, to the record in
-// fields, and to people as an event.
+// What happens is told three times: to the journal in a sentence, with what it can be
+// looked up by; to the record in fields; and to people as an event.
+
+// about is what an entry of the journal about the session, and somebody or else its
+// owner, is looked up by.
+func (l *live) about(c *client) journal.About {
+	a := journal.About{Session: l.ID, Profile: l.Profile, AgentUser: l.User}
+	if c == nil {
+		a.User, a.UID = name(l.Owner.UID), strconv.FormatUint(uint64(l.Owner.UID), 10)
+	} else {
+		a.User, a.UID = name(c.who.UID), strconv.FormatUint(uint64(c.who.UID), 10)
+		a.Client = strconv.FormatUint(c.id, 10)
+	}
+	return a
+}
+
+// trouble tells the journal of what does not work for a session, and goes on.
+func (l *live) trouble(format string, args ...any) {
+	l.watch.b.Log.Tell(journal.Trouble, l.about(nil), "session %s: "+format, append([]any{l.ID}, args...)...)
+}
 
 func (b *Bridge) tellStarted(l *live, c *client) {
 	where := ""
 	if w := workspaces(l.Info); len(w) > 0 {
-		where = fmt.Sprintf(", with %.400q", w)
+		where = ", with " + shown(fmt.Sprintf("%.400q", w), maxMessage)
 	}
-	b.Log.Printf("session %s started: %s runs %.200q as %s in %s%s", l.ID, person(l.Owner.UID), l.Argv, l.User, l.Scope, where)
+	b.Log.Tell(journal.SessionStart, l.about(c), "session %s started: %s runs %s as %s in %s%s", l.ID, person(l.Owner.UID),
+		shown(fmt.Sprintf("%.200q", l.Argv), maxMessage), l.User, l.Scope, where)
 	b.publish(by(l.event(wire.EventStart, program(l.Argv)), c), l)
 }
 
@@ -42,7 +62,6 @@ func (b *Bridge) startOf(l *live) audit.Record {
 
 func (b *Bridge) tellEnded(l *live) {
 	took, exit := time.Since(l.Began).Round(time.Millisecond), l.Exit()
-	b.Log.Printf("session %s ended: %s after %s, %d bytes of output", l.ID, exit, took, l.Bytes())
 	end := audit.SessionEnd{DurationMS: took.Milliseconds(), Bytes: l.Bytes(), Again: l.Telling()} // the record may have it already
 	switch {
 	case !exit.Ran:
@@ -54,6 +73,7 @@ func (b *Bridge) tellEnded(l *live) {
 		end.Status = &status
 	}
 	l.rec.finish(l.told(audit.System, "system", exit.String(), end))
+	b.Log.Tell(journal.SessionEnd, l.about(nil), "session %s ended: %s after %s, %d bytes of output", l.ID, exit, took, l.Bytes())
 	e, note := l.event(wire.EventEnd, exit.String()), endedNote(exit)
 	e.Ended = &note
 	if exit.Ran {
@@ -63,7 +83,7 @@ func (b *Bridge) tellEnded(l *live) {
 
 func (b *Bridge) tellAttached(c *client) {
 	l, role := c.in, c.allowed().String()
-	b.Log.Printf("session %s: %s attached as %s", l.ID, person(c.who.UID), role)
+	b.Log.Tell(journal.Attach, l.about(c), "session %s: %s attached as %s", l.ID, person(c.who.UID), role)
 	l.rec.note(l.told(audit.Human, c.user, role, audit.Attach{Person: c.recorded(), Role: role}))
 	e := by(l.event(wire.EventAttach, ""), c)
 	e.Role = role
@@ -76,19 +96,39 @@ func (b *Bridge) tellDetached(c *client, err error) {
 		why = ": " + shown(err.Error(), maxMessage)
 	}
 	l := c.in
-	b.Log.Printf("session %s: %s detached%s", l.ID, person(c.who.UID), why)
+	b.Log.Tell(journal.Detach, l.about(c), "session %s: %s detached%s", l.ID, person(c.who.UID), why)
 	l.rec.note(l.told(audit.Human, c.user, why, audit.Detach{Person: c.recorded()}))
 	b.publish(by(l.event(wire.EventDetach, ""), c), l)
 }
 
-func (b *Bridge) tellRefused(who peer.Peer, sessionID, why string) {
-	b.Log.Printf("refused %s, pid %d: %.300q", person(who.UID), who.PID, why)
+// tellRefused tells of what somebody must not, with a session or without: named as they
+// did, which may be no session's name.
+func (b *Bridge) tellRefused(c *client, called, why string) {
+	about := journal.About{User: c.user, UID: strconv.FormatUint(uint64(c.who.UID), 10), Client: strconv.FormatUint(c.id, 10)}
+	if l := b.meant(c, called); l != nil {
+		about = l.about(c)
+	}
+	b.Log.Tell(journal.Denied, about, "refused %s, pid %d: %.300q", person(c.who.UID), c.who.PID, why)
 	_, err := b.Record.Bridge().Append(audit.Record{
-		Source: audit.Human, User: name(who.UID), SessionID: shown(sessionID, 40), Content: why, Metadata: audit.Denied{Person: recorded(who)},
+		Source: audit.Human, User: c.user, SessionID: shown(called, 40), Content: why, Metadata: audit.Denied{Person: c.recorded()},
 	})
 	if err != nil {
-		b.Log.Printf("the record has a hole: %v", err)
+		b.Log.Tell(journal.RecordHole, about, "the record has a hole: %v", err)
 	}
+}
+
+// meant is the session that somebody asks for; nil if they had to guess, and guessed
+// wrong. They need not know of it.
+func (b *Bridge) meant(c *client, called string) *live {
+	if called == "" && c.in == nil {
+		return nil
+	}
+	if l, _, err := c.target(called); err == nil {
+		return l
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.sessions[called]
 }
 
 func (b *Bridge) tellKill(l *live, c *client, signal syscall.Signal) {
@@ -96,19 +136,23 @@ func (b *Bridge) tellKill(l *live, c *client, signal syscall.Signal) {
 	if which == "" {
 		which = fmt.Sprintf("signal %d", signal)
 	}
-	b.Log.Printf("session %s: %s sends %s to all of it", l.ID, person(c.who.UID), which)
+	b.Log.Tell(journal.Kill, l.about(c), "session %s: %s sends %s to all of it", l.ID, person(c.who.UID), which)
 	b.control(l, c, audit.Control{Action: "kill", Signal: int(signal)})
 	b.publish(by(l.event(wire.EventKill, which), c), l)
 }
 
 // tellControl tells of a freeze or a thaw that somebody asked for.
 func (b *Bridge) tellControl(l *live, c *client, what string) {
-	b.Log.Printf("session %s: %s by %s", l.ID, what, person(c.who.UID))
+	b.Log.Tell(freezing(what == "freeze"), l.about(c), "session %s: %s by %s", l.ID, what, person(c.who.UID))
 	b.control(l, c, audit.Control{Action: what})
 }
 
 func (b *Bridge) tellShare(l *live, c *client, kind string, uid uint32, role auth.Role) {
-	b.Log.Printf("session %s: %s by %s: %s as %s", l.ID, kind, person(c.who.UID), person(uid), role)
+	told := journal.Share
+	if kind == wire.EventUnshare {
+		told = journal.Unshare
+	}
+	b.Log.Tell(told, l.about(c), "session %s: %s by %s: %s as %s", l.ID, kind, person(c.who.UID), person(uid), role)
 	b.control(l, c, audit.Control{Action: kind, With: &uid, Role: role.String()})
 	e := by(l.event(kind, name(uid)), c)
 	e.Role = role.String()
@@ -116,7 +160,7 @@ func (b *Bridge) tellShare(l *live, c *client, kind string, uid uint32, role aut
 }
 
 func (b *Bridge) tellPut(l *live, c *client, path string) {
-	b.Log.Printf("session %s: %s put %.200q", l.ID, person(c.who.UID), path)
+	b.Log.Tell(journal.Put, l.about(c), "session %s: %s put %.200q", l.ID, person(c.who.UID), path)
 	b.control(l, c, audit.Control{Action: "put", Path: argv.String(path)})
 }
 
@@ -182,24 +226,32 @@ func (b *Bridge) tellHeld(l *live, frozen bool, why string) {
 	if frozen {
 		what = "freeze"
 	}
-	b.Log.Printf("session %s: %s: %s", l.ID, what, why)
+	b.Log.Tell(freezing(frozen), l.about(nil), "session %s: %s: %s", l.ID, what, why)
 	b.control(l, nil, audit.Control{Action: what, Reason: why, Home: l.User + " for " + name(l.Owner.UID)})
+}
+
+func freezing(frozen bool) journal.Kind {
+	if frozen {
+		return journal.Freeze
+	}
+	return journal.Thaw
 }
 
 // tellRelocked tells that locked files were replaced from outside.
 func (b *Bridge) tellRelocked(l *live, failed error) {
-	what, did := "locked what was replaced from outside", audit.Control{Action: "relock"}
+	kind, what, did := journal.Relock, "locked what was replaced from outside", audit.Control{Action: "relock"}
 	if failed != nil {
+		kind = journal.Exposed
 		what = "what was replaced from outside cannot be locked: " + shown(failed.Error(), maxMessage)
 		did.Error = failed.Error()
 	}
-	b.Log.Printf("session %s: %s", l.ID, what)
+	b.Log.Tell(kind, l.about(nil), "session %s: %s", l.ID, what)
 	b.control(l, nil, did)
 }
 
 // tellPoisonous tells that a session's output cannot be looked through.
 func (b *Bridge) tellPoisonous(l *live, why string) {
-	b.Log.Printf("session %s: its output cannot be looked through, and is only kept: %.500s", l.ID, why)
+	b.Log.Tell(journal.Poisonous, l.about(nil), "session %s: its output cannot be looked through, and is only kept: %.500s", l.ID, why)
 	b.control(l, nil, audit.Control{Action: "poisonous", Reason: shown(why, 500)})
 	b.publish(l.event(wire.EventTrouble, "its output cannot be shown any more: aaau kill "+l.ID), l)
 }
@@ -208,7 +260,7 @@ func (b *Bridge) tellPoisonous(l *live, why string) {
 // or written, as the person.
 func (b *Bridge) tellTripped(l *live, why string) {
 	why = shown(why, maxMessage) // the agent has named files in it
-	b.Log.Printf("session %s: killed: %s", l.ID, why)
+	b.Log.Tell(journal.Tripped, l.about(nil), "session %s: killed: %s", l.ID, why)
 	b.control(l, nil, audit.Control{Action: "tripped", Reason: why})
 	b.publish(l.event(wire.EventTrouble, "the session was killed: "+why), l)
 }

@@ -4,19 +4,19 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"log"
 	"strings"
 	"testing"
 
 	"github.com/AgentaaU/AaaU/pkg/auth"
+	"github.com/AgentaaU/AaaU/pkg/journal"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
 // Nobody's names or numbers make a line of the journal, or a long one.
 func TestJournalIsOurs(t *testing.T) {
-	var journal bytes.Buffer
-	h := start(t, func(b *Bridge) { b.Log = log.New(&journal, "", 0) })
+	var said bytes.Buffer
+	h := start(t, func(b *Bridge) { b.Log = journal.To(&said) })
 	s := h.sh("read x")
 	h.mu.Lock()
 	l := h.sessions[s.ID]
@@ -34,7 +34,7 @@ func TestJournalIsOurs(t *testing.T) {
 	if err := h.stop(); err != nil {
 		t.Error(err)
 	}
-	for line := range strings.Lines(journal.String()) {
+	for line := range strings.Lines(said.String()) {
 		if len(line) > 5*maxMessage || !strings.HasPrefix(line, "session s1") && !strings.HasPrefix(line, "refused") || strings.Contains(line, "session s1: started by root") && !strings.Contains(line, "killed") {
 			t.Errorf("%.200q", line)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/bridge"
 	"github.com/AgentaaU/AaaU/pkg/client"
 	"github.com/AgentaaU/AaaU/pkg/config"
+	"github.com/AgentaaU/AaaU/pkg/journal"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
 )
 
@@ -43,7 +44,7 @@ func Example() {
 		MaxSessions:    10,
 		MaxPerUser:     2,
 		LauncherSocket: privsep.LauncherSocket,
-		Log:            log.New(os.Stderr, "", log.LstdFlags),
+		Log:            journal.To(os.Stderr),
 		Record:         record,
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -79,7 +79,7 @@ func (b *Bridge) keepLocked(l *live) {
 				b.tellRelocked(l, err)
 				why := fmt.Sprintf("something that git runs was removed or replaced from outside, and cannot be kept from the agent (%v): the session is frozen until it is there again; or end it: aaau kill %s", err, l.ID)
 				if err := b.freeze(ctx, l, exposed, l.event(wire.EventFreeze, why)); err != nil {
-					b.Log.Printf("session %s: %v", l.ID, err)
+					l.trouble("%v", err)
 					b.end(l.Session)
 					return
 				}
@@ -94,7 +94,7 @@ func (b *Bridge) keepLocked(l *live) {
 		b.tellRelocked(l, nil)
 		if frozen {
 			if err := b.thaw(ctx, l, exposed, l.event(wire.EventThaw, "what git runs is kept from the agent again: the session goes on")); err != nil {
-				b.Log.Printf("session %s: %v", l.ID, err)
+				l.trouble("%v", err)
 				b.end(l.Session)
 				return
 			}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log"
 	"net"
 	"os"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/audit"
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	api "github.com/AgentaaU/AaaU/pkg/client"
+	"github.com/AgentaaU/AaaU/pkg/journal"
 	"github.com/AgentaaU/AaaU/pkg/privsep/privseptest"
 	"github.com/AgentaaU/AaaU/pkg/spec"
 	"github.com/AgentaaU/AaaU/pkg/wire"
@@ -52,7 +52,7 @@ func start(t *testing.T, change func(*Bridge)) *harness {
 	h.Bridge = &Bridge{
 		Policy:      auth.Policy{Group: uint32(os.Getgid()), GroupName: "testers"},
 		MaxSessions: 100, MaxPerUser: 100, LauncherSocket: filepath.Join(dir, "launcher.sock"),
-		Log: log.New(io.Discard, "", 0), Record: record,
+		Log: journal.To(io.Discard), Record: record,
 	}
 	if change != nil {
 		change(h.Bridge)

@@ -166,7 +166,7 @@ func (b *Bridge) hold(ctx context.Context, s *live, reason string, full bool, wh
 		err = b.thaw(ctx, s, reason, s.event(wire.EventThaw, "there is room again: the session goes on"))
 	}
 	if err != nil {
-		b.Log.Printf("session %s: %v", s.ID, err)
+		s.trouble("%v", err)
 		return
 	}
 	b.tellHeld(s, full, why)

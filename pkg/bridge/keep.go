@@ -14,6 +14,7 @@ import (
 
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/fdstore"
+	"github.com/AgentaaU/AaaU/pkg/journal"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
 	"github.com/AgentaaU/AaaU/pkg/session"
 	"github.com/AgentaaU/AaaU/pkg/tape"
@@ -58,7 +59,7 @@ func (l *live) saved() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.save(); err != nil {
-		l.watch.b.Log.Printf("session %s: noting it for the next bridge: %v", l.ID, err)
+		l.trouble("noting it for the next bridge: %v", err)
 	}
 }
 
@@ -93,7 +94,7 @@ func (b *Bridge) keepEnded(l *live) {
 		err = b.Store.Remove(l.ID)
 	}
 	if err != nil && !errors.Is(err, session.ErrEnded) {
-		b.Log.Printf("session %s: storing it without its input: %v", l.ID, err)
+		l.trouble("storing it without its input: %v", err)
 	}
 }
 
@@ -107,7 +108,7 @@ func (b *Bridge) drop(s *session.Session) {
 		err = errors.Join(err, b.Store.Remove(s.ID+ended))
 	}
 	if err != nil {
-		b.Log.Printf("session %s: %v", s.ID, err)
+		b.Log.Tell(journal.Trouble, journal.About{Session: s.ID, Profile: s.Profile}, "session %s: %v", s.ID, err)
 	}
 }
 
@@ -142,7 +143,7 @@ func (b *Bridge) adopt() {
 		case errors.Is(err, errTold):
 			_ = b.Store.Remove(p.Name) // at the next start again
 		case err != nil:
-			b.Log.Printf("session %.20s goes on, but this bridge cannot take it back: %v: a bridge that can will; or systemctl stop %s", p.Name, err, cmp.Or(scope, "its scope"))
+			b.Log.Tell(journal.Stranded, journal.About{Session: id}, "session %.20s goes on, but this bridge cannot take it back: %v: a bridge that can will; or systemctl stop %s", p.Name, err, cmp.Or(scope, "its scope"))
 			others = append(others, scope)
 		default:
 			n, bytes = n+1, bytes+recovered
@@ -150,7 +151,7 @@ func (b *Bridge) adopt() {
 		}
 	}
 	if len(b.Stored) > 0 {
-		b.Log.Printf("took back %d sessions in %.1f ms; %d bytes of output had been read and not counted", n, time.Since(began).Seconds()*1000, bytes)
+		b.Log.Tell(journal.BridgeResume, journal.About{}, "took back %d sessions in %.1f ms; %d bytes of output had been read and not counted", n, time.Since(began).Seconds()*1000, bytes)
 	}
 	b.Stored = nil
 	b.running.Go(func() { b.reconcile(others) })
@@ -256,7 +257,7 @@ func (b *Bridge) freezeAgain(l *live) {
 	ctx, cancel := context.WithTimeout(context.Background(), launchTimeout)
 	defer cancel()
 	if _, err := b.ask(ctx, privsep.Request{Freeze: &privsep.Scope{Name: l.Scope}}); err != nil {
-		b.Log.Printf("session %s: freezing it again: %v", l.ID, err)
+		l.trouble("freezing it again: %v", err)
 	}
 }
 

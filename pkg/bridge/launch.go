@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/AgentaaU/AaaU/pkg/journal"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
 	"github.com/AgentaaU/AaaU/pkg/session"
 	"github.com/AgentaaU/AaaU/pkg/tape"
@@ -127,7 +128,7 @@ func (b *Bridge) end(s *session.Session) {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), launchTimeout)
 		if err := b.kill(ctx, s, syscall.SIGKILL); err != nil {
-			b.Log.Printf("session %s: %v", s.ID, err)
+			b.Log.Tell(journal.Trouble, journal.About{Session: s.ID, Profile: s.Profile}, "session %s: %v", s.ID, err)
 		}
 		cancel()
 		wait = grace
@@ -181,7 +182,7 @@ func (b *Bridge) dialLauncher(ctx context.Context) (*net.UnixConn, error) {
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "unixpacket", b.LauncherSocket)
 	if err != nil {
-		b.Log.Printf("the launcher cannot be reached: %v", err)
+		b.Log.Tell(journal.NoLauncher, journal.About{}, "the launcher cannot be reached: %v", err)
 		return nil, refusal("launcher-down", "the launcher is not running: sudo systemctl enable --now aaau.socket starts its socket too")
 	}
 	c.SetDeadline(time.Now().Add(launchTimeout))

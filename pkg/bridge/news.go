@@ -2,10 +2,9 @@ package bridge
 
 import (
 	"slices"
-	"strings"
-	"unicode"
 
 	"github.com/AgentaaU/AaaU/pkg/auth"
+	"github.com/AgentaaU/AaaU/pkg/journal"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
@@ -55,17 +54,5 @@ func (b *Bridge) publish(e wire.Event, l *live) {
 	}
 }
 
-// shown is text of an agent's or a stranger's as it may be shown: nothing in it moves
-// a cursor, and it is not longer than so many characters.
-func shown(s string, most int) string {
-	n := 0
-	return strings.Map(func(r rune) rune {
-		if n++; n > most {
-			return -1
-		}
-		if !unicode.IsPrint(r) {
-			return '\ufffd'
-		}
-		return r
-	}, strings.ToValidUTF8(s, "\ufffd"))
-}
+// shown is text of an agent's or a stranger's as it may be shown.
+func shown(s string, most int) string { return journal.Shown(s, most) }

@@ -30,7 +30,7 @@ func (c *client) open(ctx context.Context, req wire.OpenRequest) error {
 	if req.ReadOnly {
 		c.most = auth.ReadOnly
 	}
-	if req.Attach != "" {
+	if c.wants = req.Attach; req.Attach != "" {
 		l, role, err := c.b.resolve(c.who, req.Attach)
 		if ending := c.b.ending(req); ending != nil {
 			l, role, err = ending, ending.role(c), nil

@@ -3,7 +3,6 @@ package bridge
 import (
 	"bytes"
 	"fmt"
-	"log"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/AgentaaU/AaaU/pkg/auth"
+	"github.com/AgentaaU/AaaU/pkg/journal"
 	"github.com/AgentaaU/AaaU/pkg/peer"
 	"github.com/AgentaaU/AaaU/pkg/tape"
 	"github.com/AgentaaU/AaaU/pkg/wire"
@@ -48,7 +48,7 @@ func (s *shelf) Remove(name string) error {
 func (s *shelf) bridge() (*Bridge, *bytes.Buffer) {
 	s.t.Helper()
 	said := &bytes.Buffer{}
-	b := &Bridge{Store: s, Log: log.New(said, "", 0)}
+	b := &Bridge{Store: s, Log: journal.To(said)}
 	for _, p := range s.parcels {
 		fd, err := unix.FcntlInt(uintptr(p.FD), unix.F_DUPFD_CLOEXEC, 0)
 		if err != nil {

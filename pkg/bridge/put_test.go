@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"os"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/AgentaaU/AaaU/pkg/journal"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
 	"github.com/AgentaaU/AaaU/pkg/session"
 )
@@ -59,7 +59,7 @@ func TestPutAndKill(t *testing.T) {
 			c.Close()
 		}
 	}()
-	b := &Bridge{LauncherSocket: socket, Log: log.New(io.Discard, "", 0)}
+	b := &Bridge{LauncherSocket: socket, Log: journal.To(io.Discard)}
 	s := &session.Session{Info: session.Info{Session: privsep.Session{Scope: "x.scope", UID: 7, GID: 8}}, Mounts: mounts}
 	path, err := b.put(context.Background(), s, "a", int(file.Fd()))
 	if err != nil || path != "/tmp/a-2" {

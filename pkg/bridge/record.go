@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/AgentaaU/AaaU/pkg/audit"
+	"github.com/AgentaaU/AaaU/pkg/journal"
 	"github.com/AgentaaU/AaaU/pkg/tape"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
@@ -81,12 +82,17 @@ func (r *recorder) note(rec audit.Record) {
 	}
 	r.mu.Unlock()
 	if lost {
-		r.b.Log.Printf("session %s: the record has a hole: %s of %s", r.l.ID, rec.Metadata.Kind(), rec.User)
+		r.hole("%s of %s", rec.Metadata.Kind(), rec.User)
 	}
 	select {
 	case r.noted <- struct{}{}:
 	default: // that is known
 	}
+}
+
+// hole tells what the record has not.
+func (r *recorder) hole(format string, args ...any) {
+	r.b.Log.Tell(journal.RecordHole, r.l.about(nil), "session %s: the record has a hole: "+format, append([]any{r.l.ID}, args...)...)
 }
 
 // write records something, after all notes; an error means that it is not recorded.
@@ -144,7 +150,7 @@ func (r *recorder) run() {
 		select {
 		case <-r.b.closing:
 			if err := r.all(false); err != nil { // the next bridge goes on with the output
-				r.b.Log.Printf("session %s: leaving the record: %v", r.l.ID, err)
+				r.l.trouble("leaving the record: %v", err)
 			}
 			return
 		case <-more[0]:
@@ -178,7 +184,7 @@ func (r *recorder) stream(which audit.Stream, c *tape.Cursor, ending bool) error
 	for c.Behind() {
 		data, lost := c.View(chunk)
 		if lost > 0 {
-			r.b.Log.Printf("session %s: the record has a hole of %d bytes", r.l.ID, lost)
+			r.hole("%d bytes of output", lost)
 		}
 		n, err := r.chain.Output(which, data, ending && c.Pos()+int64(len(data)) == c.Head())
 		c.Advance(n)
@@ -194,14 +200,14 @@ func (r *recorder) stream(which audit.Stream, c *tape.Cursor, ending bool) error
 func (r *recorder) failed(err error, was, ending bool) bool {
 	switch {
 	case err != nil && !was:
-		r.b.Log.Printf("session %s: the record cannot be written: %v", r.l.ID, err)
+		r.l.trouble("the record cannot be written: %v", err)
 		r.freeze(err, ending)
 	case err != nil:
 		if _, is := r.l.Frozen()[record]; !is {
 			r.freeze(err, ending)
 		}
 	case was:
-		r.b.Log.Printf("session %s: the record is written again", r.l.ID)
+		r.l.trouble("the record is written again")
 		r.thaw()
 	}
 	return err != nil
@@ -215,7 +221,7 @@ func (r *recorder) freeze(err error, ending bool) {
 	defer cancel()
 	why := fmt.Sprintf("the record cannot be written (%v): the session is frozen until it can; or end it: aaau kill %s", err, r.l.ID)
 	if err := r.b.freeze(ctx, r.l, record, r.l.event(wire.EventFreeze, why)); err != nil {
-		r.b.Log.Printf("session %s: %v", r.l.ID, err) // it waits where its output does
+		r.l.trouble("%v", err) // it waits where its output does
 	}
 }
 
@@ -226,7 +232,7 @@ func (r *recorder) thaw() {
 	ctx, cancel := context.WithTimeout(context.Background(), launchTimeout)
 	defer cancel()
 	if err := r.b.thaw(ctx, r.l, record, r.l.event(wire.EventThaw, "the record is written again: the session goes on")); err != nil {
-		r.b.Log.Printf("session %s: %v", r.l.ID, err)
+		r.l.trouble("%v", err)
 	}
 }
 
@@ -247,7 +253,7 @@ func (r *recorder) finish(end audit.Record) {
 		if err == nil {
 			return
 		}
-		r.b.Log.Printf("session %s: recording its end: %v", r.l.ID, err)
+		r.l.trouble("recording its end: %v", err)
 		select {
 		case <-r.b.closing:
 			return
@@ -265,6 +271,6 @@ func (r *recorder) close() {
 		return
 	}
 	if err := r.chain.Close(); err != nil && !errors.Is(err, audit.ErrClosed) {
-		r.b.Log.Printf("session %s: leaving the record: %v", r.l.ID, err)
+		r.l.trouble("leaving the record: %v", err)
 	}
 }

@@ -157,7 +157,7 @@ func (b *Bridge) leave(l *live) {
 	}
 	b.mu.Unlock()
 	if err != nil {
-		b.Log.Printf("session %s: noting its end for the next bridge: %v", l.ID, err)
+		l.trouble("noting its end for the next bridge: %v", err)
 	}
 	b.release(l.Owner.UID)
 	b.running.Go(func() {

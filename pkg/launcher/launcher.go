@@ -19,7 +19,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 	"net"
 	"os"
 	"os/signal"
@@ -33,6 +32,7 @@ import (
 
 	"github.com/AgentaaU/AaaU/pkg/anchor"
 	"github.com/AgentaaU/AaaU/pkg/config"
+	"github.com/AgentaaU/AaaU/pkg/journal"
 	"github.com/AgentaaU/AaaU/pkg/peer"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
 	"github.com/AgentaaU/AaaU/pkg/scope"
@@ -50,7 +50,7 @@ const (
 // Launcher serves requests from one listening socket.
 type Launcher struct {
 	Dirs   config.Dirs
-	Log    *log.Logger
+	Log    *journal.Log
 	BootID string // makes ids unlike those of the machine's other lives
 
 	procs   string        // see startGracePeriod
@@ -179,7 +179,7 @@ func (l *Launcher) refuse(c *net.UnixConn, asker peer.Peer, req *privsep.Request
 	if req != nil {
 		what = req.String()
 	}
-	l.Log.Printf("refused %s, asked by uid %d, pid %d: %v", what, asker.UID, asker.PID, err)
+	l.Log.Tell(journal.LaunchDenied, journal.About{}, "refused %s, asked by uid %d, pid %d: %v", what, asker.UID, asker.PID, err)
 	var shown *privsep.Error
 	if !errors.As(err, &shown) {
 		shown = privsep.Errorf("launcher-failed", "the launcher could not do it: %v", err)
@@ -219,8 +219,14 @@ func (l *Launcher) control(ctx context.Context, c *net.UnixConn, done, unit stri
 	if err := do(systemd, unit); err != nil {
 		return err
 	}
-	l.Log.Printf("%s %s", done, unit)
+	l.Log.Tell(journal.Control, about(unit), "%s %s", done, unit)
 	return privsep.Send(c, privsep.Reply{})
+}
+
+// about is what an entry of the journal about a scope is looked up by.
+func about(unit string) journal.About {
+	profile, id, _ := scope.Parse(unit)
+	return journal.About{Session: id, Profile: profile}
 }
 
 // reconcile ends the frozen sessions that nobody holds.
@@ -241,7 +247,7 @@ func (l *Launcher) reconcile(ctx context.Context, c *net.UnixConn, r privsep.Rec
 		if err := systemd.Kill(unit, syscall.SIGKILL); err != nil {
 			return err
 		}
-		l.Log.Printf("killed %s, which was frozen and nobody's", unit)
+		l.Log.Tell(journal.Orphan, about(unit), "killed %s, which was frozen and nobody's", unit)
 	}
 	return privsep.Send(c, privsep.Reply{})
 }

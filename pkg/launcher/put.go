@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/AgentaaU/AaaU/pkg/journal"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
 	"github.com/AgentaaU/AaaU/pkg/spec"
 	"github.com/AgentaaU/AaaU/pkg/workspace"
@@ -41,7 +42,7 @@ func (l *Launcher) put(c *net.UnixConn, p privsep.Put, ns, file int) error {
 	if err != nil {
 		return err
 	}
-	l.Log.Printf("put %s, of %d bytes, into a session of uid %d", path, size, p.UID)
+	l.Log.Tell(journal.Control, journal.About{}, "put %s, of %d bytes, into a session of uid %d", path, size, p.UID)
 	return privsep.Send(c, privsep.Reply{Path: path})
 }
 

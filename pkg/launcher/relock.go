@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/AgentaaU/AaaU/pkg/journal"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
 	"github.com/AgentaaU/AaaU/pkg/workspace"
 )
@@ -22,7 +23,7 @@ func (l *Launcher) relock(c *net.UnixConn, r privsep.Relock, ns int) error {
 	if err != nil {
 		return err
 	}
-	l.Log.Printf("locked again beneath %.200q", string(r.Path))
+	l.Log.Tell(journal.Control, journal.About{}, "locked again beneath %.200q", string(r.Path))
 	return privsep.Send(c, privsep.Reply{})
 }
 

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/AgentaaU/AaaU/pkg/argv"
+	"github.com/AgentaaU/AaaU/pkg/journal"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
 	"github.com/AgentaaU/AaaU/pkg/scope"
 	"github.com/AgentaaU/AaaU/pkg/spec"
@@ -110,7 +111,9 @@ func (l *Launcher) start(ctx context.Context, c *net.UnixConn, req privsep.Start
 		return fmt.Errorf("releasing session %s: %w", plan.orders.ID, err)
 	}
 	took.lap("handover")
-	l.Log.Printf("session %s: for uid %d (pid %d) as %s, program %.80q (%s)", plan.orders.ID,
+	about := about(made.Scope)
+	about.AgentUser, about.UID = plan.user, fmt.Sprint(plan.human.UID)
+	l.Log.Tell(journal.Launch, about, "session %s: for uid %d (pid %d) as %s, program %.80q (%s)", plan.orders.ID,
 		plan.human.UID, plan.human.PID, plan.user, plan.orders.Argv[0], took)
 	return nil
 }

@@ -46,11 +46,17 @@ func Limits(profile, unit string) (memory, tasks int64) {
 
 // IsName says whether a unit's name is that of a session's scope.
 func IsName(unit string) bool {
+	_, _, ok := Parse(unit)
+	return ok
+}
+
+// Parse is Name's reverse.
+func Parse(unit string) (profile, id string, ok bool) {
 	name, ok1 := strings.CutPrefix(unit, "aaau-")
 	name, ok2 := strings.CutSuffix(name, ".scope")
 	profile, id, ok3 := strings.Cut(name, "-")
 	const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
-	return ok1 && ok2 && ok3 && len(name) < 64 && profile != "" && id != "" &&
+	return profile, id, ok1 && ok2 && ok3 && len(name) < 64 && profile != "" && id != "" &&
 		strings.Trim(profile, letters+"_") == "" && strings.Trim(id, letters) == ""
 }
 

@@ -16,7 +16,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log"
 	"net"
 	"os"
 	"path/filepath"
@@ -25,6 +24,7 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/audit"
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/bridge"
+	"github.com/AgentaaU/AaaU/pkg/journal"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
 	"github.com/AgentaaU/AaaU/pkg/privsep/privseptest"
 )
@@ -79,7 +79,7 @@ func New(change ...func(*bridge.Bridge)) (_ *Server, err error) {
 		MaxSessions:    100,
 		MaxPerUser:     100,
 		LauncherSocket: launcherSocket,
-		Log:            log.New(io.Discard, "", 0),
+		Log:            journal.To(io.Discard),
 		Record:         record,
 	}
 	for _, c := range change {
