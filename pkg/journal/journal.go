@@ -29,8 +29,10 @@ const (
 	// socket is journald's, for its native protocol
 	// (https://systemd.io/JOURNAL_NATIVE_PROTOCOL).
 	socket = "/run/systemd/journal/socket"
-	// room is how many entries wait; the kernel holds some hundred more.
-	room = 1024
+	// How many entries wait, and how many bytes of them: about as much as systemd's
+	// stream for stderr holds. The kernel holds some hundred more.
+	room     = 8192
+	maxBytes = 8 << 20
 	// patience is how long the journal may take for an entry until that is said.
 	patience = time.Second
 	// again is how long to wait until a journal is called that is not there.
@@ -58,6 +60,7 @@ type Log struct {
 	path   string // journald's
 	stderr io.Writer
 	queue  chan []byte
+	waits  atomic.Int64 // bytes in the queue
 	lost   atomic.Int64 // entries
 	ending chan struct{}
 	once   sync.Once // closes it
@@ -107,11 +110,16 @@ func (l *Log) Tell(kind Kind, about About, format string, args ...any) {
 		fmt.Fprintln(l.lines, message)
 		return
 	}
-	select {
-	case l.queue <- entry(kind, about, message):
-	default:
-		l.lost.Add(1)
+	e := entry(kind, about, message)
+	if l.waits.Add(int64(len(e))) <= maxBytes {
+		select {
+		case l.queue <- e:
+			return
+		default:
+		}
 	}
+	l.waits.Add(-int64(len(e)))
+	l.lost.Add(1)
 }
 
 // Printf tells of something that went wrong and is about no session.
@@ -182,6 +190,7 @@ func (l *Log) run() {
 // deliver sends an entry, however long that takes, and how many were lost; a log that is
 // closed tries once.
 func (l *Log) deliver(e []byte) {
+	l.waits.Add(-int64(len(e)))
 	for {
 		err := l.send(e)
 		if err == nil {
@@ -196,7 +205,7 @@ func (l *Log) deliver(e []byte) {
 		}
 		if !l.stuck {
 			l.stuck = true
-			fmt.Fprintf(l.stderr, "the journal takes no entries (%v): they wait, and those above %d are lost; the record goes on: see systemctl status systemd-journald\n", err, room)
+			fmt.Fprintf(l.stderr, "the journal takes no entries (%v): they wait, up to %d, and then are lost; the record goes on: see systemctl status systemd-journald\n", err, room)
 		}
 		select {
 		case <-l.ending:

@@ -102,7 +102,7 @@ func TestEntry(t *testing.T) {
 func TestJournalStalls(t *testing.T) {
 	path, stderr := socketIn(t), newPaper()
 	j, l := listen(t, path), open(path, stderr)
-	const told = 3 * room
+	const told = 2 * room
 	for i := range told {
 		l.Tell(Attach, About{}, "%d", i)
 	}
@@ -139,8 +139,12 @@ func TestCloseWhileStalled(t *testing.T) {
 	path, stderr := socketIn(t), newPaper()
 	listen(t, path)
 	l := open(path, stderr)
-	for i := range 2 * room {
-		l.Tell(Attach, About{}, "%d", i)
+	long := strings.Repeat("x", maxMessage)
+	for range 2 * maxBytes / maxMessage {
+		l.Tell(Attach, About{}, "%s", long)
+	}
+	if n, bytes := len(l.queue), l.waits.Load(); n*maxMessage > maxBytes || bytes > maxBytes {
+		t.Errorf("%d entries of %d bytes wait", n, bytes)
 	}
 	l.Close()
 	if said := stderr.String(); !strings.HasSuffix(said, " are lost; the record has what they told\n") {

@@ -35,7 +35,10 @@ func TestPackageIsRemovedAndInstalledAgain(t *testing.T) {
 		t.Errorf("%d programs of ours run", n)
 	}
 	gone(t, "/usr/bin/aaau", "/usr/sbin/aaau-server", "/usr/libexec/aaau", "/usr/lib/aaau", serverSocket, launcherSocket,
-		"/usr/lib/sysusers.d/aaau.conf", "/usr/lib/tmpfiles.d/aaau.conf", "/etc/systemd/system/sockets.target.wants/aaau.socket")
+		"/usr/lib/sysusers.d/aaau.conf", "/usr/lib/tmpfiles.d/aaau.conf", "/usr/lib/systemd/catalog/aaau.catalog", "/etc/systemd/system/sockets.target.wants/aaau.socket")
+	if r := run(t, root, "journalctl", "--list-catalog"); r.status != 0 || r.stdout == "" || strings.Contains(r.stdout, "AaaU:") {
+		t.Errorf("entries are explained still: %+v", r)
+	}
 	for _, unit := range []string{"aaau.socket", "aaau.service", "aaau-launcher.socket", "aaau-launcher.service", "aaau.slice"} {
 		if out, err := systemctlMay("cat", unit); err == nil {
 			t.Errorf("there still is %s: %s", unit, out)

@@ -1,0 +1,226 @@
+package system
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/AgentaaU/AaaU/pkg/client"
+	"github.com/AgentaaU/AaaU/pkg/wire"
+)
+
+// entries are those of the journal since, as journalctl finds them with args. What is no
+// string there (an array of bytes, say) is not in them.
+func entries(t *testing.T, since string, args ...string) (list []map[string]string) {
+	t.Helper()
+	for line := range strings.Lines(journal(t, since, append([]string{"--output=json", "--all"}, args...)...)) {
+		var all map[string]any
+		if err := json.Unmarshal([]byte(line), &all); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		e := map[string]string{}
+		for name, value := range all {
+			if text, ok := value.(string); ok {
+				e[name] = text
+			}
+		}
+		list = append(list, e)
+	}
+	return list
+}
+
+// One session's history is found by its id, whoever told it: in fields, in sentences, and
+// explained.
+func TestJournalIsAnIndex(t *testing.T) {
+	begin(t)
+	since, operator, observer, root := journalNow(t), as(t, "operator"), as(t, "observer"), as(t, "root")
+	s := openShell(t, operator)
+	o := sit(t, observer, "aaau", "attach", s.id)
+	o.match(promptForm)
+	if r := run(t, observer, "aaau", "kill", s.id); r.status == 0 || !strings.Contains(r.stderr, "not allowed") {
+		t.Errorf("%+v", r)
+	}
+	output(t, root, "aaau", "freeze", s.id)
+	output(t, root, "aaau", "thaw", s.id)
+	o.typed("\x1d\x1d\x1d")
+	o.leave()
+	s.close()
+	// Somebody else's, at the same time.
+	output(t, operator, "aaau", "-p", "true")
+	of := "AAAU_SESSION=" + s.id
+	await(t, "the end in the journal", func() bool {
+		return strings.Contains(journal(t, since, "--output=cat", of), " ended: ")
+	})
+
+	var events, told []string
+	for _, e := range entries(t, since, of) {
+		events = append(events, e["AAAU_EVENT"])
+		told = append(told, e["MESSAGE"])
+		if !regexp.MustCompile(`^[0-9a-f]{32}$`).MatchString(e["MESSAGE_ID"]) || e["PRIORITY"] == "" || e["AAAU_PROFILE"] != "shell" {
+			t.Errorf("%v", e)
+		}
+		who := map[string]account{
+			"session_start": operator, "session_end": operator, "launch": operator, "denied": observer, "freeze": root, "thaw": root,
+		}[e["AAAU_EVENT"]]
+		if who.name != "" && (e["AAAU_UID"] != fmt.Sprint(who.uid) || e["AAAU_USER"] != who.name && e["AAAU_EVENT"] != "launch") {
+			t.Errorf("%s: %s, %s, and not %s", e["AAAU_EVENT"], e["AAAU_USER"], e["AAAU_UID"], who.name)
+		}
+		unit, program := "aaau.service", "aaau-server"
+		if e["AAAU_EVENT"] == "launch" || e["AAAU_EVENT"] == "control" {
+			unit, program = "aaau-launcher.service", "aaau-launcher"
+		} else if e["AAAU_AGENT_USER"] != "agent" {
+			t.Errorf("%v", e)
+		}
+		if e["_SYSTEMD_UNIT"] != unit || e["SYSLOG_IDENTIFIER"] != program {
+			t.Errorf("%s is of %s, %s", e["AAAU_EVENT"], e["_SYSTEMD_UNIT"], e["SYSLOG_IDENTIFIER"])
+		}
+		if strings.ContainsAny(e["MESSAGE"], "\x1b\r\n") {
+			t.Errorf("%q", e["MESSAGE"])
+		}
+	}
+	want := []string{"attach", "attach", "control", "control", "denied", "detach", "freeze", "launch", "session_end", "session_start", "thaw"}
+	if slices.Sort(events); !slices.Equal(events, want) {
+		t.Errorf("%q, not %q:\n%s", events, want, strings.Join(told, "\n"))
+	}
+	if by := entries(t, since, "AAAU_USER=observer", "AAAU_EVENT=denied"); len(by) != 1 || !strings.Contains(by[0]["MESSAGE"], "kill") {
+		t.Errorf("what the observer was refused: %v", by)
+	}
+
+	// Anybody may write such fields; not as the bridge.
+	outsider := as(t, "outsider")
+	if r := feed(t, outsider, "MESSAGE=forged\nAAAU_EVENT=session_end\n"+of+"\n", "logger", "--journald"); r.status != 0 {
+		t.Errorf("%+v", r)
+	}
+	if all := journal(t, since, "--output=cat", of); !strings.Contains(all, "forged") {
+		t.Errorf("%q", all)
+	}
+	if honest := journal(t, since, "--output=cat", "--unit=aaau", of); strings.Contains(honest, "forged") || !strings.Contains(honest, " ended: ") {
+		t.Errorf("%q", honest)
+	}
+
+	explained := journal(t, since, "--catalog", "--unit=aaau", "--unit=aaau-launcher", of)
+	for _, text := range []string{
+		"Subject: Session " + s.id + " started", "Subject: Session " + s.id + " ended", "Subject: observer was refused something",
+		"Subject: The launcher made session " + s.id, "journalctl AAAU_SESSION=" + s.id + "\n", "aaau status " + s.id + "\n",
+		"journalctl AAAU_UID=" + fmt.Sprint(observer.uid) + "\n", "systemctl edit aaau-shell-.scope\n", "man:aaau-server(8)",
+	} {
+		if !strings.Contains(explained, text) {
+			t.Errorf("journalctl -x does not say %q", text)
+		}
+	}
+	if left := regexp.MustCompile(`@[A-Z_]+@`).FindString(explained); left != "" || t.Failed() {
+		t.Errorf("%s stayed in:\n%s", left, explained)
+	}
+}
+
+// A journal that takes nothing for a while keeps nobody waiting, and nothing is lost
+// unsaid: what is in the record is in the journal, or among what is said to be lost.
+func TestJournalStalls(t *testing.T) {
+	begin(t)
+	operator := as(t, "operator")
+	output(t, operator, "aaau", "-p", "true") // both services run
+	since, before := journalNow(t), records(t)
+	journald := mainPID(t, "systemd-journald.service")
+	if err := syscall.Kill(journald, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	goesOn := func() { _ = syscall.Kill(journald, syscall.SIGCONT) }
+	t.Cleanup(goesOn)
+
+	const many = 12000 // more than the kernel and the bridge keep
+	began := time.Now()
+	for range many {
+		if s, err := client.Open(t.Context(), serverSocket, wire.OpenRequest{Attach: "nosuch"}); err == nil {
+			s.Close()
+			t.Fatal("there is such a session")
+		}
+	}
+	t.Logf("%d refusals in %v", many, time.Since(began))
+	slowest := time.Duration(0)
+	for range 10 {
+		began := time.Now()
+		output(t, operator, "aaau", "-p", "true")
+		slowest = max(slowest, time.Since(began))
+	}
+	t.Logf("the slowest of ten starts took %v", slowest)
+	if slowest > 3*time.Second {
+		t.Errorf("a session took %v", slowest)
+	}
+	used := func() time.Duration { return cpuTime(t, "aaau.service") + cpuTime(t, "aaau-launcher.service") }
+	earlier := used()
+	time.Sleep(time.Second) // it is about what they do in a second
+	if used := used() - earlier; used > 300*time.Millisecond {
+		t.Errorf("while they wait for the journal they use %v of a second", used)
+	} else {
+		t.Logf("waiting for the journal takes %v of a second", used)
+	}
+
+	goesOn()
+	all := records(t) - before
+	came, lost, said := 0, 0, 0
+	eventually(func() bool {
+		came, lost = 0, 0
+		for _, e := range entries(t, since, "_SYSTEMD_UNIT=aaau.service") {
+			switch {
+			case e["AAAU_EVENT"] == "entries_lost":
+				lost += int(number(t, e["AAAU_LOST"]))
+			case e["AAAU_EVENT"] != "":
+				came++
+			case strings.HasPrefix(e["MESSAGE"], "the journal takes no entries"):
+				said++
+			}
+		}
+		return came+lost >= all
+	})
+	t.Logf("%d records, %d entries, %d lost", all, came, lost)
+	if came+lost != all || all < many || lost == 0 || said == 0 {
+		t.Errorf("of %d records %d are in the journal, and %d are said to be lost, %d times on stderr", all, came, lost, said)
+	}
+	if said := journal(t, since, "--catalog", "AAAU_EVENT=entries_lost"); !regexp.MustCompile(`Subject: \d+ entries are not in the journal`).MatchString(said) {
+		t.Errorf("journalctl -x: %s", said)
+	}
+}
+
+// records is how many there are.
+func records(t *testing.T) (n int) {
+	t.Helper()
+	files, err := filepath.Glob("/var/log/aaau/*.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += strings.Count(string(text), "\n")
+	}
+	return n
+}
+
+// Every kind of entry is explained on this machine too, with the package's own catalog.
+func TestCatalogIsInstalled(t *testing.T) {
+	begin(t)
+	text, err := os.ReadFile("/usr/lib/systemd/catalog/aaau.catalog")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := regexp.MustCompile(`(?m)^-- ([0-9a-f]{32})$`).FindAllStringSubmatch(string(text), -1)
+	if len(ids) == 0 {
+		t.Fatal("the catalog is empty")
+	}
+	for _, id := range ids {
+		out, err := exec.Command("journalctl", "--dump-catalog", id[1]).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "Defined-By: AaaU") {
+			t.Errorf("%s: %v: %s", id[1], err, out)
+		}
+	}
+}
