@@ -128,6 +128,15 @@ func takeNumber(f *os.File) (int, error) {
 	}
 }
 
+// Room is how much may still be written to the disk, in bytes.
+func (s *Store) Room() (int64, error) {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(int(s.lock.Fd()), &st); err != nil {
+		return 0, fmt.Errorf("asking how much room the record has: %w", err)
+	}
+	return int64(st.Bavail) * st.Bsize, nil
+}
+
 // Bridge is the bridge's own chain.
 func (s *Store) Bridge() *Chain { return s.bridge }
 

@@ -167,6 +167,12 @@ func (c *client) thaw(ctx context.Context, _ wire.Request, l *live) (wire.Reply,
 		}
 		c.b.tellControl(l, c, "thaw")
 	}
+	if _, is := l.Frozen()[budget]; is && l.role(c) == auth.Admin {
+		if err := c.b.grant(ctx, l, by(l.event(wire.EventThaw, "granted as much output again by "+c.user), c)); err != nil {
+			return wire.Reply{}, err
+		}
+		c.b.tellControl(l, c, "thaw")
+	}
 	for _, why := range l.Frozen() {
 		return wire.Reply{}, refusal("still-frozen", "%s", why)
 	}

@@ -39,6 +39,8 @@ type Bridge struct {
 	MaxSessions    int         // guarded by mu
 	MaxPerUser     int         // guarded by mu
 	MaxTapes       int64       // bytes of all sessions' tapes; 0: no limit; guarded by mu
+	RecordReserve  int64       // bytes of the record's disk that sessions leave free
+	RecordMax      int64       // bytes of a session's output that are recorded; 0: no limit
 	HomeMax        int64       // bytes of an agent's home; 0: no limit
 	AgentUser      string      // instead of the profiles' own; empty: theirs
 	LauncherSocket string
@@ -63,6 +65,8 @@ type Bridge struct {
 	serving   sync.WaitGroup // clients
 	recording sync.WaitGroup // recorders
 	closing   chan struct{}  // closed when this bridge ends, and recorders do
+	anchors   *anchors
+	own       *anchored      // the bridge's own chain
 	running   sync.WaitGroup // sessions, and what is done for them
 	stopping  atomic.Bool    // this bridge ends, its sessions do not
 	entered   chan struct{}  // has room for one: there is a new session
@@ -70,7 +74,7 @@ type Bridge struct {
 
 // FromConfig makes a Bridge as the configuration has it.
 func FromConfig(dirs config.Dirs, cfg config.Config, policy auth.Policy) *Bridge {
-	b := &Bridge{Config: dirs, Policy: policy, HomeMax: cfg.HomeMax}
+	b := &Bridge{Config: dirs, Policy: policy, HomeMax: cfg.HomeMax, RecordReserve: cfg.RecordReserve, RecordMax: cfg.RecordSessionMax}
 	b.SetMax(cfg.MaxSessions, cfg.MaxSessionsPerUser, cfg.MaxTapes)
 	return b
 }
@@ -84,7 +88,11 @@ func (b *Bridge) Serve(ctx context.Context, listeners ...*net.UnixListener) erro
 	b.perUser = map[uint32]int{}
 	b.clients, b.clientsOf, b.fdsOf = map[*client]bool{}, map[uint32]int{}, map[uint32]int{}
 	b.mu.Unlock()
-	b.entered, b.closing = make(chan struct{}, 1), make(chan struct{})
+	b.entered, b.closing, b.anchors = make(chan struct{}, 1), make(chan struct{}), newAnchors()
+	var anchoring sync.WaitGroup
+	anchoring.Go(b.anchor)
+	b.own = &anchored{name: audit.BridgeChain, chain: b.Record.Bridge()}
+	b.anchorOwn()
 
 	b.adopt()
 	ctx, stop := context.WithCancelCause(ctx)
@@ -108,14 +116,18 @@ func (b *Bridge) Serve(ctx context.Context, listeners ...*net.UnixListener) erro
 	if b.stopping.Load() {
 		close(b.closing)
 		b.recording.Wait()
+		anchoring.Wait()
 		return cause(ctx)
 	}
-	giveUp := time.AfterFunc(closingTime, func() { close(b.closing) })
-	defer giveUp.Stop()
+	giveUp := sync.OnceFunc(func() { close(b.closing) })
+	timer := time.AfterFunc(closingTime, giveUp)
+	defer timer.Stop()
 	for _, s := range left {
 		b.running.Go(func() { b.end(s.Session) })
 	}
 	b.running.Wait()
+	giveUp()
+	anchoring.Wait()
 	return cause(ctx)
 }
 

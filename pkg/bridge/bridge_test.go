@@ -160,7 +160,7 @@ func (w *waiter) wait(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	h := start(t, nil)
 	h.launcher.OnRequest(func(r privsep.Request) error {
-		if r.Start.Profile == "refused" {
+		if r.Start != nil && r.Start.Profile == "refused" {
 			return privsep.Errorf("refused", "not this one")
 		}
 		return nil

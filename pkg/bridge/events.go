@@ -14,6 +14,7 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/argv"
 	"github.com/AgentaaU/AaaU/pkg/audit"
 	"github.com/AgentaaU/AaaU/pkg/auth"
+	"github.com/AgentaaU/AaaU/pkg/config"
 	"github.com/AgentaaU/AaaU/pkg/journal"
 	"github.com/AgentaaU/AaaU/pkg/peer"
 	"github.com/AgentaaU/AaaU/pkg/wire"
@@ -112,6 +113,7 @@ func (b *Bridge) tellRefused(c *client, called, why string) {
 	_, err := b.Record.Bridge().Append(audit.Record{
 		Source: audit.Human, User: c.user, SessionID: shown(called, 40), Content: why, Metadata: audit.Denied{Person: c.recorded()},
 	})
+	b.anchorOwn()
 	if err != nil {
 		b.Log.Tell(journal.RecordHole, about, "the record has a hole: %v", err)
 	}
@@ -193,11 +195,18 @@ func (l *live) told(source audit.Source, user, content string, m audit.Metadata)
 func (b *Bridge) recordInput(l *live, c *client, data []byte) error {
 	user, who := c.user, c.recorded()
 	rec := audit.NewInput(user, who, data)
-	if l.AsksSecret() {
+	switch {
+	case l.recording.NoInput:
+		rec = audit.NewWithheldInput(user, who, len(data), "profile")
+	case l.AsksSecret():
 		rec = audit.NewWithheldInput(user, who, len(data), "password")
 	}
 	rec.SessionID = l.ID
 	if err := l.rec.write(rec); err != nil {
+		if l.recording.OnFailure == config.Continue {
+			l.rec.hole("%d bytes that %s typed", len(data), user)
+			return nil
+		}
 		return refusal(record, "what you typed cannot be recorded, and so it was not: %v", err)
 	}
 	return nil

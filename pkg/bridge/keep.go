@@ -43,11 +43,12 @@ type note struct {
 	Name   string               `json:"name,omitempty"`
 	Shared map[uint32]auth.Role `json:"shared,omitempty"`
 	Frozen map[string]string    `json:"frozen,omitempty"`
+	Record recording            `json:"record,omitzero"`
 }
 
 // save notes what is to be known of the session. l.mu is held.
 func (l *live) save() error {
-	text, err := json.Marshal(note{Info: l.Info, Name: l.name, Shared: l.shared, Frozen: l.Frozen()})
+	text, err := json.Marshal(note{Info: l.Info, Name: l.name, Shared: l.shared, Frozen: l.Frozen(), Record: l.recording})
 	if err != nil {
 		return err
 	}
@@ -190,7 +191,7 @@ func (b *Bridge) adoptParcel(id string, fds []int) (*live, int64, error) {
 	for reason, why := range n.Frozen {
 		s.Freeze(reason, why)
 	}
-	l := &live{Session: s, name: n.Name, shared: n.Shared, awaited: map[uint64][]*tape.Cursor{}, allBack: make(chan struct{})}
+	l := &live{Session: s, name: n.Name, shared: n.Shared, recording: n.Record, awaited: map[uint64][]*tape.Cursor{}, allBack: make(chan struct{})}
 	for _, place := range s.Places() {
 		l.awaited[place.Token()] = nil // who only watches is not waited for
 		if place.Hold() == tape.Never {

@@ -22,6 +22,9 @@ const launchTimeout = 30 * time.Second
 // its program runs, or ran: a short one may have ended. The cursors were there
 // first; they are the caller's to close, as dirs stay.
 func (b *Bridge) launch(ctx context.Context, c *client, req wire.OpenRequest, dirs []int, hold tape.Hold) (_ *live, _ []*tape.Cursor, err error) {
+	if err := b.mayRecord(); err != nil {
+		return nil, nil, err
+	}
 	owner, memory := c.who, b.memory(req)
 	if err := b.reserve(owner.UID, req.Name, memory); err != nil {
 		return nil, nil, err
@@ -87,7 +90,7 @@ func (b *Bridge) launch(ctx context.Context, c *client, req wire.OpenRequest, di
 			closeAll(cursors)
 		}
 	}()
-	if err := live.rec.write(b.startOf(live)); err != nil {
+	if err := live.rec.begin(b.startOf(live)); err != nil {
 		b.running.Go(func() { b.end(s) })
 		return nil, nil, refusal(record, "the record cannot be written, so no session starts: %v", err)
 	}
@@ -185,7 +188,11 @@ func (b *Bridge) dialLauncher(ctx context.Context) (*net.UnixConn, error) {
 		b.Log.Tell(journal.NoLauncher, journal.About{}, "the launcher cannot be reached: %v", err)
 		return nil, refusal("launcher-down", "the launcher is not running: sudo systemctl enable --now aaau.socket starts its socket too")
 	}
-	c.SetDeadline(time.Now().Add(launchTimeout))
+	late, ok := ctx.Deadline()
+	if soon := time.Now().Add(launchTimeout); !ok || late.After(soon) {
+		late = soon
+	}
+	c.SetDeadline(late)
 	return c.(*net.UnixConn), nil
 }
 

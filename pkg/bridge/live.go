@@ -19,6 +19,7 @@ type live struct {
 	name       string
 	watch      *watcher
 	rec        *recorder
+	recording  recording
 	inputEnded atomic.Bool   // and it is stored without
 	begun      chan struct{} // closed when its start was told, if it was to be; nil: an earlier bridge did
 

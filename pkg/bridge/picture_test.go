@@ -186,7 +186,7 @@ func TestSlowViewer(t *testing.T) {
 			h.shows(id, "drawn")
 			time.Sleep(tooLate + 100*time.Millisecond)
 			v.sees("drawn")
-			if v.redrawn != 2 || v.skipped == 0 {
+			if v.redrawn < 2 || v.skipped == 0 {
 				t.Errorf("the screen was drawn %d times; %d bytes were left out", v.redrawn, v.skipped)
 			}
 			if err := h.asking().Send(t.Context(), id, []byte("on")); err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/AgentaaU/AaaU/pkg/audit"
+	"github.com/AgentaaU/AaaU/pkg/config"
 	"github.com/AgentaaU/AaaU/pkg/journal"
 	"github.com/AgentaaU/AaaU/pkg/tape"
 	"github.com/AgentaaU/AaaU/pkg/wire"
@@ -26,7 +27,9 @@ type recorder struct {
 	tracks []*tape.Cursor // of output, and with pipes of errors
 
 	mu    sync.Mutex     // guards what follows; held while a note is written, so that they stay in order
+	spent int64          // bytes that were recorded since the last look for room; of run
 	chain *audit.Chain   // nil: it could not be opened yet
+	head  anchored       // of the chain
 	notes []audit.Record // that are not in the chain
 
 	noted chan struct{} // has room for one: there are notes
@@ -34,7 +37,28 @@ type recorder struct {
 	done  chan struct{} // closed when run has returned
 }
 
+// recording is how a session is recorded, as its profile says.
+type recording struct {
+	OnFailure string `json:"on_failure,omitempty"` // config.Freeze, which is also the default, Kill or Continue
+	NoInput   bool   `json:"no_input,omitempty"`   // of what is typed the length only
+	Granted   int64  `json:"granted,omitempty"`    // bytes of output that it may have beyond RecordMax; guarded by live.mu
+}
+
+func (r recording) freezes() bool { return r.OnFailure != config.Kill && r.OnFailure != config.Continue }
+
+func (b *Bridge) recordingOf(profile string) recording {
+	p, err := b.Config.Profile(profile)
+	if err != nil { // the launcher has found it, or this is no session
+		return recording{}
+	}
+	return recording{OnFailure: p.OnRecordFailure, NoInput: !p.RecordInput}
+}
+
 const (
+	// budget is the reason for which a session is frozen that has printed too much.
+	budget = "budget"
+	// roomEvery is how much is recorded before it is looked how much room there is.
+	roomEvery = 1 << 20
 	// record is the reason for which a session is frozen that cannot be recorded.
 	record = "record"
 	// recordAgain is how often it is tried then.
@@ -66,7 +90,7 @@ func (r *recorder) open() error {
 	if err != nil {
 		return err
 	}
-	r.chain = chain
+	r.chain, r.head.name, r.head.chain = chain, r.l.ID, chain
 	for i, c := range r.tracks {
 		c.Move(chain.Recorded(audit.Stream(i)))
 	}
@@ -103,7 +127,21 @@ func (r *recorder) write(rec audit.Record) error {
 		return err
 	}
 	_, err := r.chain.Append(rec)
+	r.b.anchors.change(&r.head)
 	return err
+}
+
+// begin records the session's start, and has that be on the disk and anchored soon.
+func (r *recorder) begin(start audit.Record) error {
+	if err := r.write(start); err != nil {
+		return err
+	}
+	r.b.running.Go(func() {
+		if err := r.chain.Sync(); err == nil { // else it is tried again, and the session frozen
+			r.b.anchors.add(r.l.ID, r.chain.Durable(), false)
+		}
+	})
+	return nil
 }
 
 // flush records the notes. r.mu is held.
@@ -114,6 +152,7 @@ func (r *recorder) flush() error {
 	if len(r.notes) == 0 {
 		return nil
 	}
+	r.b.anchors.change(&r.head)
 	n, err := r.chain.Append(r.notes...)
 	r.notes = r.notes[:copy(r.notes, r.notes[n:])]
 	return err
@@ -182,15 +221,75 @@ func (r *recorder) all(ending bool) error {
 // stream records what is on one tape, but for a character that has no end yet.
 func (r *recorder) stream(which audit.Stream, c *tape.Cursor, ending bool) error {
 	for c.Behind() {
+		if err := r.room(); err != nil && !ending { // what it leaves is for the end
+			return err
+		}
 		data, lost := c.View(chunk)
 		if lost > 0 {
 			r.hole("%d bytes of output", lost)
 		}
+		r.b.anchors.change(&r.head)
 		n, err := r.chain.Output(which, data, ending && c.Pos()+int64(len(data)) == c.Head())
 		c.Advance(n)
+		r.spent += int64(n)
 		if err != nil || n == 0 {
 			return err
 		}
+	}
+	return nil
+}
+
+// room is an error if the disk has not the room that must be left: for the ends of
+// sessions, and who comes and goes.
+func (r *recorder) room() error {
+	if r.spent < roomEvery || r.b.RecordReserve == 0 {
+		return nil
+	}
+	free, err := r.b.Record.Room()
+	switch {
+	case err != nil:
+		return err
+	case free < r.b.RecordReserve:
+		return fmt.Errorf("its disk has %d MiB left, and %d are to be left (record-reserve= in aaau.conf)", free>>20, r.b.RecordReserve>>20)
+	}
+	r.spent = 0
+	r.budget()
+	return nil
+}
+
+// budget freezes a session that has printed more than it may.
+func (r *recorder) budget() {
+	r.l.mu.Lock()
+	most := r.b.RecordMax + r.l.recording.Granted
+	r.l.mu.Unlock()
+	if _, is := r.l.Frozen()[budget]; is || r.b.RecordMax == 0 || r.l.Bytes() < most {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), launchTimeout)
+	defer cancel()
+	why := fmt.Sprintf("the session has printed %d MiB, as much as is recorded of one (record-session-max= in aaau.conf): it is frozen; an Admin may grant it as much again: aaau thaw %s", r.l.Bytes()>>20, r.l.ID)
+	if err := r.b.freeze(ctx, r.l, budget, r.l.event(wire.EventFreeze, why)); err != nil {
+		r.l.trouble("%v", err)
+	}
+}
+
+// grant lets a session print as much again.
+func (b *Bridge) grant(ctx context.Context, l *live, e wire.Event) error {
+	l.mu.Lock()
+	l.recording.Granted = l.Bytes()
+	l.mu.Unlock()
+	return b.thaw(ctx, l, budget, e)
+}
+
+// mayRecord refuses a new session that there is no room to record: sooner than any that
+// goes on is frozen for it.
+func (b *Bridge) mayRecord() error {
+	free, err := b.Record.Room()
+	if err == nil && free < 2*b.RecordReserve {
+		err = fmt.Errorf("its disk has %d MiB left, and new sessions need twice record-reserve= (%d MiB)", free>>20, b.RecordReserve>>20)
+	}
+	if err != nil {
+		return refusal(record, "the record cannot be written, so no session starts: %v", err)
 	}
 	return nil
 }
@@ -203,8 +302,8 @@ func (r *recorder) failed(err error, was, ending bool) bool {
 		r.l.trouble("the record cannot be written: %v", err)
 		r.freeze(err, ending)
 	case err != nil:
-		if _, is := r.l.Frozen()[record]; !is {
-			r.freeze(err, ending)
+		if _, is := r.l.Frozen()[record]; !is && r.l.recording.freezes() {
+			r.freeze(err, ending) // it could not be
 		}
 	case was:
 		r.l.trouble("the record is written again")
@@ -214,8 +313,15 @@ func (r *recorder) failed(err error, was, ending bool) bool {
 }
 
 func (r *recorder) freeze(err error, ending bool) {
-	if ending {
+	switch {
+	case ending:
 		return // there is nobody to be frozen; its end is told when it is recorded
+	case r.l.recording.OnFailure == config.Continue:
+		r.hold(tape.Never) // what the tape loses is a hole
+		return
+	case r.l.recording.OnFailure == config.Kill:
+		r.b.running.Go(func() { r.b.end(r.l.Session) })
+		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), launchTimeout)
 	defer cancel()
@@ -225,7 +331,15 @@ func (r *recorder) freeze(err error, ending bool) {
 	}
 }
 
+// hold has the program wait for the recorder, or not.
+func (r *recorder) hold(how tape.Hold) {
+	for _, c := range r.tracks {
+		c.SetHold(how)
+	}
+}
+
 func (r *recorder) thaw() {
+	r.hold(tape.Always)
 	if _, is := r.l.Frozen()[record]; !is {
 		return
 	}
@@ -251,6 +365,7 @@ func (r *recorder) finish(end audit.Record) {
 			err = r.chain.Finish()
 		}
 		if err == nil {
+			r.b.anchors.add(r.l.ID, r.chain.Head(), true)
 			return
 		}
 		r.l.trouble("recording its end: %v", err)

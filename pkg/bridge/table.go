@@ -101,7 +101,7 @@ func (b *Bridge) nameFor(s *session.Session, asked string) string {
 // enter puts a session into the table, and starts it.
 // An error means that it cannot be recorded, and it is closed.
 func (b *Bridge) enter(s *session.Session, name string) (*live, error) {
-	l := &live{Session: s, begun: make(chan struct{})}
+	l := &live{Session: s, begun: make(chan struct{}), recording: b.recordingOf(s.Profile)}
 	var err error
 	if l.rec, err = newRecorder(b, l); err != nil {
 		closeAll(l.rec.tracks)

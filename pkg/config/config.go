@@ -23,6 +23,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -54,6 +55,8 @@ type Config struct {
 	HomeMax            int64    // home-max=: bytes of each of an agent user's homes; 0: no limit
 	MaxSessions        int      // max-sessions=: in total
 	MaxSessionsPerUser int      // max-sessions-per-user=
+	RecordReserve      int64    // record-reserve=: bytes of the record's disk that sessions leave free
+	RecordSessionMax   int64    // record-session-max=: bytes of a session's output; 0: no limit
 	MaxTapes           int64    // max-tapes=: bytes of all sessions' tapes together; 0: no limit
 }
 
@@ -72,12 +75,23 @@ type Profile struct {
 	Watch       []string     // watch=: names of files whose change the person is told
 	Install     string       // install=: a shell command that puts the program into the home
 	Login       string       // login=: one that signs it in
-	Tape        int64        // tape=: bytes of output that are kept, and of errors where there are pipes; whole pages
+	// OnRecordFailure is what becomes of a session while its record cannot be written:
+	// on-record-failure=freeze, kill or continue.
+	OnRecordFailure string
+	RecordInput     bool  // record-input=full or none: whether what is typed is recorded, or its length
+	Tape            int64 // tape=: bytes of output that are kept, and of errors where there are pipes; whole pages
 }
 
 // Credential is one of the launcher's (systemd.exec(5), LoadCredential=), which
 // sessions get as a variable.
 type Credential struct{ Name, Variable string }
+
+// What OnRecordFailure can be.
+const (
+	Freeze   = "freeze"
+	Kill     = "kill"
+	Continue = "continue"
+)
 
 // DefaultProfile is the profile of a session that names none.
 const DefaultProfile = "shell"
@@ -105,6 +119,8 @@ func Defaults() Config {
 		HomeMax:            20 << 30,
 		MaxSessions:        1000,
 		MaxSessionsPerUser: 100,
+		RecordReserve:      256 << 20,
+		RecordSessionMax:   2 << 30,
 		MaxTapes:           memory() / 4,
 	}
 }
@@ -142,6 +158,10 @@ func (d Dirs) Load() (Config, error) {
 				c.MaxSessionsPerUser, err = count(value)
 			case "max-tapes":
 				c.MaxTapes, err = bytes(value)
+			case "record-reserve":
+				c.RecordReserve, err = bytes(value)
+			case "record-session-max":
+				c.RecordSessionMax, err = bytes(value)
 			default:
 				err = errors.New("unknown key")
 			}
@@ -160,7 +180,7 @@ func (d Dirs) Profile(name string) (Profile, error) {
 		return Profile{}, fmt.Errorf("%q: %w", name, ErrNoProfile)
 	}
 	for _, dir := range d.all() {
-		p := Profile{Name: name, Tape: defaultTape}
+		p := Profile{Name: name, Tape: defaultTape, OnRecordFailure: Freeze, RecordInput: true}
 		err := d.parse(filepath.Join(dir, "profiles.d", name+".conf"), func(key, value string) (err error) {
 			switch key {
 			case "description":
@@ -189,6 +209,11 @@ func (d Dirs) Profile(name string) (Profile, error) {
 				p.Login = value
 			case "tape":
 				p.Tape, err = tape(value)
+			case "on-record-failure":
+				p.OnRecordFailure, err = oneOf(value, Freeze, Kill, Continue)
+			case "record-input":
+				value, err = oneOf(value, "full", "none")
+				p.RecordInput = value != "none"
 			default:
 				err = errors.New("unknown key")
 			}
@@ -383,4 +408,12 @@ func credential(s string) (Credential, error) {
 		return Credential{}, errors.New("must be a credential's name and a variable's")
 	}
 	return Credential{Name: f[0], Variable: f[1]}, nil
+}
+
+// oneOf reads a word of a few.
+func oneOf(s string, words ...string) (string, error) {
+	if !slices.Contains(words, s) {
+		return "", fmt.Errorf("must be %s", strings.Join(words, ", "))
+	}
+	return s, nil
 }

@@ -161,16 +161,14 @@ func TestSecretsStayOut(t *testing.T) {
 func TestFullDisk(t *testing.T) {
 	begin(t)
 	operator := as(t, "operator")
-	onDisk(t, "4M")
+	onDisk(t, "6M", "record-reserve=2M\n")
 	follower := start(t, operator, nil, "follow", "text")
 	if got := follower.line(); got != "open" {
 		t.Fatal(got)
 	}
 	id := newest(t)
 	await(t, "the session is frozen", func() bool { return inStatus(t, id, "frozen") == "[record]" })
-	if r := run(t, operator, "aaau", "-p", "true"); r.status == 0 || !strings.Contains(r.stderr, "the record cannot be written") {
-		t.Errorf("a session starts: %+v", r)
-	}
+	refused(t, operator, []string{"the record cannot be written", "record-reserve="}, "aaau", "-p", "true")
 	refused(t, operator, []string{"cannot be recorded"}, "aaau", "attach", id)
 	output(t, as(t, "root"), "mount", "-o", "remount,size=3G", recordDir)
 	await(t, "the session goes on", func() bool { return inStatus(t, id, "frozen") == "<nil>" || inStatus(t, id, "frozen") == "" })
@@ -183,9 +181,10 @@ func TestFullDisk(t *testing.T) {
 }
 
 // onDisk has the bridge record on a disk of its own, of this size, until the test ends.
-func onDisk(t *testing.T, size string) {
+func onDisk(t *testing.T, size, configuration string) {
 	t.Helper()
 	root := as(t, "root")
+	configure(t, configuration)
 	systemctl(t, "stop", "aaau.socket", "aaau.service")
 	output(t, root, "mount", "-t", "tmpfs", "-o", "mode=0750,uid="+output(t, root, "id", "-u", "aaau-bridge")+",size="+size, "tmpfs", recordDir)
 	systemctl(t, "start", "aaau.socket")
@@ -194,6 +193,52 @@ func onDisk(t *testing.T, size string) {
 		output(t, root, "umount", recordDir)
 		systemctl(t, "start", "aaau.socket")
 	})
+}
+
+// A session that prints more than it may is frozen, and goes on when an Admin lets it.
+func TestRecordBudget(t *testing.T) {
+	begin(t)
+	configure(t, "record-session-max=4M\n")
+	operator := as(t, "operator")
+	id := output(t, operator, "aaau", "start", "--", "sh", "-c", "yes 'more and more' | head -c 9000000; echo done; read x")
+	for range 2 {
+		await(t, "the session is frozen", func() bool { return inStatus(t, id, "frozen") == "[budget]" })
+		refused(t, operator, []string{"record-session-max=", "Admin"}, "aaau", "thaw", id)
+		output(t, as(t, "root"), "aaau", "thaw", id)
+	}
+	peek(t, id, "done")
+	output(t, operator, "aaau", "kill", id)
+}
+
+// A profile says what becomes of its sessions when the record cannot be written, and
+// whether what is typed is in it.
+func TestRecordingByProfile(t *testing.T) {
+	begin(t)
+	operator := as(t, "operator")
+	for name, text := range map[string]string{
+		"killed": "on-record-failure=kill", "going": "on-record-failure=continue", "untyped": "record-input=none",
+	} {
+		addAlias(t, name, "program=bash\nany-program=yes\n"+text+"\n")
+	}
+	s := openShell(t, operator, "untyped")
+	s.prints("echo not $((6*7)) to be seen", "not 42 to be seen")
+	s.close()
+	if got := strings.Join(recorded(t, s.id, audit.KindInput), ""); got != "" {
+		t.Errorf("input is recorded as %q", got)
+	}
+	onDisk(t, "6M", "record-reserve=2M\n")
+	killed := output(t, operator, "aaau", "start", "killed", "-c", "sleep 1; cat /dev/urandom")
+	going := output(t, operator, "aaau", "start", "going", "-c", "sleep 1; head -c 9000000 /dev/urandom; clear; echo done; read x; exit 3")
+	if r := run(t, operator, "aaau", "wait", killed); r.status != 137 {
+		t.Errorf("%+v", r)
+	}
+	peek(t, going, "done")
+	output(t, as(t, "root"), "mount", "-o", "remount,size=3G", recordDir)
+	output(t, operator, "aaau", "send", going, "--enter", "go")
+	if r := run(t, operator, "aaau", "wait", going); r.status != 3 {
+		t.Errorf("%+v", r)
+	}
+	verified(t, going)
 }
 
 // Nobody but the bridge, and who is to read it, gets at the record.
