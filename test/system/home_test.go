@@ -25,7 +25,7 @@ func TestHomesArePersonalAndLast(t *testing.T) {
 	}
 	for _, who := range []account{operator, observer} {
 		if got := output(t, who, "aaau", "--", "sh", "-c", `cat ~/mine; echo "$HOME"; getent passwd agent | cut -d: -f6; find ~ -name mine; ls -A ~; find /var/lib/aaau -mindepth 1 -maxdepth 2 -not -path '*/agent/*' 2>/dev/null | sort; stat -c '%U:%G' ~`); got !=
-			who.name+"\n/var/lib/aaau/agent\n/var/lib/aaau/agent\n/var/lib/aaau/agent/mine\n.config\nmine\n/var/lib/aaau/agent\n/var/lib/aaau/homes\nagent:agent" {
+			who.name+"\n/var/lib/aaau/agent\n/var/lib/aaau/agent\n/var/lib/aaau/agent/mine\n.config\nmine\n/var/lib/aaau/agent\n/var/lib/aaau/anchors\n/var/lib/aaau/homes\nagent:agent" {
 			t.Errorf("%s's agent sees %q", who.name, got)
 		}
 		home := homeFor(t, who.name)

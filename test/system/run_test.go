@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/AgentaaU/AaaU/pkg/audit"
 )
 
 // byHand starts a bridge on root's terminal and waits until it listens.
@@ -121,8 +123,15 @@ func TestBridgeByHandWithOptions(t *testing.T) {
 	refused(t, as(t, "operator"), []string{"usermod -aG observer operator"}, "aaau", "-s", socket, "-p", "id")
 	c.typed("\x03")
 	c.ends(0)
-	if got := output(t, root, "sh", "-c", "cat "+dir+"/*.jsonl"); !strings.Contains(got, "session_start") || !strings.Contains(got, "agent3") {
-		t.Errorf("the record in %s is %q", dir, got)
+	found := ""
+	for e, err := range audit.Search(dir, audit.Query{Kinds: []audit.Kind{audit.KindSessionStart}}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		found += string(e.Raw)
+	}
+	if !strings.Contains(found, `"agent_user":"agent3"`) {
+		t.Errorf("the record in %s is %q", dir, found)
 	}
 
 	c = byHand(t, socket, "-u", "observer")
