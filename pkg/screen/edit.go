@@ -5,6 +5,9 @@ import "bytes"
 // eraseSequence obeys ED, EL and ECH.
 func (s *Screen) eraseSequence(n int, final byte) {
 	bg := s.style.bg
+	if final == 'J' && (n == 2 || n == 0 && s.x == 0 && s.y == 0) {
+		s.keepAll()
+	}
 	l := s.lines[s.y]
 	beyond := s.full && s.x == s.cols-1
 	switch {
@@ -31,6 +34,21 @@ func (s *Screen) eraseSequence(n int, final byte) {
 		}
 	}
 	s.apart()
+}
+
+// keepAll adds what is on the main screen to the history before all of it is erased, as
+// tmux, vte and others do: nothing that was printed is lost.
+func (s *Screen) keepAll() {
+	if s.main != nil {
+		return
+	}
+	end := len(s.lines)
+	for end > 0 && s.lines[end-1].used == 0 {
+		end--
+	}
+	for _, l := range s.lines[:end] {
+		s.keepLine(l)
+	}
 }
 
 // edit obeys a sequence that moves what is on the screen.

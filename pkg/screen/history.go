@@ -16,7 +16,7 @@ type history struct {
 
 type kept struct {
 	start int32
-	cols  int16 // the screen's, if the next line goes on with this one
+	cols  int16 // the screen's, if the next line goes on with this one, or 0
 }
 
 // keepLine adds a line that leaves the screen.
@@ -69,12 +69,11 @@ func (h *history) last(most, bytes int) int {
 	return first
 }
 
-// line is one line, and whether the next one goes on with it on a screen of so many
-// columns.
-func (h *history) line(i, cols int) (text []byte, wrapped bool) {
+// line is one line, and the width of the screen if the next one goes on with it, or 0.
+func (h *history) line(i int) (text []byte, wrapped int) {
 	end := len(h.buf)
 	if i+1 < len(h.lines) {
 		end = int(h.lines[i+1].start)
 	}
-	return h.buf[h.lines[i].start:end], int(h.lines[i].cols) == cols
+	return h.buf[h.lines[i].start:end], int(h.lines[i].cols)
 }

@@ -32,8 +32,8 @@ type Screen struct {
 	saved      [2]cursor // of each screen
 	margins    box
 	tabs       []bool
-	title      string
-	titled     bool
+	title      title
+	titles     []title // pushed
 
 	wrap, insert bool // as modes has it
 	joins        bool // the last thing was a character, which a mark may join
@@ -59,6 +59,12 @@ type cursor struct {
 	origin bool    // places are counted from the margins (DECOM)
 }
 
+// title is the window's, if somebody has given it one.
+type title struct {
+	text  string
+	given bool
+}
+
 // New makes an empty screen. Sizes are at least 1 and at most 1000.
 func New(rows, cols int) *Screen {
 	s := &Screen{rows: clamp(rows), cols: clamp(cols)}
@@ -77,7 +83,7 @@ func (s *Screen) reset() {
 		s.lines = newLines(s.rows, s.cols)
 	}
 	clearLines(s.lines, 0)
-	s.modes = vtseq.Modes{}
+	s.modes, s.titles = vtseq.Modes{}, nil
 	s.tabs = stops(nil, s.cols)
 	s.apart()
 	s.know()

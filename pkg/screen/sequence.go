@@ -153,7 +153,7 @@ func (s *Screen) command(body []byte) {
 	}
 	switch string(number) {
 	case "0", "2":
-		s.title, s.titled = vtseq.Printable(data), true
+		s.title = title{vtseq.Printable(data), true}
 	case "8":
 		s.style.link = 0
 		for _, b := range data {
@@ -231,6 +231,9 @@ func (s *Screen) sequence(params []byte, final byte) {
 	case 'h', 'l':
 		s.modes.CSI(params, final)
 		s.know()
+	case 't':
+		s.modes.CSI(params, final)
+		s.pushTitle(vtseq.Titles(params))
 	case 'b':
 		s.repeat(ns.or(0, 1))
 	case 'g':
@@ -264,6 +267,19 @@ func (s *Screen) sequence(params []byte, final byte) {
 		s.edit(min(ns.or(0, 1), maxSide), final)
 	default:
 		s.move(&ns, final)
+	}
+}
+
+// pushTitle pushes the title, or with -1 pops one.
+func (s *Screen) pushTitle(n int) {
+	switch last := len(s.titles) - 1; {
+	case n > 0 && len(s.titles) == vtseq.MaxTitles:
+		s.titles = append(s.titles[:0], s.titles[1:]...)
+		fallthrough
+	case n > 0:
+		s.titles = append(s.titles, s.title)
+	case n < 0 && last >= 0:
+		s.title, s.titles = s.titles[last], s.titles[:last]
 	}
 }
 

@@ -58,11 +58,10 @@ func (s *Screen) Snapshot(history int) (snapshot []byte, behind int) {
 	b = append(b, "\x1b7"...)
 	b = s.appendCursor(b, &s.cursor, s.lines)
 	b = s.modes.AppendSet(b)
-	if s.titled {
-		b = append(b, "\x1b]2;"...)
-		b = append(b, s.title...)
-		b = append(b, "\x1b\\"...)
+	for _, t := range s.titles {
+		b = append(t.appendTo(b), "\x1b[22;2t"...)
 	}
+	b = s.title.appendTo(b)
 	behind, instead := s.unfinished()
 	b = append(b, instead...)
 
@@ -75,19 +74,32 @@ func (s *Screen) Snapshot(history int) (snapshot []byte, behind int) {
 	return append(before, b...), behind
 }
 
-// appendHistory appends the newest lines, each so that the next one can follow.
+// appendTo appends what gives the window this title. What nobody has given is the
+// terminal's own.
+func (t title) appendTo(b []byte) []byte {
+	if !t.given {
+		return b
+	}
+	b = append(append(b, "\x1b]2;"...), t.text...)
+	return append(b, "\x1b\\"...)
+}
+
+// appendHistory appends the newest lines, each so that the next one can follow. A line
+// that had to be wrapped on a screen of another width is one again, for the terminal to
+// wrap; but not where it ends on the screen, whose first line must begin one.
 func (s *Screen) appendHistory(b []byte, most, bytes int) []byte {
 	h := &s.history
 	next := s.appendLine(nil, s.first(), styled)
+	fits := true // the line was wrapped where the terminal does
 	for i := h.last(most, bytes); i < len(h.lines); i++ {
-		text, wrapped := h.line(i, s.cols)
+		text, wrapped := h.line(i)
 		b = append(b, text...)
-		if i+1 < len(h.lines) {
-			text, _ = h.line(i+1, s.cols)
+		if fits = wrapped == 0 || wrapped == s.cols && fits; i+1 < len(h.lines) {
+			text, _ = h.line(i + 1)
+			b = newLine(b, wrapped > 0, text)
 		} else {
-			text = next
+			b = newLine(b, wrapped > 0 && fits, next)
 		}
-		b = newLine(b, wrapped, text)
 	}
 	return b
 }

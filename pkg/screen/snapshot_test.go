@@ -1,11 +1,13 @@
 package screen
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,8 +42,8 @@ func difference(a, b *Screen) string {
 			return fmt.Sprintf("in cursor %d: %s and %s", i, m, n)
 		}
 	}
-	if a.margins != b.margins || !reflect.DeepEqual(a.tabs, b.tabs) || a.title != b.title || a.wrap != b.wrap || a.insert != b.insert {
-		return fmt.Sprintf("in margins, tabs, title or modes: %v %q, %v %q", a.margins, a.title, b.margins, b.title)
+	if a.margins != b.margins || !reflect.DeepEqual(a.tabs, b.tabs) || a.title != b.title || !slices.Equal(a.titles, b.titles) || a.wrap != b.wrap || a.insert != b.insert {
+		return fmt.Sprintf("in margins, tabs, title or modes: %v %v %v, %v %v %v", a.margins, a.title, a.titles, b.margins, b.title, b.titles)
 	}
 	if m, n := setting(&a.modes), setting(&b.modes); m != n {
 		return fmt.Sprintf("in modes: %q and %q", m, n)
@@ -56,7 +58,7 @@ func difference(a, b *Screen) string {
 func (h *history) text() string {
 	var b strings.Builder
 	for i := h.last(maxLines, maxBytes); i < len(h.lines); i++ {
-		text, _ := h.line(i, 0)
+		text, _ := h.line(i)
 		b.Write(append(text[:len(text):len(text)], '\n'))
 	}
 	return b.String()
@@ -96,9 +98,11 @@ const dirty = "left\x1b[41;1;4munder\r\n\x1b[?1049h\x1b[2;3r\x1b[?6h\x1b[4h\x1b[
 func again(s *Screen, output, rest string) *Screen {
 	snapshot, behind := s.Snapshot(maxLines)
 	to := show(s.rows, s.cols, dirty)
-	to.history = history{}
-	to.title, to.titled = "", false
-	to.Write(snapshot)
+	to.title = title{}
+	blank := bytes.Index(snapshot, []byte(cleared)) + len(cleared)
+	to.Write(snapshot[:blank])
+	to.history = history{} // where what was there before went
+	to.Write(snapshot[blank:])
 	to.Write([]byte(output[len(output)-behind:] + rest))
 	return to
 }
@@ -125,6 +129,7 @@ func TestSnapshot(t *testing.T) {
 		{"\x1b[?7l0123456789ab", "c"},
 		{"\x1b[4habc\x1b[2G", "xy"},
 		{"\x1b]0;title\a\x1b[?1h\x1b=\x1b[?25l\x1b[?2004h\x1b[?1004h\x1b[?1002h\x1b[?1006h\x1b[?1007h\x1b[4 q\x1b[?2026h", ""},
+		{"\x1b[22;2t\x1b]2;one\a\x1b[22t\x1b]2;two\a\x1b[22;1t\x1b[22;0t\x1b]2;three\a", "\x1b[23;2t\x1b[23t"},
 		{"a\xe6\x97", "\xa5b"},
 		{"a\x1b", "[1mb"},
 		{"a\x1b[3", "1mb"},

@@ -310,11 +310,37 @@ func TestTmuxPrograms(t *testing.T) {
 	}
 }
 
-// TestTmuxScrollback is about what has left the screen.
+// TestTmuxTitles is about titles that were pushed, as vim does: they are to be popped.
+func TestTmuxTitles(t *testing.T) {
+	open := terminals(t)
+	const push, pop = "\x1b[22;2t", "\x1b[23;0t"
+	for _, output := range []string{
+		push + "\x1b]2;one\a", "\x1b]2;one\a" + push + "\x1b]0;two\a", push + push + "\x1b]2;one\a\x1b[22;1t" + push + pop,
+		"\x1b]2;one\a" + push + push + "\x1b]2;two\a" + push + "\x1b]2;three\a" + push + pop, push + pop + pop + "\x1b]2;one\a",
+	} {
+		a, b := open(8, 20), open(8, 20)
+		a.write(output)
+		snapshot, _ := show(8, 20, output).Snapshot(0)
+		for range 2 { // the second time in place of the first
+			b.write(string(snapshot))
+		}
+		for n := range 4 {
+			compare(t, fmt.Sprintf("%q, %d popped", output, n), a, b)
+			a.write(pop)
+			b.write(pop)
+		}
+	}
+}
+
+// TestTmuxScrollback is about what has left the screen, and comes to one of another
+// width perhaps.
 func TestTmuxScrollback(t *testing.T) {
 	open := terminals(t)
 	var out strings.Builder
 	for i := range 300 {
+		if i == 200 {
+			out.WriteString("\x1b[H\x1b[2J")
+		}
 		fmt.Fprintf(&out, "\x1b[3%dm%d\x1b[m %s\r\n", i%8, i, strings.Repeat("wrap and 日本 ", i%9))
 	}
 	p := out.String()
@@ -325,6 +351,28 @@ func TestTmuxScrollback(t *testing.T) {
 	snapshot, _ := show(10, 40, p).Snapshot(maxLines)
 	b.write(string(snapshot))
 	compare(t, "in the end", a, b)
+	sameScrollback(t, a, b)
+
+	out.Reset()
+	for i := range 300 {
+		fmt.Fprintf(&out, "\x1b[3%dm%d\x1b[m %s\r\n", i%8, i, strings.Repeat("wrap-and-", i%15))
+	}
+	p = out.String() + strings.Repeat("short\r\n", 20)
+	for _, cols := range []int{31, 53} {
+		a, b := open(10, 40), open(10, cols)
+		a.write(p)
+		a.tmux("resize-window", "-t", a.id, "-x", strconv.Itoa(cols))
+		s := show(10, 40, p)
+		s.Resize(10, cols)
+		snapshot, _ := s.Snapshot(maxLines)
+		b.write(string(snapshot))
+		compare(t, "in the end", a, b)
+		sameScrollback(t, a, b)
+	}
+}
+
+func sameScrollback(t *testing.T, a, b *pane) {
+	t.Helper()
 	was, is := a.scrollback(), b.scrollback()
 	if len(was) < 300 || len(is) < len(was) {
 		t.Fatalf("%d lines and %d", len(was), len(is))

@@ -25,6 +25,7 @@ type Modes struct {
 	keypad    bool   // DECKPAM
 	shape     int    // DECSCUSR
 	otherKeys int    // xterm's modifyOtherKeys
+	titles    int    // that were pushed (XTWINOPS)
 	keys      [2]keyboard
 }
 
@@ -34,6 +35,9 @@ type keyboard struct {
 	flags  [maxKeyboards]byte // the lowest is what was never pushed
 	pushed int
 }
+
+// MaxTitles bounds the stack of titles, as in xterm.
+const MaxTitles = 10
 
 // maxKeyboards bounds the stack. What is lowest gets lost, as in kitty.
 const maxKeyboards = 16
@@ -241,7 +245,30 @@ func (m *Modes) CSI(params []byte, final byte) {
 		if len(params) > 0 {
 			m.keyboard(params[0], params[1:], final)
 		}
+	case 't':
+		m.titles = max(0, min(m.titles+Titles(params), MaxTitles))
 	}
+}
+
+// Titles says of the parameters of a CSI t whether it pushes the window's title on a
+// stack, 1, or pops it, -1.
+func Titles(params []byte) int {
+	var ns [2]int
+	n := 0
+	eachNumber(params, func(number int) {
+		if n < len(ns) {
+			ns[n] = number
+		}
+		n++
+	})
+	switch {
+	case ns[1] != 0 && ns[1] != 2: // the icon's
+	case ns[0] == 22:
+		return 1
+	case ns[0] == 23:
+		return -1
+	}
+	return 0
 }
 
 // eachNumber tells the numbers between semicolons; none if there is anything else.

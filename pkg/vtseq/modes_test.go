@@ -34,6 +34,10 @@ func TestModes(t *testing.T) {
 		{"\x1b[>4;2m\x1b[>4;0m\x1b[>4;1m\x1b[>4n\x1b[5 q\x1b[ q", "", ""},
 		{"\x1b[?1h\x1b[4h\x1b[?2004h\x1b[!p", "\x1b[?2004h", "\x1b[?2004l"},
 		{"\x1b[?1h\x1b[4h\x1b[?2004h\x1bc", "", ""},
+		{"\x1b[22;2t\x1b]2;x\a\x1b[22;0t\x1b[22;1t\x1b[23;2t", "", "\x1b[23;2t"},
+		{"\x1b[22t\x1b[23t\x1b[23t\x1b[22t", "", "\x1b[23;2t"},
+		{strings.Repeat("\x1b[22t", 12), "", strings.Repeat("\x1b[23;2t", 10)},
+		{"\x1b[22t\x1bc\x1b[18t", "", ""},
 		// In strings, and not whole.
 		{"\x1b]2;[?1h\a\x1bPq[?1h\x1b\\\x1b[?1\x18h\x1b[?1\x1b[4h", "\x1b[4h", "\x1b[4l"},
 		{"\x1b[?1\r\nh\x1b[?1\x80h", "\x1b[?1h", "\x1b[?1l"},

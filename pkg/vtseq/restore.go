@@ -3,8 +3,8 @@ package vtseq
 import "strconv"
 
 // AppendReset appends what takes a terminal out of whatever it is in: a sequence, the
-// alternate screen, any mode that Modes knows, margins, attributes and character
-// sets. Then the cursor is anywhere.
+// alternate screen, any mode that Modes knows, pushed titles, margins, attributes and
+// character sets. Then the cursor is anywhere.
 func AppendReset(b []byte) []byte {
 	b = append(b, "\x18\x1b\\"+"\x1b[<99u\x1b[?1049l\x1b[<99u\x1b[=0;1u\x1b[!p\x1b[4l\x1b>\x1b[?9l\x1b[?1000l\x1b[?1002l\x1b[?1003l"...)
 	for i := range privates {
@@ -15,6 +15,7 @@ func AppendReset(b []byte) []byte {
 			b = appendMode(b, privates[i].number, true)
 		}
 	}
+	b = appendPopped(b, MaxTitles)
 	return append(b, "\x1b[>4m\x1b[0 q"+unstyled...)
 }
 
@@ -79,6 +80,14 @@ func appendMode(b []byte, number int, set bool) []byte {
 	return append(b, 'l')
 }
 
+// appendPopped appends what pops so many titles. Where there are none, it does nothing.
+func appendPopped(b []byte, titles int) []byte {
+	for range titles {
+		b = append(b, "\x1b[23;2t"...)
+	}
+	return b
+}
+
 // Restore is what takes the terminal out of the modes it is in, for who leaves: then
 // the main screen is shown, and the cursor is at the beginning of an empty last line.
 func (m *Modes) Restore() []byte {
@@ -118,6 +127,7 @@ func (m *Modes) Restore() []byte {
 	if m.shape > 0 {
 		b = append(b, "\x1b[0 q"...)
 	}
+	b = appendPopped(b, m.titles)
 	return append(b, unstyled+"\x1b[9999;1H\r\n"...)
 }
 
