@@ -13,13 +13,17 @@ func width(r rune) int {
 		return 1
 	case isWide(r):
 		return 2
-	case unicode.Is(unicode.M, r), 0x200b <= r && r <= joiner, r == 0x2060:
+	case unicode.In(r, unicode.Mn, unicode.Me), 0x200b <= r && r <= joiner, r == 0x2060, isJamo(r):
 		return 0
-	case unicode.IsPrint(r), unicode.Is(unicode.Zs, r), unicode.Is(unicode.Co, r):
+	case unicode.IsPrint(r), unicode.In(r, unicode.Zs, unicode.Co, unicode.Prepended_Concatenation_Mark):
 		return 1
 	}
 	return -1
 }
+
+// isJamo says whether it is a vowel or the end of a Korean syllable, which is as wide as
+// its beginning.
+func isJamo(r rune) bool { return 0x1160 <= r && r <= 0x11ff || 0xd7b0 <= r && r <= 0xd7ff }
 
 // joiner (ZWJ) has the character after it join the one before it.
 const joiner = '\u200d'
