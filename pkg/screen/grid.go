@@ -10,6 +10,7 @@ type cell struct {
 const (
 	half    rune = -1      // the right half of the wide character before it
 	cluster rune = 1 << 21 // from here on: a character with marks, in the Screen's clusters
+	flows   rune = 1 << 22 // of a cluster: what comes next was printed right after it
 )
 
 // line is a line of cells. All from used on are erased, with one background: so it

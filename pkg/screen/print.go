@@ -16,6 +16,7 @@ var lineDrawing = []rune("◆▒␉␌␍␊°±␤␋┘┐┌└┼⎺⎻─�
 // ascii draws printable ASCII characters.
 func (s *Screen) ascii(p []byte) {
 	s.zwj = false
+	s.flow()
 	if s.sets[s.set] {
 		for _, b := range p {
 			s.character(rune(b))
@@ -93,6 +94,7 @@ func (s *Screen) character(r rune) {
 	if w > s.cols || s.margins.right-s.margins.left < 1 && w > 1 {
 		return
 	}
+	s.flow()
 	s.newLine()
 	end := s.edge() + 1
 	if s.x+w > end { // only half of it has room
@@ -120,17 +122,31 @@ func (s *Screen) character(r rune) {
 	s.advance(w, end)
 }
 
-// join adds a mark, or what follows a joiner, to the character that was drawn last.
-func (s *Screen) join(r rune) {
+// flow notes that what comes next is printed right after the last character. Where that
+// is depends on the terminal, if the character has marks.
+func (s *Screen) flow() {
+	if c := s.latest(); c != nil && c.r >= cluster {
+		c.r |= flows
+	}
+}
+
+// latest is the character that was drawn last, if nothing has happened since.
+func (s *Screen) latest() *cell {
 	l := s.lines[s.y]
 	if !s.joins || s.putX >= l.used {
-		return
+		return nil
 	}
 	c := &l.cells[s.putX]
 	if c.r == half {
 		c = &l.cells[s.putX-1]
 	}
-	if c.r == 0 {
+	return c
+}
+
+// join adds a mark, or what follows a joiner, to the character that was drawn last.
+func (s *Screen) join(r rune) {
+	c := s.latest()
+	if c == nil || c.r == 0 {
 		return
 	}
 	text := s.appendRune(s.scratch[:0], c.r)

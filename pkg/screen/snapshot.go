@@ -21,9 +21,10 @@ const cleared = "\x1b[H\x1b[2J"
 type looks uint8
 
 const (
-	plain  looks = iota // characters only
-	styled              // and their styles
-	placed              // and where what follows a character with marks begins: terminals differ in its width
+	plain   looks = iota // characters only
+	styled               // and their styles
+	placed               // and where what follows a character with marks begins: terminals differ in its width
+	printed              // likewise, on a blank line; but what was printed right after it follows it again
 )
 
 // Snapshot is what makes a terminal of this size, in whatever state, show what this
@@ -129,7 +130,7 @@ func (s *Screen) appendLines(b []byte, lines []*line, home bool) []byte {
 	}
 	for i, l := range lines {
 		from := len(b)
-		if b = s.appendLine(b, l, placed); len(b) > maxSnapshot/2 {
+		if b = s.appendLine(b, l, printed); len(b) > maxSnapshot/2 {
 			b = s.appendLine(b[:from], l, plain)
 		}
 		if i > 0 {
@@ -152,7 +153,11 @@ func (s *Screen) appendLine(b []byte, l *line, as looks) []byte {
 	for end > 0 && blank(l.at(end-1)) {
 		end--
 	}
+	if as == printed && s.mayOverflow(l, end) {
+		as = placed
+	}
 	now := style{}
+	place, flowing := false, false // the terminal's cursor may be elsewhere
 	for x := 0; x < min(end, l.used); {
 		cells := l.cells[x:min(end, l.used)]
 		if cells[0].style != now && as != plain {
@@ -161,7 +166,14 @@ func (s *Screen) appendLine(b []byte, l *line, as looks) []byte {
 		}
 		n := 0
 		for ; n < len(cells) && (cells[n].style == now || as == plain); n++ {
-			switch r := cells[n].r; {
+			r := cells[n].r
+			if place = place || flowing && r == 0; place && r != half {
+				if flowing = false; as == printed && blank(cells[n]) {
+					continue
+				}
+				b, place = append(appendInt(append(b, "\x1b["...), x+n+1), 'G'), false
+			}
+			switch {
 			case 0 < r && r < 0x80:
 				b = append(b, byte(r))
 			case r == half:
@@ -170,18 +182,16 @@ func (s *Screen) appendLine(b []byte, l *line, as looks) []byte {
 				b = s.appendRune(b, r)
 			default:
 				b = s.appendRune(b, r)
-				next := x + n + 1
-				if next < end && l.at(next).r == half {
-					next++
-				}
-				if r >= cluster && as == placed && next < end {
-					b = append(appendInt(append(b, "\x1b["...), next+1), 'G')
-				}
+				flowing = flowing || r >= cluster && as == printed && r&flows != 0
+				place = r >= cluster && (as == placed || as == printed && r&flows == 0)
 			}
 		}
 		x += n
 	}
 	if end > l.used {
+		if place || flowing {
+			b = append(appendInt(append(b, "\x1b["...), l.used+1), 'G')
+		}
 		erased := style{bg: l.blank}
 		if erased != now {
 			b = s.appendStyle(b, erased, now)
@@ -193,6 +203,17 @@ func (s *Screen) appendLine(b []byte, l *line, as looks) []byte {
 		b = s.appendStyle(b, style{}, now)
 	}
 	return b
+}
+
+// mayOverflow says whether a terminal that shows characters with marks wider than this
+// one does has no room for so much of the line.
+func (s *Screen) mayOverflow(l *line, end int) bool {
+	for _, c := range l.cells[:min(end, l.used)] {
+		if c.r >= cluster {
+			end++
+		}
+	}
+	return end > s.cols
 }
 
 var blanks = strings.Repeat(" ", maxSide)

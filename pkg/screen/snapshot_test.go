@@ -150,6 +150,27 @@ func TestSnapshot(t *testing.T) {
 }
 
 // TestSnapshotBounds is about screens of which there is too much to say.
+// Terminals differ in how wide some characters with marks are. What was printed after
+// one looks as it did where it was printed; what was put somewhere is there.
+func TestSnapshotOfMarks(t *testing.T) {
+	const heart = "\u2764\ufe0f"
+	for _, c := range []struct{ output, want string }{
+		{heart + " x", heart + " x"},
+		{heart + "\x1b[3Gx", heart + "\x1b[3Gx"},
+		{"    x\r" + heart + "\x1b[5Gx", heart + "\x1b[5Gx"},
+		{heart + "ab\x1b[8Gx", heart + "ab\x1b[8Gx"},
+		{heart + "\x1b[1m x", heart + "\x1b[0;1m x"},
+		{heart + "\x1b[3G\x1b[41m x", heart + "\x1b[0;41m\x1b[3G x"},
+		{heart + "\x1b[41m\x1b[K", heart + "\x1b[2G\x1b[0;41m" + strings.Repeat(" ", 9)},
+		{heart + "bcdefghij", heart + "\x1b[2Gbcdefghij"}, // which might be too long
+	} {
+		snapshot, _ := show(4, 10, c.output).Snapshot(0)
+		if !bytes.Contains(snapshot, []byte(cleared+c.want)) {
+			t.Errorf("%q: %q", c.output, snapshot)
+		}
+	}
+}
+
 func TestSnapshotBounds(t *testing.T) {
 	for _, c := range []struct{ rows, cols, most int }{
 		{24, 80, maxSnapshot}, {100, 300, maxSnapshot}, {maxSide, maxSide / 4, maxSnapshot + 2*4*maxSide*maxSide/4},
