@@ -12,6 +12,8 @@
 //	connect_test.go    somebody's connection to the bridge, on which the test speaks
 //	held_test.go       a session that the test holds, in the bridge's place
 //	shell_test.go      a person at the prompt of a session's shell
+//	panes_test.go      terminals that a tmux shows, and what they show
+//	models_test.go     what codex and claude ask, on the loopback interface
 //	fuzz_crowd_test.go strangers, and what they send
 //	ext4_test.go       a person's directory on a real ext4
 package system
