@@ -147,6 +147,26 @@ func (c *Chain) Output(stream Stream, p []byte, last bool) (n int, err error) {
 	return int(*c.at.of(stream) - began), err
 }
 
+// Miss records that the next n bytes of a stream are not in the record, and why: Output
+// goes on after them.
+func (c *Chain) Miss(stream Stream, n int64, why string) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	w, err := c.begin()
+	if err != nil {
+		return err
+	}
+	defer w.free()
+	hole := Hole{Stream: stream, Offset: *c.at.of(stream), Bytes: n}
+	if err := w.add(Record{Source: System, User: "system", Content: why, Metadata: hole}); err != nil {
+		return err
+	}
+	*w.at.of(stream) += n
+	return w.flush()
+}
+
 // Close brings the record to the disk and leaves the chain to the next bridge.
 func (c *Chain) Close() error { return c.shut(false) }
 

@@ -388,6 +388,53 @@ func TestDamagedEnd(t *testing.T) {
 	}
 }
 
+// What is missing is said, counts as if it were there, and who goes on knows that.
+func TestHole(t *testing.T) {
+	dir, c := t.TempDir(), noon()
+	s := open(t, dir, Options{now: c.now})
+	ch := session(t, s, "s1")
+	put(t, ch, Stdout, "one")
+	put(t, ch, Stderr, "trouble")
+	ok(t, ch.Miss(Stdout, 1000, "it was gone"))
+	if got := [2]int64{ch.Recorded(Stdout), ch.Recorded(Stderr)}; got != [2]int64{1003, 7} {
+		t.Errorf("goes on at %d", got)
+	}
+	ok(t, s.Close())
+	s = open(t, dir, Options{now: c.now})
+	ch = session(t, s, "s1")
+	if got := [2]int64{ch.Recorded(Stdout), ch.Recorded(Stderr)}; got != [2]int64{1003, 7} {
+		t.Errorf("the next bridge goes on at %d", got)
+	}
+	put(t, ch, Stdout, "two")
+	ok(t, ch.Miss(Stderr, 1, "so was that"))
+	c.t = c.t.AddDate(0, 0, 1)
+	put(t, ch, Stdout, "three")
+	ok(t, s.Close())
+	if got := raws(t, dir, "s1", Stdout); got != "onetwothree" {
+		t.Errorf("%q", got)
+	}
+	var at []any
+	for _, e := range entries(t, dir, "s1") {
+		m, err := e.Decode()
+		ok(t, err)
+		switch m := m.(type) {
+		case *Output:
+			at = append(at, m.Stream, m.Offset)
+		case *Hole:
+			at = append(at, "hole", m.Stream, m.Offset, m.Bytes)
+		case *Segment:
+			at = append(at, m.Offsets)
+		}
+	}
+	if want := []any{Stdout, int64(0), Stderr, int64(0), "hole", Stdout, int64(3), int64(1000), Stdout, int64(1003), "hole", Stderr, int64(7), int64(1),
+		Offsets{1006, 8}, Stdout, int64(1006)}; !reflect.DeepEqual(at, want) {
+		t.Errorf("%v, want %v", at, want)
+	}
+	if r := sound(t, dir, "s1"); r.Holes != 2 {
+		t.Errorf("%d holes", r.Holes)
+	}
+}
+
 // Files without a record, of a crash at the right moment, are used.
 func TestEmptyFiles(t *testing.T) {
 	dir := t.TempDir()

@@ -34,6 +34,7 @@ const (
 	KindBridgeResume Kind = "bridge_resume"
 	KindSegment      Kind = "segment"
 	KindRetention    Kind = "retention"
+	KindHole         Kind = "hole"
 )
 
 // Record is what is to be recorded. When, and where in the chain, is the chain's to
@@ -115,6 +116,14 @@ type Output struct {
 	Offset   int64  `json:"offset"` // of its first byte, in the stream
 	Bytes    int    `json:"bytes"`
 	Encoding string `json:"encoding,omitempty"` // as in Input
+}
+
+// Hole is output that is not in the record and never will be; the content says why.
+// Chain.Miss records it.
+type Hole struct {
+	Stream Stream `json:"stream"`
+	Offset int64  `json:"offset"` // of the first byte that is missing, in the stream
+	Bytes  int64  `json:"bytes"`
 }
 
 // Resize is a new size of the terminal. Person is nil when nobody asked for it.
@@ -233,6 +242,7 @@ func (BridgeStart) Kind() Kind  { return KindBridgeStart }
 func (BridgeResume) Kind() Kind { return KindBridgeResume }
 func (Segment) Kind() Kind      { return KindSegment }
 func (Retention) Kind() Kind    { return KindRetention }
+func (Hole) Kind() Kind         { return KindHole }
 
 // newMetadata makes room for a kind's metadata, to be read into. It is nil for what
 // is no kind.
@@ -264,6 +274,8 @@ func newMetadata(k Kind) Metadata {
 		return new(Segment)
 	case KindRetention:
 		return new(Retention)
+	case KindHole:
+		return new(Hole)
 	}
 	return nil
 }

@@ -145,7 +145,7 @@ func (c *Chain) stateAfter(seg segment, pipes bool) (at state, err error) {
 // learn takes from a record what it says of the offsets that were not found yet.
 func (at *state) learn(e *Entry, found [2]bool) ([2]bool, error) {
 	switch e.Kind {
-	case KindOutput, KindSegment, KindBridgeResume, KindSessionStart:
+	case KindOutput, KindHole, KindSegment, KindBridgeResume, KindSessionStart:
 	default:
 		return found, nil
 	}
@@ -158,6 +158,11 @@ func (at *state) learn(e *Entry, found [2]bool) ([2]bool, error) {
 	case *Output:
 		if !found[m.Stream] {
 			*at.of(m.Stream), found[m.Stream] = m.Offset+int64(m.Bytes), true
+		}
+		return found, nil
+	case *Hole:
+		if !found[m.Stream] {
+			*at.of(m.Stream), found[m.Stream] = m.Offset+m.Bytes, true
 		}
 		return found, nil
 	case *Segment:

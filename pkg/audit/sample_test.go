@@ -102,6 +102,7 @@ func every() []Record {
 		sys("policy", Control{Action: "policy"}),
 		human("no role on it", Denied{Person{UID: 12, PID: 9}}),
 		sys("", Retention{Chain: "x", File: "sessions/x-2026-11-01.jsonl.zst", Bytes: 9, Seq: 3, Reason: "age"}),
+		sys("it was gone", Hole{Stream: Stderr, Offset: 3, Bytes: 9}),
 		human("not your session", Denied{who}),
 	}
 }

@@ -64,7 +64,7 @@ func TestSchema(t *testing.T) {
 	}
 	for _, k := range []Kind{
 		KindSessionStart, KindSessionEnd, KindAttach, KindDetach, KindInput, KindOutput, KindResize,
-		KindControl, KindDenied, KindBridgeStart, KindBridgeResume, KindSegment, KindRetention,
+		KindControl, KindDenied, KindBridgeStart, KindBridgeResume, KindSegment, KindRetention, KindHole,
 	} {
 		if !seen[k] {
 			t.Errorf("no record of kind %s was validated", k)
@@ -93,6 +93,8 @@ func TestSchemaRefuses(t *testing.T) {
 			{"attach", `"prev":"`, `"prev":"0`},
 			{"session_end", `"status":0`, `"status":"0"`},
 			{"bridge_start", `"pid":`, `"pid":0.`},
+			{"hole", `"source":"system"`, `"source":"agent"`},
+			{"hole", `"bytes":`, `"bytes":-`},
 		} {
 			if !strings.Contains(line, `"command_type":"`+change.kind+`"`) || !strings.Contains(line, change.old) {
 				continue

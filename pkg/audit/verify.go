@@ -63,6 +63,9 @@ type Report struct {
 	Records uint64 // that follow one another, before the Problem
 	Last    Head   // of these
 	Ended   bool   // there is a session_end among them
+	// Holes is how many of the records tell that output is missing, as the bridge itself
+	// knew: that is no Problem of the chain's.
+	Holes uint64
 	// Expired is how many records retention has removed from the beginning, as a
 	// note in the bridge's chain says.
 	Expired uint64
@@ -295,8 +298,11 @@ func (v *verifier) take(l raw, k link) {
 		v.trusted = k.seq
 		v.Unanchored, v.UnanchoredBytes = 0, 0
 	}
-	if k.kind == KindSessionEnd {
+	switch k.kind {
+	case KindSessionEnd:
 		v.Ended = true
+	case KindHole:
+		v.Holes++
 	}
 }
 

@@ -224,9 +224,14 @@ func (r *recorder) stream(which audit.Stream, c *tape.Cursor, ending bool) error
 		if err := r.room(); err != nil && !ending { // what it leaves is for the end
 			return err
 		}
-		data, lost := c.View(chunk)
-		if lost > 0 {
-			r.hole("%d bytes of output", lost)
+		data, _ := c.View(chunk)
+		if lost := c.Pos() - r.chain.Recorded(which); lost > 0 {
+			// The program waits for this cursor, unless its profile has it go on. But a chain
+			// that was removed begins anew, when the tape has no longer what it began with.
+			if err := r.chain.Miss(which, lost, "it was not kept until it could be recorded"); err != nil {
+				return err
+			}
+			r.hole("%d bytes of %s", lost, which)
 		}
 		r.b.anchors.change(&r.head)
 		n, err := r.chain.Output(which, data, ending && c.Pos()+int64(len(data)) == c.Head())
@@ -242,7 +247,7 @@ func (r *recorder) stream(which audit.Stream, c *tape.Cursor, ending bool) error
 // room is an error if the disk has not the room that must be left: for the ends of
 // sessions, and who comes and goes.
 func (r *recorder) room() error {
-	if r.spent < roomEvery || r.b.RecordReserve == 0 {
+	if r.spent < roomEvery {
 		return nil
 	}
 	free, err := r.b.Record.Room()

@@ -262,3 +262,41 @@ func TestRecordIsClosed(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Output of which nobody has anything any more is missing, and the record says where and
+// how much: here somebody has removed a session's record, and the bridge died then.
+func TestRecordHasHoles(t *testing.T) {
+	begin(t)
+	since := journalNow(t)
+	s := sit(t, as(t, "operator"), "aaau", "--", "bash", "-c", `stty raw -echo; head -c 9000000 /dev/zero | tr '\0' x; printf done; read -rn1 x; printf more`)
+	s.expect("done")
+	id := newest(t)
+	output(t, as(t, "root"), "sh", "-c", "rm "+recordDir+"/sessions/"+id+"-*")
+	killBridge(t, 0)
+	peek(t, id, "done")
+	s.typed("x")
+	s.expect("more")
+	s.ends(0)
+	_, n := printed(t, id, audit.Stdout)
+	r, err := audit.Verify(recordDir, id, nil, nil)
+	if err != nil || r.Problem != nil || !r.Ended || r.Holes != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	missing := int64(0)
+	for e, err := range audit.Read(recordDir, id) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m, err := e.Decode(); err != nil {
+			t.Fatal(err)
+		} else if hole, is := m.(*audit.Hole); is {
+			missing += hole.Bytes
+		}
+	}
+	if missing == 0 || n == 0 || missing+n != 9000000+8 {
+		t.Errorf("%d bytes are recorded, and %d are missing", n, missing)
+	}
+	if got := len(entries(t, since, "AAAU_EVENT=record_hole", "AAAU_SESSION="+id)); got != 1 {
+		t.Errorf("the journal has %d holes", got)
+	}
+}
