@@ -44,7 +44,9 @@ type recording struct {
 	Granted   int64  `json:"granted,omitempty"`    // bytes of output that it may have beyond RecordMax; guarded by live.mu
 }
 
-func (r recording) freezes() bool { return r.OnFailure != config.Kill && r.OnFailure != config.Continue }
+func (r recording) freezes() bool {
+	return r.OnFailure != config.Kill && r.OnFailure != config.Continue
+}
 
 func (b *Bridge) recordingOf(profile string) recording {
 	p, err := b.Config.Profile(profile)
