@@ -55,6 +55,7 @@ type Chain struct {
 type state struct {
 	Head
 	Offsets
+	ended bool // the last record is a session's end
 }
 
 // Head is the last record.
@@ -77,6 +78,13 @@ func (c *Chain) Recorded(s Stream) int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return *c.at.of(s)
+}
+
+// Ended says whether the last record is the session's end, whichever bridge wrote it.
+func (c *Chain) Ended() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at.ended
 }
 
 // Announce records that this process writes the chain from now on, if it has not been

@@ -388,6 +388,36 @@ func TestDamagedEnd(t *testing.T) {
 	}
 }
 
+// Who goes on with a chain knows whether it has its end, wherever that stands.
+func TestEnded(t *testing.T) {
+	for name, finish := range map[string]func(*Chain) error{"a killed bridge": (*Chain).Sync, "one that ends": (*Chain).Close, "a session's end": (*Chain).Finish} {
+		dir := t.TempDir()
+		for i := range 4 {
+			s := open(t, dir, Options{})
+			c := session(t, s, "s1")
+			if i < 2 {
+				put(t, c, Stdout, "one")
+			}
+			if i == 1 {
+				add(t, c, every()[2])
+			}
+			if got := c.Ended(); got != (i > 0) {
+				t.Errorf("%s: %d: ended: %v", name, i, got)
+			}
+			ok(t, finish(c))
+			ok(t, s.Close())
+		}
+		if got := kindsOf(entries(t, dir, "s1")); !reflect.DeepEqual(got, []string{"output", "bridge_resume", "output", "session_end"}) {
+			t.Errorf("%s: %q", name, got)
+		}
+		s := open(t, dir, Options{})
+		c := session(t, s, "s1")
+		if add(t, c, every()[4]); c.Ended() {
+			t.Errorf("%s: it is not over", name)
+		}
+	}
+}
+
 // What is missing is said, counts as if it were there, and who goes on knows that.
 func TestHole(t *testing.T) {
 	dir, c := t.TempDir(), noon()

@@ -90,7 +90,6 @@ type SessionEnd struct {
 	ErrorBytes int64  `json:"error_bytes,omitempty"`
 	MemoryPeak *int64 `json:"memory_peak,omitempty"` // bytes
 	CPUUsec    *int64 `json:"cpu_usec,omitempty"`
-	Again      bool   `json:"again,omitempty"` // it may be recorded already: a bridge died just then
 }
 
 // Attach is somebody who joined; the content is their role.

@@ -132,7 +132,7 @@ func (c *Chain) stateAfter(seg segment, pipes bool) (at state, err error) {
 			return true
 		}
 		if at.Seq == 0 {
-			at.Head = Head{e.Seq, e.Hash}
+			at.Head, at.ended = Head{e.Seq, e.Hash}, e.Kind == KindSessionEnd
 		}
 		if found, bad = at.learn(e, found); bad != nil {
 			return false

@@ -84,7 +84,7 @@ func every() []Record {
 			Workspaces: []string{"/home/operator/pröject\u0085"}, Secrets: []string{"TOKEN"}, Input: "full"}},
 		{Source: System, User: "1000", Metadata: SessionStart{Person: Person{UID: 1000, PID: 1}, Pipes: true}},
 		sys("exit status 0", SessionEnd{Status: ptr(0), DurationMS: 12, Bytes: 5, ErrorBytes: 7, MemoryPeak: ptr(int64(1 << 30)), CPUUsec: ptr(int64(1e6))}),
-		sys("ended by SIGKILL", SessionEnd{Signal: ptr(9), Again: true}),
+		sys("ended by SIGKILL", SessionEnd{Signal: ptr(9)}),
 		human("Admin", Attach{Person: who, Role: "Admin"}),
 		human("", Detach{Person: least}),
 		NewInput("operator", who, []byte("ls -la\r\x1b[A\u0085 \"quoted\" \\ and täxt")),

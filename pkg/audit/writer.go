@@ -90,6 +90,7 @@ func (w *writer) add(r Record) (err error) {
 		}
 	}
 	w.n++
+	w.at.ended = r.Metadata.Kind() == KindSessionEnd
 	return nil
 }
 

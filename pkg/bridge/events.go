@@ -63,7 +63,7 @@ func (b *Bridge) startOf(l *live) audit.Record {
 
 func (b *Bridge) tellEnded(l *live) {
 	took, exit := time.Since(l.Began).Round(time.Millisecond), l.Exit()
-	end := audit.SessionEnd{DurationMS: took.Milliseconds(), Bytes: l.Bytes(), Again: l.Telling()} // the record may have it already
+	end := audit.SessionEnd{DurationMS: took.Milliseconds(), Bytes: l.Bytes()}
 	switch {
 	case !exit.Ran:
 	case exit.Wait.Signaled():

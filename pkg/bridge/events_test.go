@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/AgentaaU/AaaU/pkg/audit"
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/journal"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
@@ -81,5 +82,35 @@ func TestShareAgain(t *testing.T) {
 	}
 	if err := asking.Share(t.Context(), s.ID, 4999, true); err == nil {
 		t.Error("there are as many as there may be")
+	}
+}
+
+// A bridge that takes back a session of which the record has the end already adds nothing.
+func TestEndIsRecordedOnce(t *testing.T) {
+	h := start(t, nil)
+	s := h.sh("read x")
+	h.mu.Lock()
+	l := h.sessions[s.ID]
+	h.mu.Unlock()
+	if _, err := s.Write([]byte("\n")); err != nil {
+		t.Fatal(err)
+	}
+	h.all(s)
+	<-l.Ended()
+	next := &recorder{b: h.Bridge, l: l, noted: make(chan struct{}, 1), done: make(chan struct{})}
+	next.note(l.told(audit.System, "system", "", audit.Control{Action: "policy"}))
+	close(next.done)
+	next.finish(l.told(audit.System, "system", "", audit.SessionEnd{}))
+	last, ends := audit.Kind(""), 0
+	for e, err := range audit.Read(h.record, l.ID) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if last = e.Kind; last == audit.KindSessionEnd {
+			ends++
+		}
+	}
+	if last != audit.KindSessionEnd || ends != 1 {
+		t.Errorf("there are %d ends, and the last record is %s", ends, last)
 	}
 }

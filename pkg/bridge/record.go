@@ -121,11 +121,13 @@ func (r *recorder) hole(format string, args ...any) {
 	r.b.Log.Tell(journal.RecordHole, r.l.about(nil), "session %s: the record has a hole: "+format, append([]any{r.l.ID}, args...)...)
 }
 
-// write records something, after all notes; an error means that it is not recorded.
+// write records something, after all notes; an error means that it is not recorded. After
+// the session's end there is nothing more to be, nor the end again: the bridge that wrote
+// it may have died before it could tell it.
 func (r *recorder) write(rec audit.Record) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := r.flush(); err != nil {
+	if err := r.flush(); err != nil || r.chain.Ended() {
 		return err
 	}
 	_, err := r.chain.Append(rec)
@@ -150,6 +152,9 @@ func (r *recorder) begin(start audit.Record) error {
 func (r *recorder) flush() error {
 	if err := r.open(); err != nil {
 		return err
+	}
+	if r.chain.Ended() {
+		r.notes = nil
 	}
 	if len(r.notes) == 0 {
 		return nil
@@ -361,14 +366,9 @@ func (r *recorder) thaw() {
 // is tried again and again, but for a bridge that ends.
 func (r *recorder) finish(end audit.Record) {
 	<-r.done
-	written := false
 	for {
-		var err error
-		if !written {
-			err = r.write(end)
-			written = err == nil
-		}
-		if written {
+		err := r.write(end)
+		if err == nil {
 			err = r.chain.Finish()
 		}
 		if err == nil {

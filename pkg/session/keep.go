@@ -15,12 +15,11 @@ import (
 // A session outlives the bridge that has it: its descriptors are kept elsewhere, and
 // what is known of it stands in its tape. These are the tape's words.
 const (
-	wordRan     = iota // 1: its program was started
-	wordEnd            // 1<<32 | its wait status
-	wordTold           // 1: its end was recorded and told
-	wordTelling        // 1: its end may have been recorded
-	wordLooks   = 8    // lookWords for each Look
-	wordPlaces  = 64   // placeWords for each place
+	wordRan    = iota // 1: its program was started
+	wordEnd           // 1<<32 | its wait status
+	wordTold          // 1: its end was recorded and told
+	wordLooks  = 8    // lookWords for each Look
+	wordPlaces = 64   // placeWords for each place
 )
 
 const (
@@ -184,10 +183,6 @@ func (s *Session) Close() {
 // Told says whether the session's end was told; SetTold that it is.
 func (s *Session) Told() bool { return s.word(wordTold).Load() != 0 }
 func (s *Session) SetTold()   { s.word(wordTold).Store(1) }
-
-// Telling notes that the session's end is about to be told, and says whether an earlier
-// bridge died while it told it.
-func (s *Session) Telling() (again bool) { return s.word(wordTelling).Swap(1) != 0 }
 
 // Adopt takes a session over from a process that is no more. info is called with the
 // note. The descriptors are the session's, also beside an error. Recovered is how
