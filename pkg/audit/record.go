@@ -101,9 +101,10 @@ type Attach struct {
 // Detach is somebody who left; the content says why, if it was not their wish.
 type Detach struct{ Person }
 
-// Input is what somebody typed, which is the content: NewInput makes it.
+// Input is what somebody typed, which is the content: NewInput makes it. Person is nil
+// when nobody did: NewAnswer makes that.
 type Input struct {
-	Person
+	*Person
 	Bytes    int    `json:"bytes"`
 	Encoding string `json:"encoding,omitempty"` // base64: of the content, which is no UTF-8
 	Withheld string `json:"withheld,omitempty"` // why the content is not here: password or profile
@@ -282,13 +283,20 @@ func newMetadata(k Kind) Metadata {
 // NewInput makes the record of what a person typed into a session.
 func NewInput(user string, who Person, typed []byte) Record {
 	content, encoding := exact(typed)
-	return Record{Source: Human, User: user, Content: content, Metadata: Input{Person: who, Bytes: len(typed), Encoding: encoding}}
+	return Record{Source: Human, User: user, Content: content, Metadata: Input{Person: &who, Bytes: len(typed), Encoding: encoding}}
 }
 
 // NewWithheldInput makes the record of n bytes that a person typed and that are not to
 // be recorded, because of what why says: password or profile.
 func NewWithheldInput(user string, who Person, n int, why string) Record {
-	return Record{Source: Human, User: user, Metadata: Input{Person: who, Bytes: n, Withheld: why}}
+	return Record{Source: Human, User: user, Metadata: Input{Person: &who, Bytes: n, Withheld: why}}
+}
+
+// NewAnswer makes the record of what the bridge typed, in place of a terminal that its
+// program has asked something and that is not there.
+func NewAnswer(typed []byte) Record {
+	content, encoding := exact(typed)
+	return Record{Source: System, User: "system", Content: content, Metadata: Input{Bytes: len(typed), Encoding: encoding}}
 }
 
 // stamp is a record's timestamp: microseconds since 1970.

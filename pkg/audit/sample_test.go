@@ -90,6 +90,7 @@ func every() []Record {
 		NewInput("operator", who, []byte("ls -la\r\x1b[A\u0085 \"quoted\" \\ and täxt")),
 		NewInput("operator", least, []byte("\xff\xfe\x00")),
 		NewWithheldInput("operator", who, 12, "password"),
+		NewAnswer([]byte("\x1b[1;1R")),
 		human("", Resize{Person: &who, Rows: 30, Cols: 100}),
 		sys("", Resize{Rows: 30, Cols: 100}),
 		human("kill", Control{Person: &who, Action: "kill", Signal: 9}),

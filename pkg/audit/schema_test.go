@@ -82,6 +82,8 @@ func TestSchemaRefuses(t *testing.T) {
 	for _, line := range append(lines(t, dir, BridgeChain), lines(t, dir, "s1")...) {
 		for _, change := range []struct{ kind, old, new string }{
 			{"input", `"source":"human"`, `"source":"agent"`},
+			{"input", `"source":"human"`, `"source":"system"`},
+			{"input", `"source":"system"`, `"source":"human"`},
 			{"input", `"uid":1000,"loginuid"`, `"loginuid"`},
 			{"input", `"uid":1000`, `"uid":-1`},
 			{"input", `"withheld":"password"`, `"withheld":"whim"`},

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/AgentaaU/AaaU/pkg/audit"
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/journal"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
+	"github.com/AgentaaU/AaaU/pkg/spec"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
@@ -113,4 +115,48 @@ func TestEndIsRecordedOnce(t *testing.T) {
 	if last != audit.KindSessionEnd || ends != 1 {
 		t.Errorf("there are %d ends, and the last record is %s", ends, last)
 	}
+}
+
+// What the bridge types in place of a terminal that is not there is recorded as that, and
+// no more than the program got.
+func TestAnswersAreRecorded(t *testing.T) {
+	h := start(t, nil)
+	script := `stty raw -echo; printf 'abc\033[6n\033[c'; IFS= read -rsd c x; read -r y`
+	s, err := h.open(wire.OpenRequest{Session: spec.Session{Argv: []string{"bash", "-c", script}}, Detached: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.mu.Lock()
+	l := h.sessions[s.ID]
+	h.mu.Unlock()
+	typed, by := "", map[string]int{}
+	for typed != "\x1b[1;4R\x1b[?62;22c" {
+		typed = ""
+		for e, err := range audit.Read(h.record, l.ID) {
+			if errors.As(err, new(*audit.BadLine)) {
+				continue // it is being written
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.Kind == audit.KindInput {
+				text, err := e.Text()
+				if err != nil {
+					t.Fatal(err)
+				}
+				typed += text
+				by[fmt.Sprintf("%s %s %s", e.Source, e.User, e.Metadata)]++
+			}
+		}
+		time.Sleep(time.Millisecond)
+	}
+	for who := range by {
+		if !strings.HasPrefix(who, `system system {"bytes":`) {
+			t.Errorf("it was %s", who)
+		}
+	}
+	if err := h.asking().Kill(t.Context(), s.ID, 9); err != nil {
+		t.Fatal(err)
+	}
+	<-l.Ended()
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/AgentaaU/AaaU/pkg/audit"
 	"github.com/AgentaaU/AaaU/pkg/session"
 	"github.com/AgentaaU/AaaU/pkg/tape"
 	"github.com/AgentaaU/AaaU/pkg/vtseq"
@@ -23,10 +24,11 @@ type watcher struct {
 	last  chan struct{} // closed by leave: no more output comes
 	done  chan struct{} // closed when run has returned
 
-	scan    vtseq.Output
-	cursor  *tape.Cursor
-	rang    time.Time // when attention was asked for last
-	drawing *drawing
+	scan     vtseq.Output
+	cursor   *tape.Cursor
+	rang     time.Time // when attention was asked for last
+	drawing  *drawing
+	answered []byte // to what the program asked of its terminal, and is not recorded
 
 	mu    sync.Mutex // held to use the drawing when run has returned
 	blind bool       // then: there is none, or it is not to be trusted
@@ -111,6 +113,7 @@ func (w *watcher) look() {
 	w.l.Looking(session.Scan, w.cursor.Pos())
 	if !w.l.Pipes {
 		w.scan.Scan(data, w.found)
+		w.recordAnswers()
 	}
 	w.cursor.Advance(len(data))
 	w.l.Looked(session.Scan, w.cursor.Pos())
@@ -178,6 +181,23 @@ func (w *watcher) found(f vtseq.Found) {
 			w.drawing.draw(w.cursor.Head())
 			state.Row, state.Col = w.drawing.screen.Cursor()
 		}
-		w.l.TryWrite(vtseq.Answer(f, state))
+		answer := vtseq.Answer(f, state)
+		w.answered = append(w.answered, answer[:w.l.TryWrite(answer)]...)
+		if len(w.answered) > chunk {
+			w.recordAnswers()
+		}
 	}
+}
+
+// recordAnswers records what was typed in place of a terminal. A bridge that dies before
+// it answers again, and so records it.
+func (w *watcher) recordAnswers() {
+	if len(w.answered) == 0 {
+		return
+	}
+	rec := audit.NewAnswer(w.answered)
+	if err := w.l.rec.write(rec); err != nil {
+		w.l.rec.note(rec) // to be recorded when that is possible
+	}
+	w.answered = w.answered[:0]
 }

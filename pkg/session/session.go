@@ -407,19 +407,21 @@ func (s *Session) turn(still func() bool) bool {
 	}
 }
 
-// TryWrite is Write for what may be lost: it waits for nobody.
-func (s *Session) TryWrite(data []byte) {
+// TryWrite is Write for what may be lost: it waits for nobody, and says how many of the
+// bytes were written.
+func (s *Session) TryWrite(data []byte) (n int) {
 	select {
 	case s.typing <- struct{}{}:
 	default:
-		return
+		return 0
 	}
 	defer func() { <-s.typing }()
 	raw, err := s.input.SyscallConn()
 	if err != nil {
-		return
+		return 0
 	}
-	_ = raw.Control(func(fd uintptr) { _, _ = unix.Write(int(fd), data) })
+	_ = raw.Control(func(fd uintptr) { n, _ = unix.Write(int(fd), data) })
+	return max(n, 0)
 }
 
 // CloseInput ends the program's input, after what is being written. On a terminal it

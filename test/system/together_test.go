@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/AgentaaU/AaaU/pkg/audit"
 	"github.com/AgentaaU/AaaU/pkg/client"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
@@ -246,6 +247,9 @@ func TestBridgeAnswersForNobody(t *testing.T) {
 	shows := run(t, operator, "aaau", "peek", id).stdout
 	if !strings.Contains(shows, "c|[0n#") {
 		t.Errorf("it was told %q", shows)
+	}
+	if got := strings.Join(recorded(t, id, audit.KindInput), ""); got != "\x1b[2;8R\x1b[?62;22c\x1b[0n" {
+		t.Errorf("the record has %q", got)
 	}
 
 	// Who only watches does not answer, so the bridge does.
