@@ -101,9 +101,10 @@ func Text(w io.Writer, records iter.Seq2[*Entry, error]) error {
 
 // Asciicast writes a recording that players play: asciicast v2, with output and
 // resizes. It is JSON text, so what is no UTF-8 is replaced (U+FFFD), as asciinema
-// does when it records; Raw has it exactly. A session without a size is 80 by 24.
-func Asciicast(w io.Writer, records iter.Seq2[*Entry, error]) error {
-	c := caster{w: w, header: castHeader{Version: 2, Width: 80, Height: 24}}
+// does when it records; Raw has it exactly. A session without a size is 80 by 24. until
+// is about when the record ends, for who shows progress; zero: nobody knows.
+func Asciicast(w io.Writer, records iter.Seq2[*Entry, error], until time.Time) error {
+	c := caster{w: w, header: castHeader{Version: 2, Width: 80, Height: 24}, until: until}
 	err := lenient(records, c.see)
 	if !c.begun && (err == nil || errors.As(err, new(*BadLine))) {
 		err = errors.Join(err, c.begin(time.Unix(0, 0)))
@@ -112,18 +113,20 @@ func Asciicast(w io.Writer, records iter.Seq2[*Entry, error]) error {
 }
 
 type castHeader struct {
-	Version   int    `json:"version"`
-	Width     int    `json:"width"`
-	Height    int    `json:"height"`
-	Timestamp int64  `json:"timestamp"`
-	Command   string `json:"command,omitempty"`
-	Title     string `json:"title,omitempty"`
+	Version   int     `json:"version"`
+	Width     int     `json:"width"`
+	Height    int     `json:"height"`
+	Timestamp int64   `json:"timestamp"`
+	Duration  float64 `json:"duration,omitempty"` // seconds
+	Command   string  `json:"command,omitempty"`
+	Title     string  `json:"title,omitempty"`
 }
 
 type caster struct {
 	w      io.Writer
 	header castHeader
 	begun  bool
+	until  time.Time
 	start  time.Time
 	last   time.Duration
 	b      []byte
@@ -131,6 +134,9 @@ type caster struct {
 
 func (c *caster) begin(at time.Time) error {
 	c.begun, c.start, c.header.Timestamp = true, at, at.Unix()
+	if c.until.After(at) {
+		c.header.Duration = c.until.Sub(at).Round(time.Millisecond).Seconds()
+	}
 	return json.NewEncoder(c.w).Encode(c.header)
 }
 

@@ -26,15 +26,16 @@ func TestAsciicast(t *testing.T) {
 	put(t, ch, Stdout, "end")
 	ok(t, s.Close())
 	var b bytes.Buffer
-	ok(t, Asciicast(&b, Read(dir, "s1")))
+	ok(t, Asciicast(&b, Read(dir, "s1"), time.Unix(1795608000, 0).Add(90*time.Second)))
 	var header struct {
 		Version, Width, Height int
 		Timestamp              int64
+		Duration               float64
 		Command, Title         string
 	}
 	d := json.NewDecoder(&b)
 	ok(t, d.Decode(&header))
-	if header.Version != 2 || header.Width != 80 || header.Height != 24 || header.Timestamp != 1795608000 || header.Command != `"claude" "--x"` || header.Title != "project" {
+	if header.Version != 2 || header.Width != 80 || header.Height != 24 || header.Timestamp != 1795608000 || header.Duration < 89 || header.Duration > 90 || header.Command != `"claude" "--x"` || header.Title != "project" {
 		t.Errorf("%+v", header)
 	}
 	var got []string

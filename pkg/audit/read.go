@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"maps"
 	"slices"
 	"sync"
+	"time"
 )
 
 // BadLine is a line of the record's that is none of ours.
@@ -114,6 +116,41 @@ func Read(dir, chain string) iter.Seq2[*Entry, error] {
 		}
 		read(dir, chains[chain])(yield)
 	}
+}
+
+// Start reads how a session's chain begins, which has ended, or is being written, at last.
+// There is no start if that has expired, or cannot be read; without a chain the error
+// is fs.ErrNotExist.
+func Start(dir, chain string) (start *SessionStart, last time.Time, err error) {
+	chains, err := list(dir, chain)
+	if err != nil {
+		return nil, last, err
+	}
+	segments := chains[chain]
+	if len(segments) == 0 {
+		return nil, last, fs.ErrNotExist
+	}
+	start, err = startOf(dir, segments)
+	return start, segments[len(segments)-1].mod, err
+}
+
+// startOf is the first record of a chain, if it tells of a session's start.
+func startOf(dir string, segments []segment) (*SessionStart, error) {
+	for e, err := range read(dir, segments[:1]) {
+		switch {
+		case errors.As(err, new(*BadLine)), errors.Is(err, fs.ErrNotExist): // expired just now
+			return nil, nil
+		case err != nil:
+			return nil, err
+		}
+		m, err := e.Decode()
+		start, is := m.(*SessionStart)
+		if err != nil || !is || e.Seq != 1 {
+			return nil, nil
+		}
+		return start, nil
+	}
+	return nil, nil
 }
 
 func read(dir string, segments []segment) iter.Seq2[*Entry, error] {

@@ -107,7 +107,7 @@ type Input struct {
 	*Person
 	Bytes    int    `json:"bytes"`
 	Encoding string `json:"encoding,omitempty"` // base64: of the content, which is no UTF-8
-	Withheld string `json:"withheld,omitempty"` // why the content is not here: password or profile
+	Withheld string `json:"withheld,omitempty"` // why the content is not here: password, profile; rights, where it is shown
 }
 
 // Output is what the program wrote, which is the content. Chain.Output records it.
@@ -243,6 +243,9 @@ func (BridgeResume) Kind() Kind { return KindBridgeResume }
 func (Segment) Kind() Kind      { return KindSegment }
 func (Retention) Kind() Kind    { return KindRetention }
 func (Hole) Kind() Kind         { return KindHole }
+
+// Known says whether there is such a kind.
+func (k Kind) Known() bool { return newMetadata(k) != nil }
 
 // newMetadata makes room for a kind's metadata, to be read into. It is nil for what
 // is no kind.

@@ -98,6 +98,8 @@ func every() []Record {
 		sys("thaw", Control{Action: "thaw", Reason: "there is room", Home: "agent for operator"}),
 		human("share", Control{Person: &who, Action: "share", With: ptr(uint32(1001)), Role: "ReadOnly"}),
 		human("put", Control{Person: &who, Action: "put", Path: "/tmp/\xe4.png"}),
+		human("export", Control{Person: &who, Action: "export", Reason: "text"}),
+		human("search", Control{Person: &who, Action: "search"}),
 		sys("relock", Control{Action: "relock", Error: "no such file"}),
 		sys("tripped", Control{Action: "tripped", Reason: "a link"}),
 		sys("policy", Control{Action: "policy"}),

@@ -16,6 +16,10 @@ type Query struct {
 	// Text is looked for in what a person would have read: in the lines of output, and
 	// in contents and metadata of all else.
 	Text string
+	// View, if set, is asked for each chain whether it is looked through, and for what is
+	// to be done to its records before (nil: nothing); start is nil if it is missing or
+	// unreadable. An error of see's takes a record's place.
+	View func(chain string, start *SessionStart) (see func(*Entry) error, ok bool)
 }
 
 // Match is a record that was found.
@@ -41,8 +45,29 @@ func Search(dir string, q Query) iter.Seq2[Match, error] {
 		}
 		slices.Sort(names)
 		for _, name := range names {
+			segments := slices.DeleteFunc(slices.Clone(chains[name]), q.outside)
+			if len(segments) == 0 {
+				continue
+			}
+			see := func(*Entry) error { return nil }
+			if q.View != nil {
+				start, err := startOf(dir, chains[name])
+				if err != nil && !yield(Match{}, err) {
+					return
+				}
+				its, ok := q.View(name, start)
+				if !ok {
+					continue
+				}
+				if its != nil {
+					see = its
+				}
+			}
 			s := searcher{q: q, yield: yield}
-			for e, err := range read(dir, slices.DeleteFunc(chains[name], q.outside)) {
+			for e, err := range read(dir, segments) {
+				if err == nil {
+					err = see(e)
+				}
 				if err != nil {
 					if !yield(Match{}, err) {
 						return

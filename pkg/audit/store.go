@@ -137,6 +137,9 @@ func (s *Store) Room() (int64, error) {
 	return int64(st.Bavail) * st.Bsize, nil
 }
 
+// Dir is the directory, for readers.
+func (s *Store) Dir() string { return s.dir }
+
 // Bridge is the bridge's own chain.
 func (s *Store) Bridge() *Chain { return s.bridge }
 

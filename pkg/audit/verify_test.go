@@ -200,7 +200,7 @@ func FuzzVerify(f *testing.F) {
 				_, _ = e.Text()
 			}
 		}
-		_ = Asciicast(new(bytes.Buffer), Read(dir, "s1"))
+		_ = Asciicast(new(bytes.Buffer), Read(dir, "s1"), time.Time{})
 		_ = Text(new(bytes.Buffer), Read(dir, "s1"))
 	})
 }

@@ -10,10 +10,10 @@ import (
 
 // request is one kind of what a client may ask for: what it must be allowed to in
 // the session that it is about, and what is done. One without an action is about no
-// session, and sees itself to what may be seen.
+// session, or also about one of long ago, and sees itself to what may be seen.
 type request struct {
 	needs auth.Action
-	any   func(*client, wire.Request) (wire.Reply, error)
+	any   func(*client, context.Context, wire.Request) (wire.Reply, error)
 	live  func(*client, context.Context, wire.Request, *live) (wire.Reply, error)
 	past  func(past) wire.Reply // nil: it needs a session that has not ended
 }
@@ -22,6 +22,9 @@ var requests = map[wire.Verb]request{
 	wire.DoProfile:   {any: (*client).tellProfile},
 	wire.DoList:      {any: (*client).list},
 	wire.DoSubscribe: {any: (*client).subscribe},
+	wire.DoReplay:    {any: (*client).replay},
+	wire.DoExport:    {any: (*client).export},
+	wire.DoSearch:    {any: (*client).search},
 	wire.DoStatus:    {needs: auth.See, live: (*client).status, past: past.status},
 	wire.DoWait:      {needs: auth.See, live: (*client).wait, past: past.ended},
 	wire.DoPeek:      {needs: auth.See, live: (*client).peek},
@@ -70,7 +73,7 @@ func (c *client) answer(ctx context.Context, req wire.Request) (wire.Reply, erro
 		return wire.Reply{}, refusal("unknown-request", "this bridge knows no request %.20q: is it older than the client?", req.Do)
 	}
 	if how.any != nil {
-		return how.any(c, req)
+		return how.any(c, ctx, req)
 	}
 	l, role, err := c.target(req.Session)
 	if err != nil {

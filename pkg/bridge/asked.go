@@ -14,7 +14,7 @@ import (
 )
 
 // tellProfile tells what a client has to know of a profile.
-func (c *client) tellProfile(req wire.Request) (wire.Reply, error) {
+func (c *client) tellProfile(_ context.Context, req wire.Request) (wire.Reply, error) {
 	if req.Profile == "" {
 		req.Profile = config.DefaultProfile
 	}
@@ -37,7 +37,7 @@ func (c *client) tellProfile(req wire.Request) (wire.Reply, error) {
 // bounded, and so their frame is.
 const page = 64
 
-func (c *client) list(req wire.Request) (reply wire.Reply, err error) {
+func (c *client) list(_ context.Context, req wire.Request) (reply wire.Reply, err error) {
 	all := c.b.visible(c.who)
 	slices.SortFunc(all, func(x, y seen) int { return strings.Compare(x.ID, y.ID) })
 	reply.Sessions = []wire.SessionInfo{}
@@ -54,7 +54,7 @@ func (c *client) list(req wire.Request) (reply wire.Reply, err error) {
 	return reply, nil
 }
 
-func (c *client) subscribe(wire.Request) (wire.Reply, error) {
+func (c *client) subscribe(context.Context, wire.Request) (wire.Reply, error) {
 	c.listens.Store(true)
 	return wire.Reply{}, nil
 }

@@ -60,6 +60,7 @@ type Bridge struct {
 	clients    map[*client]bool
 	clientsOf  map[uint32]int
 	fdsOf      map[uint32]int // descriptors that clients sent, by person
+	backsOf    map[uint32]int // requests that look back, by person
 	lastClient uint64
 
 	serving   sync.WaitGroup // clients
@@ -87,6 +88,7 @@ func (b *Bridge) Serve(ctx context.Context, listeners ...*net.UnixListener) erro
 	b.sessions, b.ended = map[string]*live{}, map[string]*live{}
 	b.perUser = map[uint32]int{}
 	b.clients, b.clientsOf, b.fdsOf = map[*client]bool{}, map[uint32]int{}, map[uint32]int{}
+	b.backsOf = map[uint32]int{}
 	b.mu.Unlock()
 	b.entered, b.closing, b.anchors = make(chan struct{}, 1), make(chan struct{}), newAnchors()
 	var anchoring sync.WaitGroup

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -50,8 +51,9 @@ type client struct {
 
 	features wire.Features // of the client's side
 
-	waits   atomic.Int32 // requests that are answered later
-	listens atomic.Bool  // it asked for events
+	waits   atomic.Int32   // requests that are answered later
+	backs   sync.WaitGroup // those that look back
+	listens atomic.Bool    // it asked for events
 
 	// In a session:
 	in      *live // set once
@@ -82,7 +84,10 @@ type frames interface {
 // serve does all for one client. The caller closes the connection.
 func (c *client) serve(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	defer func() {
+		cancel()
+		c.backs.Wait()
+	}()
 	c.fds = &fdReader{b: c.b, uid: c.who.UID, conn: c.conn}
 	defer c.fds.close()
 	c.conn.SetDeadline(time.Now().Add(handshake))

@@ -133,6 +133,28 @@ func (b *Bridge) meant(c *client, called string) *live {
 	return b.sessions[called]
 }
 
+// tellBack tells who looks back, at which session or with an empty id at any. It is not
+// done if it cannot be recorded.
+func (b *Bridge) tellBack(c *client, id, profile string, did audit.Control) error {
+	about := journal.About{Session: id, Profile: profile, User: c.user, UID: strconv.FormatUint(uint64(c.who.UID), 10), Client: strconv.FormatUint(c.id, 10)}
+	what, where := did.Action, "the record: "
+	if did.Action == string(wire.DoExport) {
+		what += " as " + did.Reason
+	}
+	if id != "" {
+		where = "session " + id + ": "
+	}
+	b.Log.Tell(journal.LookBack, about, "%s%s looks back: %s", where, person(c.who.UID), what)
+	p := c.recorded()
+	did.Person = &p
+	_, err := b.Record.Bridge().Append(audit.Record{Source: audit.Human, User: c.user, SessionID: id, Content: did.Action, Metadata: did})
+	b.anchorOwn()
+	if err != nil {
+		return refusal(record, "that you look back cannot be recorded, and so you cannot: %v", err)
+	}
+	return nil
+}
+
 func (b *Bridge) tellKill(l *live, c *client, signal syscall.Signal) {
 	which := unix.SignalName(signal)
 	if which == "" {

@@ -19,6 +19,11 @@ const maxRef = 256
 
 // do sends a request and waits for its answer.
 func (c *Conn) do(ctx context.Context, r wire.Request, files ...*os.File) (wire.Reply, error) {
+	return c.stream(ctx, r, nil, files...)
+}
+
+// stream is do for what is answered in pieces, too.
+func (c *Conn) stream(ctx context.Context, r wire.Request, piece func([]byte) error, files ...*os.File) (wire.Reply, error) {
 	var reply wire.Reply
 	if err := c.needs(wire.Requests, "requests"); err != nil {
 		return reply, err
@@ -28,7 +33,16 @@ func (c *Conn) do(ctx context.Context, r wire.Request, files ...*os.File) (wire.
 	}
 	c.seq++
 	r.Seq = c.seq
-	payload, err := c.exchange(ctx, wire.Frame(wire.Ask, r), files, wire.Answer)
+	payload, err := c.converse(ctx, wire.Frame(wire.Ask, r), files, wire.Answer, func(payload []byte) error {
+		seq, data, err := wire.ParsePiece(payload)
+		if err == nil && (seq != r.Seq || piece == nil) {
+			err = fmt.Errorf("%w: a piece of another answer", wire.ErrProtocol)
+		}
+		if err != nil {
+			return err
+		}
+		return piece(data)
+	})
 	if err != nil {
 		return reply, err
 	}

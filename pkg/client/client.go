@@ -106,6 +106,11 @@ func (c *Conn) needs(f wire.Features, what string) error {
 // exchange sends one frame and returns the payload of the answer, which must be of
 // the wanted type. It is valid until the next exchange.
 func (c *Conn) exchange(ctx context.Context, frame []byte, files []*os.File, want wire.Type) (payload []byte, err error) {
+	return c.converse(ctx, frame, files, want, nil)
+}
+
+// converse is exchange, with the payloads of what comes in pieces before the answer.
+func (c *Conn) converse(ctx context.Context, frame []byte, files []*os.File, want wire.Type, piece func([]byte) error) (payload []byte, err error) {
 	stop := context.AfterFunc(ctx, func() { c.conn.Close() })
 	defer func() {
 		if !stop() {
@@ -130,6 +135,10 @@ func (c *Conn) exchange(ctx context.Context, frame []byte, files []*os.File, wan
 		switch {
 		case t == want:
 			return payload, nil
+		case t == wire.Piece && piece != nil:
+			if err := piece(payload); err != nil {
+				return nil, err
+			}
 		case t == wire.Error || t == wire.Refused:
 			return nil, errorNote(payload)
 		case t&wire.Optional == 0:

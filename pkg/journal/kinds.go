@@ -18,6 +18,7 @@ const (
 	Share
 	Unshare
 	Put
+	LookBack // replay, export, search
 	Relock
 	Exposed     // what git runs cannot be locked again
 	Tripped     // killed for what would have been run as the person
@@ -55,6 +56,7 @@ var kinds = [...]struct {
 	Share:         {"1e84001901d448f086b65cd4b29f9e5c", "share", journal.PriNotice},
 	Unshare:       {"4a4b12a984944d4cba11fcc8377bff64", "unshare", journal.PriNotice},
 	Put:           {"e95b9aa5d0e6403e99e001af01203aea", "put", journal.PriInfo},
+	LookBack:      {"b02d9343cce64c4b9b26ec0ef8a28c0c", "look_back", journal.PriNotice},
 	Relock:        {"9f448a3a4e304116a40519c469612451", "relock", journal.PriNotice},
 	Exposed:       {"dc81bcc2b3dc4a1698ced61fdddeac87", "exposed", journal.PriWarning},
 	Tripped:       {"caef5375bd7347a6881a792b5e40bd55", "tripped", journal.PriWarning},

@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"encoding/json"
+
 	"github.com/AgentaaU/AaaU/pkg/argv"
 	"github.com/AgentaaU/AaaU/pkg/spec"
 )
@@ -72,7 +74,7 @@ type Limits struct {
 // Verb is what a Request is for.
 type Verb string
 
-// The requests. Each but DoProfile, DoList, DoSubscribe is for one session.
+// The requests. Each but DoProfile, DoList, DoSubscribe, DoSearch is for one session.
 const (
 	DoProfile   Verb = "profile"   // Profile → Profile
 	DoList      Verb = "list"      // After → Sessions, More
@@ -88,6 +90,9 @@ const (
 	DoPut       Verb = "put"       // File, with a sealed memfd → Path
 	DoDismiss   Verb = "dismiss"   // Client, or all that one may → Count
 	DoSubscribe Verb = "subscribe" // → Events of all sessions that one may see, from now on
+	DoReplay    Verb = "replay"    // → Pieces of an asciicast; Incomplete
+	DoExport    Verb = "export"    // Format → Pieces; Incomplete
+	DoSearch    Verb = "search"    // Query, and Session or all → Pieces of lines of JSON: Found; Incomplete
 )
 
 // Request asks for one thing, and is answered by a Reply or a Refused of its Seq.
@@ -104,6 +109,37 @@ type Request struct {
 	ReadOnly bool        `json:"read_only,omitempty"`
 	Client   uint64      `json:"client,omitempty"`
 	File     argv.String `json:"file,omitempty"` // its name
+	Format   string      `json:"format,omitempty"`
+	Query    *Query      `json:"query,omitempty"`
+}
+
+// Formats of an export.
+const (
+	FormatAsciicast = "asciicast"
+	FormatText      = "text"
+	FormatJSONL     = "jsonl"
+	FormatRaw       = "raw"
+)
+
+// Query is what is looked for in the record: what all that is set fits.
+type Query struct {
+	Text  string   `json:"text,omitempty"`
+	User  string   `json:"user,omitempty"`
+	From  float64  `json:"from,omitempty"` // in seconds since 1970; included
+	To    float64  `json:"to,omitempty"`   // likewise
+	Kinds []string `json:"kinds,omitempty"`
+}
+
+// Found is a record that was found.
+type Found struct {
+	Time     float64         `json:"timestamp"` // in seconds since 1970
+	Source   string          `json:"source"`
+	User     string          `json:"user"`
+	Session  string          `json:"session_id"`
+	Kind     string          `json:"command_type"`
+	Text     string          `json:"text"` // a line of output, or the content
+	Metadata json.RawMessage `json:"metadata,omitempty"`
+	Seq      uint64          `json:"seq"`
 }
 
 // Reply answers a Request.
@@ -116,6 +152,9 @@ type Reply struct {
 	Ended    *EndedNote    `json:"ended,omitempty"`
 	Path     string        `json:"path,omitempty"`
 	Count    int           `json:"count,omitempty"`
+	// Incomplete says, for people, what of the record could not be told: it has expired, or
+	// is damaged.
+	Incomplete string `json:"incomplete,omitempty"`
 }
 
 // ProfileReply is what a client has to know of a profile to ask for a session of

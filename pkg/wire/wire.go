@@ -6,6 +6,7 @@
 //	  │── Request{seq, do} ─────────────────▶│   any number of them
 //	  │◀──────────── "AaaU 2 FEATURES\n" ───│
 //	  │◀────── Reply{seq} or Refused{seq} ───│   one for each
+//	  │◀──────── Piece{seq} … Reply{seq} ────│   of those that look back
 //	  │── Open{new | attach}, directories ──▶│   once, to be in a session
 //	  │◀───────── Opened{id, role, offset} ──│   or Error{code, message}, and close
 //	  │── Input, Resize, Request, Detach ───▶│
@@ -15,8 +16,8 @@
 //
 // A frame is the length of its payload as a big-endian uint32, a type byte, and
 // the payload. Input is bytes and nothing but bytes; Output is the session's
-// offset of its first byte as a big-endian uint64, then bytes; every other
-// payload is a JSON object. So nothing that a person types or an agent prints
+// offset of its first byte as a big-endian uint64, then bytes; a Piece likewise
+// begins with its request's number, a uint32; every other payload is a JSON object. So nothing that a person types or an agent prints
 // can be taken for control. An unknown type with the Optional bit set is
 // skipped; any other is an error. Descriptors (SCM_RIGHTS, unix(7)) go with an
 // Open, one for each of its directories, and with the request to Put a file.
@@ -53,6 +54,8 @@ const (
 	HeaderLen = 5
 	// OutputHeadLen is the length of all that stands before an Output's bytes.
 	OutputHeadLen = HeaderLen + 8
+	// MaxPiece is the most that goes into a Piece, in bytes: MaxPayload with its seq.
+	MaxPiece = MaxPayload - 4
 	// maxHello bounds the first line, without its end.
 	maxHello = 63
 )
@@ -68,10 +71,11 @@ const (
 	Pipes                         // sessions without a terminal: EndInput, Errors
 	Put                           // files to sessions
 	Screens                       // Redraw
+	Records                       // looking back: replay, export, search, and Piece
 )
 
 // Ours is what this side can do.
-const Ours = Requests | Pipes | Put | Screens
+const Ours = Requests | Pipes | Put | Screens | Records
 
 // Type says what a frame is.
 type Type byte
@@ -101,6 +105,7 @@ const (
 	// Redraw is an offset, and bytes that make the client's terminal show the session's
 	// screen: output goes on at the offset. -1: it does not, and there is more of this.
 	Redraw Type = 0x4A
+	Piece  Type = 0x4B // seq, bytes: a part of what a request is answered with, before the Answer
 	News   Type = 0xC8 // Event
 )
 
@@ -138,6 +143,14 @@ func ParseOutput(payload []byte) (offset int64, data []byte, err error) {
 		return 0, nil, fmt.Errorf("%w: output of %d bytes", ErrProtocol, len(payload))
 	}
 	return int64(binary.BigEndian.Uint64(payload)), payload[8:], nil
+}
+
+// ParsePiece takes a Piece's payload apart.
+func ParsePiece(payload []byte) (seq uint32, data []byte, err error) {
+	if len(payload) < 4 {
+		return 0, nil, fmt.Errorf("%w: a piece of %d bytes", ErrProtocol, len(payload))
+	}
+	return binary.BigEndian.Uint32(payload), payload[4:], nil
 }
 
 // Frame makes a whole frame. v is nil for none, []byte for bytes, or anything
@@ -245,7 +258,7 @@ func (r *Reader) Next() (Type, []byte, error) {
 	}
 	n := binary.BigEndian.Uint32(r.head[:])
 	t, limit := Type(r.head[4]), r.limit
-	if t == Output || t == Errors {
+	if t == Output || t == Errors || t == Piece {
 		limit = MaxPayload
 	}
 	if int64(n) > int64(limit) {

@@ -1,0 +1,438 @@
+package bridge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"maps"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/AgentaaU/AaaU/pkg/audit"
+	"github.com/AgentaaU/AaaU/pkg/auth"
+	"github.com/AgentaaU/AaaU/pkg/peer"
+	"github.com/AgentaaU/AaaU/pkg/wire"
+)
+
+// Looking back is reading the record, which people do over the wire: nobody but the bridge
+// needs to read its files. They see of it what they could have watched. That they look is
+// recorded first, in the bridge's own chain.
+//
+//	ask ─▶ whose is it, may they? ─▶ record it ─▶ goroutine: audit.Read ─▶ as they may see it ─▶ format ─▶ pieces ─▶ sender
+//
+// The goroutine waits where its client does not read, and ends with it.
+
+// How many look back at a time, and how many of them are one person's. Each takes some
+// MiB: a line, and what unpacks segments.
+const (
+	maxBack        = 64
+	maxBackPerUser = 8
+)
+
+// Limits of what is looked for, in bytes, and of kinds.
+const (
+	maxSought = 1024
+	maxWho    = 64
+	maxKinds  = 32
+)
+
+// formats are what a record is exported in.
+var formats = map[string]func(io.Writer, iter.Seq2[*audit.Entry, error], time.Time) error{
+	wire.FormatAsciicast: audit.Asciicast,
+	wire.FormatText: func(w io.Writer, records iter.Seq2[*audit.Entry, error], _ time.Time) error {
+		return audit.Text(w, records)
+	},
+	wire.FormatJSONL: func(w io.Writer, records iter.Seq2[*audit.Entry, error], _ time.Time) error {
+		return audit.JSONL(w, records)
+	},
+	wire.FormatRaw: func(w io.Writer, records iter.Seq2[*audit.Entry, error], _ time.Time) error {
+		return audit.Raw(w, records, audit.Stdout)
+	},
+}
+
+func (c *client) replay(ctx context.Context, req wire.Request) (wire.Reply, error) {
+	req.Format = wire.FormatAsciicast
+	return c.export(ctx, req)
+}
+
+func (c *client) export(ctx context.Context, req wire.Request) (wire.Reply, error) {
+	write, ok := formats[req.Format]
+	if !ok {
+		return wire.Reply{}, refusal("malformed", "there is no format %.20q: asciicast, text, jsonl, raw", req.Format)
+	}
+	id, right, err := c.inRecord(req.Session)
+	if err != nil {
+		return wire.Reply{}, err
+	}
+	_, until, err := audit.Start(c.b.Record.Dir(), id)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // it is about to be there
+		return wire.Reply{}, err
+	}
+	did := audit.Control{Action: string(req.Do), Reason: req.Format}
+	return c.back(ctx, req, id, right.Profile, did, func(w io.Writer) (string, error) {
+		v := c.view(ctx, right)
+		err := write(w, v.records(c.b.Record.Dir(), id), until)
+		return v.incomplete, err
+	})
+}
+
+func (c *client) search(ctx context.Context, req wire.Request) (wire.Reply, error) {
+	if req.Query == nil {
+		return wire.Reply{}, refusal("malformed", "what to look for is missing")
+	}
+	q, err := query(*req.Query)
+	if err != nil {
+		return wire.Reply{}, err
+	}
+	profile := ""
+	if req.Session != "" || c.in != nil {
+		var right auth.Session
+		if q.Session, right, err = c.inRecord(req.Session); err != nil {
+			return wire.Reply{}, err
+		}
+		profile = right.Profile
+	}
+	did := audit.Control{Action: string(req.Do), Reason: words(q)}
+	if q.To.IsZero() {
+		q.To = time.Now() // else it would find itself
+	}
+	return c.back(ctx, req, q.Session, profile, did, func(w io.Writer) (string, error) { return c.find(ctx, q, w) })
+}
+
+// query is a client's as the record has them.
+func query(asked wire.Query) (audit.Query, error) {
+	q := audit.Query{Text: asked.Text, User: asked.User}
+	if len(q.Text) > maxSought || len(q.User) > maxWho || len(asked.Kinds) > maxKinds {
+		return q, refusal("malformed", "what is looked for is too long: a text has %d bytes at most, a user %d", maxSought, maxWho)
+	}
+	for _, k := range asked.Kinds {
+		if !audit.Kind(k).Known() {
+			return q, refusal("malformed", "there is no kind of record %.20q: session_start, session_end, attach, detach, input, output, resize, control, denied …", k)
+		}
+		q.Kinds = append(q.Kinds, audit.Kind(k))
+	}
+	var err error
+	if q.From, err = instant(asked.From); err == nil {
+		q.To, err = instant(asked.To)
+	}
+	return q, err
+}
+
+// instant is a time that was given in seconds since 1970; 0 is none.
+func instant(at float64) (time.Time, error) {
+	const far = 1 << 40
+	switch {
+	case at == 0:
+		return time.Time{}, nil
+	case at < -far || at > far:
+		return time.Time{}, refusal("malformed", "there is no time %g", at)
+	}
+	return time.UnixMicro(int64(at * 1e6)), nil
+}
+
+// words is what is looked for, for people.
+func words(q audit.Query) string {
+	parts := []string{}
+	add := func(name, value string) {
+		if value != "" {
+			parts = append(parts, fmt.Sprintf("%s %q", name, value))
+		}
+	}
+	add("text", q.Text)
+	add("user", q.User)
+	for i, at := range []time.Time{q.From, q.To} {
+		if !at.IsZero() {
+			add([]string{"from", "to"}[i], at.UTC().Format(time.RFC3339Nano))
+		}
+	}
+	for _, k := range q.Kinds {
+		add("kind", string(k))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// inRecord finds a session whose record is there, of whatever age: its id, and what
+// decides who may see it. Who may not hears what is heard of one that never was.
+func (c *client) inRecord(ref string) (id string, right auth.Session, err error) {
+	l, role, err := c.target(ref)
+	if err == nil {
+		if role < auth.ReadOnly {
+			return "", right, refusal("denied", "session %s is not yours to be in any more", l.ID)
+		}
+		return l.ID, l.rights(), nil
+	}
+	var note *wire.ErrorNote
+	if p, ok := c.b.resolvePast(c.who, ref); ok {
+		return p.Info.ID, p.Right, nil
+	}
+	if !errors.As(err, &note) || note.Code != "no-session" {
+		return "", right, err
+	}
+	id, right, failed := c.b.resolveOld(c.who, ref)
+	if failed != nil || id != "" {
+		return id, right, failed
+	}
+	return "", right, err
+}
+
+// leastRef is how much of an id names a session that only the record knows, in bytes.
+const leastRef = 4
+
+// resolveOld is resolve for what only the record knows: by the id, or the beginning of
+// one that no other has. An empty id: there is none that who may know of.
+func (b *Bridge) resolveOld(who peer.Peer, ref string) (id string, right auth.Session, err error) {
+	rights, rules := b.rights(), b.policy()
+	may := func(chain string) (auth.Session, bool, error) {
+		if chain == "" || audit.IsBridge(chain) { // no chain, and none of a session's
+			return auth.Session{}, false, nil
+		}
+		start, _, err := audit.Start(b.Record.Dir(), chain)
+		if errors.Is(err, fs.ErrNotExist) {
+			return auth.Session{}, false, nil
+		}
+		right := rights.of(chain, start)
+		return right, rules.On(who, right) >= auth.ReadOnly, err
+	}
+	if right, ok, err := may(ref); ok || err != nil || len(ref) < leastRef {
+		if ok {
+			id = ref
+		}
+		return id, right, err
+	}
+	chains, err := audit.Chains(b.Record.Dir())
+	if err != nil {
+		return "", right, err
+	}
+	for _, chain := range chains {
+		if !strings.HasPrefix(chain, ref) {
+			continue
+		}
+		its, ok, err := may(chain)
+		switch {
+		case err != nil:
+			return "", right, err
+		case !ok:
+		case id != "":
+			return "", right, refusal("ambiguous", "%.40q could be %s, %s", ref, id, chain)
+		default:
+			id, right = chain, its
+		}
+	}
+	return id, right, nil
+}
+
+// rights are what decides about the sessions that this bridge knows, by id.
+type rights map[string]auth.Session
+
+func (b *Bridge) rights() rights {
+	all := rights{}
+	b.mu.Lock()
+	for _, p := range b.past {
+		all[p.Info.ID] = p.Right
+	}
+	live := slices.Collect(maps.Values(b.sessions))
+	b.mu.Unlock()
+	for _, l := range live {
+		all[l.ID] = l.rights()
+	}
+	return all
+}
+
+// of is what decides about a chain, by what it says of its start where nothing else is
+// known: then nobody has it shared with them any more. Without even that it is the
+// Admins', of all profiles.
+func (r rights) of(chain string, start *audit.SessionStart) auth.Session {
+	if right, ok := r[chain]; ok {
+		return right
+	}
+	if start == nil {
+		return auth.Session{Owner: nobody, Private: true}
+	}
+	return auth.Session{Owner: start.UID, Profile: start.Profile, Private: start.Private}
+}
+
+// nobody is no user's uid.
+const nobody = ^uint32(0)
+
+// view is how somebody sees a session's records.
+type view struct {
+	ctx        context.Context
+	all        bool   // what others typed, too
+	uid        uint32 // whose own input they see
+	begun      bool
+	incomplete string // what is missing at the beginning
+}
+
+func (c *client) view(ctx context.Context, s auth.Session) *view {
+	role := c.b.policy().On(c.who, s)
+	return &view{ctx: ctx, all: role >= auth.Admin || s.Owner == c.who.UID, uid: c.who.UID}
+}
+
+// see makes a record what they may see of it. It also lets others work who wait for the
+// processor: there may be many records.
+func (v *view) see(e *audit.Entry) error {
+	runtime.Gosched()
+	if err := v.ctx.Err(); err != nil || v.all {
+		return err
+	}
+	return e.Withhold(v.uid)
+}
+
+func (v *view) records(dir, id string) iter.Seq2[*audit.Entry, error] {
+	return func(yield func(*audit.Entry, error) bool) {
+		for e, err := range audit.Read(dir, id) {
+			if err == nil {
+				if !v.begun && e.Seq > 1 {
+					v.incomplete = fmt.Sprintf("it begins with record %d: what was before has expired", e.Seq)
+				}
+				v.begun = true
+				err = v.see(e)
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+// find writes what a search finds, a line of JSON each, of chains that the client may see.
+func (c *client) find(ctx context.Context, q audit.Query, w io.Writer) (incomplete string, err error) {
+	rights, rules := c.b.rights(), c.b.policy()
+	q.View = func(chain string, start *audit.SessionStart) (func(*audit.Entry) error, bool) {
+		if ctx.Err() != nil {
+			return nil, false
+		}
+		if audit.IsBridge(chain) {
+			role, err := rules.Role(c.who, "")
+			return (&view{ctx: ctx, all: true}).see, err == nil && role >= auth.Admin
+		}
+		right := rights.of(chain, start)
+		return c.view(ctx, right).see, rules.On(c.who, right) >= auth.ReadOnly
+	}
+	out := json.NewEncoder(w)
+	out.SetEscapeHTML(false)
+	for m, err := range audit.Search(c.b.Record.Dir(), q) {
+		var bad *audit.BadLine
+		switch {
+		case errors.As(err, &bad):
+			if incomplete == "" && !bad.Torn {
+				incomplete = bad.Error()
+			}
+			continue
+		case err != nil:
+			return incomplete, err
+		}
+		if err := out.Encode(wire.Found{
+			Time: seconds(m.Time), Source: string(m.Source), User: m.User, Session: m.SessionID, Kind: string(m.Kind),
+			Text: m.Text, Metadata: m.Metadata, Seq: m.Seq,
+		}); err != nil {
+			return incomplete, err
+		}
+	}
+	return incomplete, ctx.Err()
+}
+
+// back has do write what the client looks back at, in pieces, and answers when it is all
+// sent. It says for people what is missing of it.
+func (c *client) back(ctx context.Context, req wire.Request, id, profile string, did audit.Control, do func(io.Writer) (string, error)) (wire.Reply, error) {
+	if err := c.b.enterBack(c.who.UID); err != nil {
+		return wire.Reply{}, err
+	}
+	if err := c.b.tellBack(c, id, profile, did); err != nil {
+		c.b.leaveBack(c.who.UID)
+		return wire.Reply{}, err
+	}
+	c.waits.Add(1) // no other frame need come meanwhile
+	c.backs.Go(func() {
+		defer c.waits.Add(-1)
+		defer c.b.leaveBack(c.who.UID)
+		out := &pieces{c: c, seq: req.Seq, whole: req.Do != wire.DoSearch}
+		incomplete, err := do(out)
+		if err2 := out.flush(); err == nil {
+			err = err2
+		}
+		var bad *audit.BadLine
+		switch {
+		case ctx.Err() != nil: // it has gone
+		case errors.As(err, &bad):
+			if !bad.Torn { // that one is being written
+				incomplete = "something is no record, and left out: " + bad.Error()
+			}
+			fallthrough
+		case err == nil:
+			c.out.send(item{frame: c.enc.Answer(wire.Reply{Seq: req.Seq, Incomplete: incomplete})})
+		default:
+			note := c.note(err)
+			note.Seq = req.Seq
+			c.out.send(item{frame: c.enc.Refused(note)})
+		}
+	})
+	return wire.Reply{}, errLater
+}
+
+func (b *Bridge) enterBack(uid uint32) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	all := 0
+	for _, n := range b.backsOf {
+		all += n
+	}
+	switch {
+	case b.backsOf[uid] >= maxBackPerUser:
+		return refusal("too-many-waits", "you look back %d times already, as often as you may at a time", maxBackPerUser)
+	case all >= maxBack:
+		return refusal("too-many-waits", "people look back %d times already, as often as this bridge lets them at a time: try again", maxBack)
+	}
+	b.backsOf[uid]++
+	return nil
+}
+
+func (b *Bridge) leaveBack(uid uint32) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.backsOf[uid]--; b.backsOf[uid] == 0 {
+		delete(b.backsOf, uid)
+	}
+}
+
+// pieces sends what is written to it to a client, as the answer to a request.
+type pieces struct {
+	c     *client
+	seq   uint32
+	whole bool // only what fills a piece, until flush
+	buf   []byte
+}
+
+func (p *pieces) Write(b []byte) (int, error) {
+	n := len(b)
+	for len(b) > 0 {
+		part := b[:min(len(b), wire.MaxPiece-len(p.buf))]
+		p.buf, b = append(p.buf, part...), b[len(part):]
+		if len(p.buf) == wire.MaxPiece || !p.whole {
+			if err := p.flush(); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return n, nil
+}
+
+// flush waits until the client has read most of what was sent before.
+func (p *pieces) flush() error {
+	if len(p.buf) > 0 {
+		p.c.out.send(item{frame: p.c.enc.Piece(p.seq, p.buf)})
+		p.buf = p.buf[:0]
+	}
+	select {
+	case <-p.c.out.done:
+		return errGone
+	default:
+		return nil
+	}
+}
