@@ -1,9 +1,10 @@
 // Package journal tells systemd's journal what happens: in a sentence for people, and
 // in fields to look it up by.
 //
-// Nobody waits for the journal. An entry is put into a queue, from which one goroutine
-// sends; what finds the queue full is counted, and the count is told when the journal
-// listens again. The record (pkg/audit), not the journal, is what must be complete.
+// Nobody waits for the journal. What it does not take at once is put into a queue, from
+// which one goroutine sends; what finds the queue full is counted, and the count is told
+// when the journal listens again. The record (pkg/audit), not the journal, is what must
+// be complete.
 //
 // Nobody else's text makes a line of the journal, a long one, or moves a cursor of who
 // reads it.
@@ -18,11 +19,11 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 	"unicode"
 
 	"github.com/coreos/go-systemd/v22/journal"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -60,15 +61,17 @@ type Log struct {
 	path   string // journald's
 	stderr io.Writer
 	queue  chan []byte
-	waits  atomic.Int64 // bytes in the queue
-	lost   atomic.Int64 // entries
 	ending chan struct{}
 	once   sync.Once // closes it
 	ended  chan struct{}
 
-	conn  net.Conn  // the sending goroutine's, as what follows
-	stuck bool      // and that was said
-	until time.Time // zero: the log is not closed
+	mu    sync.Mutex // guards what follows; never held where the journal can make us wait
+	waits int        // bytes, in the queue or being sent
+	lost  int        // entries
+
+	conn  *net.UnixConn // the sending goroutine's while something waits, else guarded by mu
+	stuck bool          // the sending goroutine's: and that was said
+	until time.Time     // the sending goroutine's; zero: the log is not closed
 }
 
 // To is a log of sentences, a line each.
@@ -111,15 +114,41 @@ func (l *Log) Tell(kind Kind, about About, format string, args ...any) {
 		return
 	}
 	e := entry(kind, about, message)
-	if l.waits.Add(int64(len(e))) <= maxBytes {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.waits == 0 && l.lost == 0 && l.sentAtOnce(e) {
+		return
+	}
+	if l.waits+len(e) <= maxBytes {
 		select {
 		case l.queue <- e:
+			l.waits += len(e)
 			return
 		default:
 		}
 	}
-	l.waits.Add(-int64(len(e)))
-	l.lost.Add(1)
+	l.lost++
+}
+
+// sentAtOnce says whether the journal has taken an entry without making us wait. l.mu is
+// held, and nothing waits.
+func (l *Log) sentAtOnce(e []byte) bool {
+	select {
+	case <-l.ending:
+		return false
+	default:
+	}
+	if l.dial() != nil {
+		return false
+	}
+	raw, err := l.conn.SyscallConn()
+	if err != nil {
+		return false
+	}
+	err2 := raw.Control(func(fd uintptr) {
+		_, err = unix.SendmsgN(int(fd), e, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	})
+	return err == nil && err2 == nil
 }
 
 // Printf tells of something that went wrong and is about no session.
@@ -173,7 +202,6 @@ func Shown(s string, most int) string {
 // run sends entries until the log is closed, and then those that are left.
 func (l *Log) run() {
 	defer close(l.ended)
-	defer l.hangUp()
 	for {
 		select {
 		case e := <-l.queue:
@@ -182,6 +210,9 @@ func (l *Log) run() {
 			for len(l.queue) > 0 {
 				l.deliver(<-l.queue)
 			}
+			l.mu.Lock() // whoever was at it has seen to it, or sees that we end
+			defer l.mu.Unlock()
+			l.hangUp()
 			return
 		}
 	}
@@ -190,7 +221,11 @@ func (l *Log) run() {
 // deliver sends an entry, however long that takes, and how many were lost; a log that is
 // closed tries once.
 func (l *Log) deliver(e []byte) {
-	l.waits.Add(-int64(len(e)))
+	defer func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.waits -= len(e)
+	}()
 	for {
 		err := l.send(e)
 		if err == nil {
@@ -216,21 +251,29 @@ func (l *Log) deliver(e []byte) {
 
 // confess tells how many entries were lost, now that the journal listens.
 func (l *Log) confess() {
-	n := l.lost.Swap(0)
-	if n > 0 && l.send(entry(Lost, About{}, fmt.Sprintf("%d entries of about now are not in the journal, which did not listen; the record has what they told", n), "AAAU_LOST", fmt.Sprint(n))) != nil {
-		l.lost.Add(n)
-		return
+	l.mu.Lock()
+	n := l.lost
+	l.mu.Unlock()
+	if n > 0 {
+		text := fmt.Sprintf("%d entries of about now are not in the journal, which did not listen; the record has what they told", n)
+		if l.send(entry(Lost, About{}, text, "AAAU_LOST", fmt.Sprint(n))) != nil {
+			return
+		}
+		l.mu.Lock()
+		l.lost -= n
+		l.mu.Unlock()
 	}
 	l.stuck = false
 }
 
 // giveUp counts what was not sent until the end.
 func (l *Log) giveUp(err error) {
-	n := l.lost.Load() + 1
-	for len(l.queue) > 0 {
-		<-l.queue
-		n++
+	l.mu.Lock()
+	for l.lost++; len(l.queue) > 0; l.lost++ {
+		l.waits -= len(<-l.queue)
 	}
+	n := l.lost
+	l.mu.Unlock()
 	fmt.Fprintf(l.stderr, "the journal takes no entries (%v): %d are lost; the record has what they told\n", err, n)
 }
 
@@ -241,17 +284,20 @@ func (l *Log) giveUp(err error) {
 // without end. (For a socket without a peer the kernel says "writable" whenever its own
 // buffer has room, and again each time that a send fails; see unix_dgram_poll.)
 func (l *Log) send(e []byte) error {
-	if l.conn == nil {
-		conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: l.path, Net: "unixgram"})
-		if err != nil {
-			return err
-		}
-		l.conn = conn
+	if err := l.dial(); err != nil {
+		return err
 	}
 	l.conn.SetWriteDeadline(l.deadline())
 	_, err := l.conn.Write(e)
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		l.hangUp() // another one may listen there now
+	}
+	return err
+}
+
+func (l *Log) dial() (err error) {
+	if l.conn == nil {
+		l.conn, err = net.DialUnix("unixgram", nil, &net.UnixAddr{Name: l.path, Net: "unixgram"})
 	}
 	return err
 }
