@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/AgentaaU/AaaU/pkg/anchor"
 )
 
 const catalog = "../../packaging/aaau.catalog"
@@ -49,6 +51,10 @@ func TestCatalog(t *testing.T) {
 			}
 		}
 	}
+	if explained[anchor.MessageID] == "" {
+		t.Errorf("anchors are not explained in %s", catalog)
+	}
+	delete(explained, anchor.MessageID)
 	for id := range explained {
 		t.Errorf("%s is explained, and no kind's", id)
 	}
