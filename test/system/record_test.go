@@ -200,13 +200,19 @@ func TestRecordBudget(t *testing.T) {
 	begin(t)
 	configure(t, "record-session-max=4M\n")
 	operator := as(t, "operator")
-	id := output(t, operator, "aaau", "start", "--", "sh", "-c", "yes 'more and more' | head -c 9000000; echo done; read x")
-	for range 2 {
-		await(t, "the session is frozen", func() bool { return inStatus(t, id, "frozen") == "[budget]" })
-		refused(t, operator, []string{"record-session-max=", "Admin"}, "aaau", "thaw", id)
-		output(t, as(t, "root"), "aaau", "thaw", id)
+	id := output(t, operator, "aaau", "start", "--", "sh", "-c", "yes 'more and more' | head -c 16000000; echo done; read x")
+	times := 0
+	await(t, "the session has printed all", func() bool {
+		if inStatus(t, id, "frozen") == "[budget]" {
+			refused(t, operator, []string{"record-session-max=", "Admin"}, "aaau", "thaw", id)
+			output(t, as(t, "root"), "aaau", "thaw", id)
+			times++
+		}
+		return strings.Contains(run(t, operator, "aaau", "peek", id).stdout, "done")
+	})
+	if times < 2 {
+		t.Errorf("it was frozen %d times", times)
 	}
-	peek(t, id, "done")
 	output(t, operator, "aaau", "kill", id)
 }
 
