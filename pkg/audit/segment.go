@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -202,6 +203,16 @@ func pack(dir string, s segment) error {
 	return nil
 }
 
+// packers are encoders, which take some MiB: sessions end one after the other. With a
+// checksum, as by default, and one core's work.
+var packers = sync.Pool{New: func() any {
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20))
+	if err != nil {
+		panic(err) // of the options, which are constant
+	}
+	return z
+}}
+
 func packAside(name string) (err error) {
 	in, err := os.Open(name)
 	if err != nil {
@@ -216,11 +227,9 @@ func packAside(name string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
-	// With a checksum, as by default. One core's work.
-	z, err := zstd.NewWriter(out, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20))
-	if err != nil {
-		return err
-	}
+	z := packers.Get().(*zstd.Encoder)
+	defer packers.Put(z)
+	z.Reset(out)
 	if _, err := io.Copy(z, in); err != nil {
 		z.Close()
 		return err

@@ -83,6 +83,9 @@ func (a *anchors) later(c *anchored) {
 // add has a head be anchored at once. Final: the chain has its last record.
 func (a *anchors) add(name string, h audit.Head, final bool) {
 	a.mu.Lock()
+	if final { // what is held of it is held of its session
+		a.changed = slices.DeleteFunc(a.changed, func(c *anchored) bool { return c.name == name })
+	}
 	a.now[name] = anchor.Head{Chain: name, Seq: h.Seq, Hash: h.Hash.String(), Final: final}
 	a.mu.Unlock()
 	a.signal()

@@ -27,6 +27,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -324,7 +325,9 @@ func encode(v any, fds []int) (b, oob []byte, err error) {
 func Receive(c *net.UnixConn, v any, maxFDs int) ([]int, error) {
 	// Room for more descriptors than allowed: one too many is to be seen and
 	// closed, not cut off.
-	buf, oob := make([]byte, MaxMessage), make([]byte, unix.CmsgSpace((maxFDs+8)*4))
+	b := packets.Get().(*[MaxMessage]byte)
+	defer packets.Put(b)
+	buf, oob := b[:], make([]byte, unix.CmsgSpace((maxFDs+8)*4))
 	n, oobn, flags, _, err := c.ReadMsgUnix(buf, oob)
 	if err != nil {
 		return nil, err
@@ -345,6 +348,9 @@ func Receive(c *net.UnixConn, v any, maxFDs int) ([]int, error) {
 	}
 	return fds, nil
 }
+
+// packets are buffers for those that are received. Nothing that is decoded refers to one.
+var packets = sync.Pool{New: func() any { return new([MaxMessage]byte) }}
 
 // Close closes descriptors.
 func Close(fds ...int) {
