@@ -1,8 +1,9 @@
-// Command aaau-server is the bridge (run) and the administrator's tool (init).
+// Command aaau-server is the bridge (run) and the administrator's tool (init, audit).
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -20,7 +21,7 @@ func main() {
 		HideHelpCommand: true,
 		OnUsageError:    usage,
 		ExitErrHandler:  func(*cli.Context, error) {},
-		Commands:        []*cli.Command{runCommand(), initCommand()},
+		Commands:        []*cli.Command{runCommand(), initCommand(), auditCommand()},
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 0 {
 				return fmt.Errorf("unknown command %q (see aaau-server --help)", c.Args().First())
@@ -29,10 +30,27 @@ func main() {
 		},
 	}
 	for _, c := range app.Commands {
-		c.OnUsageError, c.HideHelpCommand = usage, true
+		for _, c := range append(c.Subcommands, c) {
+			c.HideHelpCommand = true
+			if c.OnUsageError == nil {
+				c.OnUsageError = usage
+			}
+		}
 	}
-	if err := app.RunContext(context.Background(), os.Args); err != nil {
+	err := app.RunContext(context.Background(), os.Args)
+	if err == nil {
+		return
+	}
+	fails := failure{err, 1}
+	errors.As(err, &fails)
+	if fails.error != nil {
 		fmt.Fprintf(os.Stderr, "aaau-server: %v\n", err)
-		os.Exit(1)
 	}
+	os.Exit(fails.status)
+}
+
+// failure is an error, or nil where all is said, with what to exit with.
+type failure struct {
+	error
+	status int
 }

@@ -77,6 +77,20 @@ func (s segment) file() string {
 	return s.name()
 }
 
+// ChainOf tells of which chain a file is, by its name, and in which directory the record is
+// that it belongs to.
+func ChainOf(file string) (dir, chain string, ok bool) {
+	m := segmentName.FindStringSubmatch(filepath.Base(file))
+	if m == nil {
+		return "", "", false
+	}
+	dir = filepath.Dir(file)
+	if !IsBridge(m[1]) {
+		dir = filepath.Join(dir, "..")
+	}
+	return dir, m[1], true
+}
+
 func (s segment) compare(t segment) int {
 	if c := strings.Compare(s.day, t.day); c != 0 {
 		return c

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -79,30 +81,32 @@ type Report struct {
 }
 
 // VerifyAll verifies the bridges' chains and then all others: also those of which only
-// anchors are left.
-func VerifyAll(dir string, anchors []Anchor) ([]Report, error) {
-	chains, err := Chains(dir)
-	if err != nil {
-		return nil, err
-	}
-	chains = append(chains, BridgeChain)
-	for _, a := range anchors {
-		chains = append(chains, a.Chain)
-	}
-	slices.SortFunc(chains, func(a, b string) int { // who has notes first, and the first of them
-		return cmp.Or(rank(a)-rank(b), strings.Compare(a, b))
-	})
-	var reports []Report
-	var notes []Retention
-	for _, chain := range slices.Compact(chains) {
-		r, err := Verify(dir, chain, anchors, notes)
+// anchors are left. Beside an error the report says of which chain; more can follow.
+func VerifyAll(dir string, anchors []Anchor) iter.Seq2[Report, error] {
+	return func(yield func(Report, error) bool) {
+		chains, err := Chains(dir)
 		if err != nil {
-			return reports, err
+			yield(Report{}, err)
+			return
 		}
-		notes = append(notes, r.notes...)
-		reports = append(reports, r)
+		chains = append(chains, BridgeChain)
+		of := map[string][]Anchor{}
+		for _, a := range anchors {
+			of[a.Chain] = append(of[a.Chain], a)
+		}
+		chains = slices.AppendSeq(chains, maps.Keys(of))
+		slices.SortFunc(chains, func(a, b string) int { // who has notes first, and the first of them
+			return cmp.Or(rank(a)-rank(b), strings.Compare(a, b))
+		})
+		var notes []Retention
+		for _, chain := range slices.Compact(chains) {
+			r, err := Verify(dir, chain, of[chain], notes)
+			notes = append(notes, r.notes...)
+			if !yield(r, err) {
+				return
+			}
+		}
 	}
-	return reports, nil
 }
 
 func rank(chain string) int {
