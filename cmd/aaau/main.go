@@ -72,13 +72,16 @@ func app() *cli.App {
 			startCommand(), attachCommand(), detachCommand(),
 			listCommand(), statusCommand(), peekCommand(), sendCommand(), putCommand(), waitCommand(),
 			killCommand(), freezeCommand(), thawCommand(), shareCommand(), unshareCommand(), eventsCommand(),
+			replayCommand(), exportCommand(), auditCommand(),
 			setupCommand(),
 		},
 	}
 	app.OnUsageError = usage
 	for _, c := range app.Commands {
-		c.OnUsageError, c.HideHelpCommand = usage, true
-		c.Flags = append(socketFlag(), c.Flags...)
+		for _, c := range append(c.Subcommands, c) {
+			c.OnUsageError, c.HideHelpCommand = usage, true
+			c.Flags = append(socketFlag(), c.Flags...)
+		}
 	}
 	return app
 }

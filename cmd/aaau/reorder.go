@@ -22,8 +22,14 @@ func reorder(app *cli.App, args []string) []string {
 	if i < 0 {
 		return args
 	}
-	out := append([]string{args[0], rest[0]}, before...)
 	command := app.Commands[i]
+	out := []string{args[0], rest[0]}
+	if len(rest) > 1 {
+		if sub := command.Command(rest[1]); sub != nil {
+			command, rest, out = sub, rest[1:], append(out, rest[1])
+		}
+	}
+	out = append(out, before...)
 	if command.Name == "connect" || command.Name == "start" {
 		return append(out, rest[1:]...)
 	}

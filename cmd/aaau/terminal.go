@@ -120,6 +120,16 @@ func (s *shown) Write(p []byte) (int, error) {
 	return os.Stdout.Write(p)
 }
 
+// aside writes what is not the session's and moves no cursor, unless that would be in
+// the midst of something.
+func (s *shown) aside(p string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.over && !s.scan.Amid() {
+		_, _ = os.Stdout.WriteString(p) // what is shown next fails too
+	}
+}
+
 // leave takes the terminal out of what the output has left it in, if it has.
 func (s *shown) leave() owing {
 	s.mu.Lock()

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -127,6 +128,7 @@ type caster struct {
 	header castHeader
 	begun  bool
 	until  time.Time
+	pipes  bool
 	start  time.Time
 	last   time.Duration
 	b      []byte
@@ -154,7 +156,7 @@ func (c *caster) see(e *Entry) error {
 		if start.Rows > 0 && start.Cols > 0 {
 			c.header.Height, c.header.Width = int(start.Rows), int(start.Cols)
 		}
-		c.header.Title = start.Name
+		c.header.Title, c.pipes = start.Name, start.Pipes
 		if c.header.Command, err = e.Text(); err != nil {
 			return err
 		}
@@ -169,6 +171,9 @@ func (c *caster) see(e *Entry) error {
 		p, err := e.Bytes(m)
 		if err != nil {
 			return fmt.Errorf("%s:%d: %w", e.File, e.Line, err)
+		}
+		if c.pipes { // no terminal has done it
+			p = bytes.ReplaceAll(p, []byte{'\n'}, []byte("\r\n"))
 		}
 		return c.event(e.Time, "o", string(p))
 	case *Resize:

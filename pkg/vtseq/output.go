@@ -56,6 +56,9 @@ const (
 	strC1  // after C2 in a string
 )
 
+// Amid says whether the stream so far ends within a sequence.
+func (o *Output) Amid() bool { return o.state != ground }
+
 // Scan looks at the next bytes of the stream and tells found what they complete.
 func (o *Output) Scan(p []byte, found func(Found)) {
 	plain := finder{p: p, needles: controls}

@@ -1,0 +1,294 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/AgentaaU/AaaU/pkg/vtseq"
+)
+
+// player shows a recording as fast as it was.
+type player struct {
+	speed  float64
+	idle   time.Duration // of the recording: the longest wait; 0: no limit
+	total  time.Duration // likewise its length; 0: it is not known
+	name   string
+	screen bool      // the standard output is a terminal
+	t      *terminal // where keys come from; nil: nowhere
+
+	signals <-chan os.Signal
+	out     shown
+	cut     vtseq.Cutter
+	held    []byte // may yet become something to be cut
+	newline bool   // what was shown last ended a line
+
+	next   *castEvent    // nil: it has not come yet
+	at     time.Duration // of the recording: how far it is shown
+	due    time.Time     // when what is next is to be shown; without it, when the last was
+	left   time.Duration // while paused: until due
+	paused bool
+	skip   time.Duration // up to here nothing is waited for
+
+	titled time.Time
+	called string // the title
+	input  vtseq.Input
+}
+
+// What a person can have.
+const (
+	slowest, fastest = 0.01, 1000.0
+	skipped          = 5 * time.Second
+)
+
+// What the terminal is asked for beside the recording: to keep its title, and later to
+// have it back (XTWINOPS), and to have another one meanwhile.
+const (
+	keepTitle    = "\x1b[22;2t"
+	restoreTitle = "\x1b[23;2t"
+	setTitle     = "\x1b]2;%s\x1b\\"
+	// titleEvery is how often that is done: often enough to show seconds, and to win
+	// against the program's own titles.
+	titleEvery = 250 * time.Millisecond
+	// reading is how long a person has for what is said before all is cleared.
+	reading = 2 * time.Second
+)
+
+// errQuit is how the person says that they have seen enough.
+var errQuit = errors.New("quit")
+
+// play shows a recording until its end, or until the person leaves.
+func (p *player) play(k *cast, wait bool) error {
+	var typed <-chan []byte
+	if p.t != nil {
+		typed = p.t.typed
+	}
+	if wait {
+		select {
+		case <-time.After(reading):
+		case <-typed:
+		case sig := <-p.signals:
+			return sentAway(sig.(syscall.Signal))
+		}
+	}
+	if p.screen {
+		if err := p.out.redraw([]byte("\x1b[H\x1b[2J")); err != nil {
+			return err
+		}
+		p.out.aside(keepTitle)
+	}
+	p.due = time.Now()
+	timer, tick := time.NewTimer(0), time.NewTicker(titleEvery)
+	defer timer.Stop()
+	defer tick.Stop()
+	for {
+		p.title()
+		events, due := k.events, timer.C
+		if p.next == nil || p.paused {
+			due = nil
+		} else {
+			timer.Reset(time.Until(p.due))
+		}
+		if p.next != nil {
+			events = nil
+		}
+		select {
+		case e, more := <-events:
+			if !more {
+				return k.err
+			}
+			p.next = &e
+			p.schedule()
+		case <-due:
+			if err := p.show(); err != nil {
+				return err
+			}
+		case keys, open := <-typed:
+			if !open {
+				return errQuit // its terminal is gone
+			}
+			if err := p.typed(keys); err != nil {
+				return err
+			}
+		case <-tick.C:
+		case sig := <-p.signals:
+			if sig != syscall.SIGTSTP {
+				return sentAway(sig.(syscall.Signal))
+			}
+			p.pause(true)
+			if err := p.t.stop(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// schedule decides when what is next is shown: so long after what was before, even if
+// that was late.
+func (p *player) schedule() {
+	from := p.at
+	if p.skip > from {
+		from, p.due = p.skip, time.Now()
+	}
+	gap := max(p.next.at-from, 0)
+	if p.idle > 0 {
+		gap = min(gap, p.idle)
+	}
+	wait := time.Duration(float64(gap) / p.speed)
+	if p.paused {
+		p.left = wait
+	} else {
+		p.due = p.due.Add(wait)
+	}
+}
+
+// show shows what is next, without what it would ask the terminal, or do to its
+// clipboard.
+func (p *player) show() error {
+	p.at = max(p.at, p.next.at)
+	p.held = append(p.held, p.next.data...)
+	p.next = nil
+	for len(p.held) > 0 {
+		send, skip := p.cut.Next(p.held, vtseq.Clipboard|vtseq.ClipboardReads|vtseq.Queries)
+		if send == 0 && skip == 0 {
+			break
+		}
+		if err := p.write(p.held[:send]); err != nil {
+			return err
+		}
+		p.held = p.held[:copy(p.held, p.held[send+skip:])]
+	}
+	return nil
+}
+
+func (p *player) write(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	p.newline, p.called = b[len(b)-1] == '\n', "" // it may have called itself something
+	_, err := p.out.Write(b)
+	return err
+}
+
+// typed does what keys ask for.
+func (p *player) typed(keys []byte) (err error) {
+	var typed []byte
+	p.input.Split(keys, func(piece []byte, report bool) {
+		if !report {
+			typed = append(typed, piece...)
+		}
+	})
+	for len(typed) > 0 && err == nil {
+		n := 1
+		switch {
+		case bytes.HasPrefix(typed, []byte("\x1b[C")), bytes.HasPrefix(typed, []byte("\x1bOC")): // right
+			n = 3
+			p.forward()
+		case typed[0] == 0x1b: // some other key, or several
+			n = len(typed)
+		default:
+			err = p.key(typed[0])
+		}
+		typed = typed[n:]
+	}
+	p.titled = time.Time{}
+	return err
+}
+
+func (p *player) key(key byte) error {
+	switch key {
+	case 'q':
+		return errQuit
+	case 3: // ^C
+		return sentAway(syscall.SIGINT)
+	case ' ':
+		p.pause(!p.paused)
+	case '.': // only what is next
+		if p.paused && p.next != nil {
+			return p.show()
+		}
+	case '+', '=':
+		p.faster(2)
+	case '-':
+		p.faster(0.5)
+	}
+	return nil
+}
+
+// remains is how long it is until what is next is shown.
+func (p *player) remains() time.Duration {
+	if p.paused {
+		return p.left
+	}
+	return max(time.Until(p.due), 0)
+}
+
+func (p *player) pause(on bool) {
+	if on == p.paused {
+		return
+	}
+	left := time.Duration(0)
+	if p.next != nil {
+		left = p.remains()
+	}
+	p.paused, p.left, p.due = on, left, time.Now().Add(left)
+}
+
+func (p *player) faster(times float64) {
+	speed := min(max(p.speed*times, slowest), fastest)
+	if p.next != nil {
+		p.left = time.Duration(float64(p.remains()) * p.speed / speed)
+		p.due = time.Now().Add(p.left)
+	}
+	p.speed = speed
+}
+
+// forward leaves out the waiting for a while.
+func (p *player) forward() {
+	p.skip = p.now() + skipped
+	if p.next != nil {
+		p.schedule()
+	}
+}
+
+// now is where in the recording it is, also between two events of it.
+func (p *player) now() time.Duration {
+	now := max(p.at, p.skip)
+	if p.next != nil {
+		now = p.next.at - time.Duration(float64(p.remains())*p.speed)
+	}
+	return max(p.at, now)
+}
+
+// title shows the progress where it disturbs no picture.
+func (p *player) title() {
+	now := time.Now()
+	if !p.screen || now.Sub(p.titled) < titleEvery {
+		return
+	}
+	if called := p.progress(); called != p.called {
+		p.out.aside(fmt.Sprintf(setTitle, called))
+		p.titled, p.called = now, called
+	}
+}
+
+// leave gives the terminal back.
+func (p *player) leave() {
+	_ = p.write(p.held[:p.cut.Flush(p.held)]) // it fails if the terminal is gone
+	if p.screen {
+		p.out.aside(restoreTitle)
+	}
+	owing := p.out.leave()
+	if p.t == nil {
+		return
+	}
+	p.t.settle(owing)
+	p.t.stopReading()
+	p.t.restore()
+	if !p.newline {
+		fmt.Fprintln(os.Stdout) // the shell's prompt has a line of its own
+	}
+}
