@@ -83,6 +83,42 @@ func TestRequestRefusals(t *testing.T) {
 }
 
 // Of commands, options may stand anywhere, and after "--" there are none.
+// Options work wherever they stand, also of a command's command.
+func TestArgumentsOfASubcommand(t *testing.T) {
+	for line, want := range map[string]string{
+		"audit search text":                         "text||/run/aaau/server.sock|false|",
+		"audit search text --session x --json":      "text|x|/run/aaau/server.sock|true|",
+		"audit search --kind input -n x a":          "a|x|/run/aaau/server.sock|false|input",
+		"-s S audit search a --kind a --kind b":     "a||S|false|a,b",
+		"audit search -s S --json -- --kind":        "--kind||S|true|",
+		"audit search -- --kind -n":                 "",
+		"audit nosuch":                              "",
+		"audit search --nosuch":                     "",
+		"audit search text and another":             "",
+		"audit search --from yesterday text":        "",
+		"audit search --session= --user= --json=no": "",
+	} {
+		a, args := split(append([]string{"aaau"}, strings.Fields(line)...))
+		got := ""
+		for _, c := range a.Commands {
+			if c.Name != "audit" {
+				continue
+			}
+			search := c.Subcommands[0].Action
+			c.Subcommands[0].Action = func(c *cli.Context) error {
+				if c.NArg() > 1 || c.String("from") != "" {
+					return search(c) // which refuses it
+				}
+				got = strings.Join([]string{c.Args().First(), c.String("session"), c.String("socket"), fmt.Sprint(c.Bool("json")), strings.Join(c.StringSlice("kind"), ",")}, "|")
+				return nil
+			}
+		}
+		if err := a.Run(args); got != want || (err == nil) != (want != "") {
+			t.Errorf("%s: %q, %v; want %q", line, got, err, want)
+		}
+	}
+}
+
 func TestArguments(t *testing.T) {
 	for line, want := range map[string]string{
 		"send x text":         "x|text|false",

@@ -288,7 +288,7 @@ func (p *player) leave() {
 	p.t.settle(owing)
 	p.t.stopReading()
 	p.t.restore()
-	if !p.newline {
-		fmt.Fprintln(os.Stdout) // the shell's prompt has a line of its own
+	if !p.newline && !owing.any { // which has begun one
+		fmt.Fprintln(os.Stdout) // a line for the prompt
 	}
 }

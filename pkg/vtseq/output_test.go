@@ -141,3 +141,19 @@ func BenchmarkOutput(b *testing.B) {
 		})
 	}
 }
+
+// What is written beside the output does not go into the midst of a sequence.
+func TestAmid(t *testing.T) {
+	for text, want := range map[string]bool{
+		"": false, "text": false, "\x1b": true, "\x1b[1": true, "\x1b[1m": false, "\x1b]0;title": true, "\x1b]0;title\a": false,
+		"\x1b]0;title\x1b": true, "\x1b]0;title\x1b\\": false, "\x1b(": true, "\x1b(B": false, "\x1bP+q": true, "\xc2": true, "\u00e9": false,
+	} {
+		var o Output
+		for i := range len(text) {
+			o.Scan([]byte(text[i:i+1]), func(Found) {})
+		}
+		if got := o.Amid(); got != want {
+			t.Errorf("%q: %t", text, got)
+		}
+	}
+}

@@ -43,6 +43,7 @@ func TestEncoder1(t *testing.T) {
 		"a list":               {within(join).Answer(Reply{Sessions: make([]SessionInfo, 2)}), ""},
 		"news":                 {within(join).News(Event{Kind: EventFreeze, Message: "frozen by bob"}), "\x01CONTROL:frozen by bob"},
 		"news without words":   {within(join).News(Event{Kind: EventAttach}), ""},
+		"a piece":              {within(join).Piece(7, []byte("of a record")), ""},
 		"ended":                {within(join).Ended(EndedNote{Code: 1}), ""},
 	} {
 		if string(c.got) != c.want {
