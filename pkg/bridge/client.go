@@ -43,7 +43,8 @@ type client struct {
 	id      uint64
 	since   time.Time
 	who     peer.Peer
-	user    string // who's name
+	user    string  // who's name
+	login   *uint32 // as who they came to the machine; nil: not known
 	version int
 	enc     wire.Encoder
 	out     *sender
@@ -137,7 +138,14 @@ func (c *client) identify() error {
 	if err != nil {
 		return err
 	}
-	err2 := raw.Control(func(fd uintptr) { c.who, err = peer.Of(int(fd)) })
+	err2 := raw.Control(func(fd uintptr) {
+		if c.who, err = peer.Of(int(fd)); err != nil {
+			return
+		}
+		if uid, ok := peer.Login(int(fd), c.who); ok {
+			c.login = &uid
+		}
+	})
 	c.user = name(c.who.UID)
 	return errors.Join(err, err2)
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/config"
 	"github.com/AgentaaU/AaaU/pkg/journal"
-	"github.com/AgentaaU/AaaU/pkg/peer"
+	"github.com/AgentaaU/AaaU/pkg/scope"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
@@ -51,19 +51,22 @@ func (b *Bridge) tellStarted(l *live, c *client) {
 	b.publish(by(l.event(wire.EventStart, program(l.Argv)), c), l)
 }
 
-// startOf is the record of a session's start.
-func (b *Bridge) startOf(l *live) audit.Record {
+// startOf is the record of the start of a session of c's.
+func (b *Bridge) startOf(l *live, c *client) audit.Record {
 	rows, cols := l.Size()
-	return l.told(audit.System, name(l.Owner.UID), fmt.Sprintf("%q", l.Argv), audit.SessionStart{
-		Person: recorded(l.Owner), Program: argv.String(l.Argv[0]), Argv: l.Argv, Profile: l.Profile, AgentUser: l.User, AgentPID: l.PID,
-		Pipes: l.Pipes, Rows: rows, Cols: cols, Scope: l.Scope, Name: l.name, Private: l.Private,
-		Workspaces: workspaces(l.Info), Secrets: l.Secrets,
+	return l.told(audit.System, c.user, fmt.Sprintf("%q", l.Argv), audit.SessionStart{
+		Person: c.recorded(), Program: argv.String(l.Argv[0]), Argv: l.Argv, Profile: l.Profile, AgentUser: l.User, AgentPID: l.PID,
+		PTY: l.Terminal(), Pipes: l.Pipes, Rows: rows, Cols: cols, Scope: l.Scope, Name: l.name, Private: l.Private,
+		Limits: scope.Properties(l.Profile, l.Scope), Workspaces: workspaces(l.Info), Secrets: l.Secrets,
 	})
 }
 
 func (b *Bridge) tellEnded(l *live) {
-	took, exit := time.Since(l.Began).Round(time.Millisecond), l.Exit()
-	end := audit.SessionEnd{DurationMS: took.Milliseconds(), Bytes: l.Bytes()}
+	took, exit, used := time.Since(l.Began).Round(time.Millisecond), l.Exit(), l.Used()
+	end := audit.SessionEnd{
+		DurationMS: took.Milliseconds(), Bytes: l.Bytes() - l.ErrorBytes(), ErrorBytes: l.ErrorBytes(),
+		MemoryPeak: used.MemoryPeak, CPUUsec: used.CPU,
+	}
 	switch {
 	case !exit.Ran:
 	case exit.Wait.Signaled():
@@ -189,12 +192,8 @@ func (b *Bridge) tellPut(l *live, c *client, path string) {
 }
 
 // recorded is how the record names who is at the other end.
-func recorded(who peer.Peer) audit.Person { return audit.Person{UID: who.UID, PID: who.PID} }
-
 func (c *client) recorded() audit.Person {
-	p := recorded(c.who)
-	p.Client = c.id
-	return p
+	return audit.Person{UID: c.who.UID, LoginUID: c.login, PID: c.who.PID, Client: c.id}
 }
 
 // control records what somebody, or without c we ourselves, did to a session.

@@ -90,7 +90,7 @@ func (b *Bridge) launch(ctx context.Context, c *client, req wire.OpenRequest, di
 			closeAll(cursors)
 		}
 	}()
-	if err := live.rec.begin(b.startOf(live)); err != nil {
+	if err := live.rec.begin(b.startOf(live, c)); err != nil {
 		b.running.Go(func() { b.end(s) })
 		return nil, nil, refusal(record, "the record cannot be written, so no session starts: %v", err)
 	}

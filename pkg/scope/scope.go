@@ -26,24 +26,6 @@ func Name(profile, id string) string { return "aaau-" + profile + "-" + id + ".s
 // Slice is where the sessions of a profile are, below aaau.slice.
 func Slice(profile string) string { return "aaau-" + profile + ".slice" }
 
-// Limits reads what the kernel holds a session to: bytes of memory and tasks, 0
-// where there is no limit, or no such controller.
-func Limits(profile, unit string) (memory, tasks int64) {
-	dir := "/sys/fs/cgroup/aaau.slice/" + Slice(profile) + "/" + unit
-	read := func(file string) int64 {
-		text, err := os.ReadFile(dir + "/" + file)
-		if err != nil {
-			return 0
-		}
-		n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
-		if err != nil { // "max"
-			return 0
-		}
-		return n
-	}
-	return read("memory.max"), read("pids.max")
-}
-
 // IsName says whether a unit's name is that of a session's scope.
 func IsName(unit string) bool {
 	_, _, ok := Parse(unit)

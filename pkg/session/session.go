@@ -21,6 +21,7 @@ import (
 
 	"github.com/AgentaaU/AaaU/pkg/peer"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
+	"github.com/AgentaaU/AaaU/pkg/scope"
 	"github.com/AgentaaU/AaaU/pkg/tape"
 )
 
@@ -81,6 +82,7 @@ type Session struct {
 	reading sync.WaitGroup // until the last byte is on the tapes
 	ended   chan struct{}  // closed when exit is set and all is over
 	exit    Exit
+	used    scope.Use
 	ran     atomic.Bool
 
 	mu         sync.Mutex        // guards what follows
@@ -254,6 +256,17 @@ func (s *Session) Bytes() (n int64) {
 	return n
 }
 
+// ErrorBytes is how much of that were errors, where they go another way.
+func (s *Session) ErrorBytes() int64 {
+	if !s.Pipes {
+		return 0
+	}
+	return s.tracks[1].tape.Head()
+}
+
+// Used is what the session has used, as far as that is known, from Start's atEnd on.
+func (s *Session) Used() scope.Use { return s.used }
+
 // Abandon lets go of the session, upon which its stage ends it. The end is still
 // to be waited for.
 func (s *Session) Abandon() { s.status.Close() }
@@ -306,6 +319,20 @@ func (s *Session) Resize(rows, cols uint16) error {
 	}
 	s.rows, s.cols = rows, cols
 	return nil
+}
+
+// Terminal is what the terminal is called in the session; empty with pipes.
+func (s *Session) Terminal() string {
+	raw, err := s.input.SyscallConn()
+	if s.Pipes || err != nil {
+		return ""
+	}
+	var n int
+	err2 := raw.Control(func(fd uintptr) { n, err = unix.IoctlGetInt(int(fd), unix.TIOCGPTN) })
+	if err != nil || err2 != nil {
+		return ""
+	}
+	return fmt.Sprintf("/dev/pts/%d", n)
 }
 
 // AsksSecret says whether the terminal takes a line without showing it, as programs have
@@ -479,10 +506,14 @@ func (s *Session) follow(atEnd func(*Session), tripped func(why string)) {
 		case st.Tripped != "":
 			tripped(st.Tripped)
 		case st.Ended != nil:
+			s.used = scope.Used(s.Profile, s.Scope) // while there is one: the stage is in it
 			s.word(wordEnd).Store(1<<32 | uint64(st.Ended.Wait))
 			s.exit.Wait = syscall.WaitStatus(st.Ended.Wait)
 		}
 	})
+	if s.used == (scope.Use{}) { // it was killed, and systemd may not have removed the scope yet
+		s.used = scope.Used(s.Profile, s.Scope)
+	}
 	s.recall()
 	s.Mounts.Close()
 	tell(errors.New("the session's first process ended before it started the program"))

@@ -34,6 +34,22 @@ func recorded(t *testing.T, id string, kind audit.Kind) (all []string) {
 	return all
 }
 
+// metadata is that of all records of a session.
+func metadata(t *testing.T, id string) (all []audit.Metadata) {
+	t.Helper()
+	for e, err := range audit.Read(recordDir, id) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := e.Decode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, m)
+	}
+	return all
+}
+
 // verified says that a session's chain is whole, and ended.
 func verified(t *testing.T, id string) {
 	t.Helper()
@@ -289,13 +305,8 @@ func TestRecordHasHoles(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	missing := int64(0)
-	for e, err := range audit.Read(recordDir, id) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if m, err := e.Decode(); err != nil {
-			t.Fatal(err)
-		} else if hole, is := m.(*audit.Hole); is {
+	for _, m := range metadata(t, id) {
+		if hole, is := m.(*audit.Hole); is {
 			missing += hole.Bytes
 		}
 	}
@@ -304,5 +315,67 @@ func TestRecordHasHoles(t *testing.T) {
 	}
 	if got := len(entries(t, since, "AAAU_EVENT=record_hole", "AAAU_SESSION="+id)); got != 1 {
 		t.Errorf("the journal has %d holes", got)
+	}
+}
+
+// The record has from where somebody came, and what their session was and used.
+func TestRecordHasDetails(t *testing.T) {
+	begin(t)
+	operator := as(t, "operator")
+	login := func(command string) []string { // as sshd does it
+		return []string{"sh", "-c", `echo "$(id -u)" >/proc/self/loginuid; exec ` + command}
+	}
+	s := sitAt(t, operator, 33, 99, nil, login(`sh -c 'aaau -- sh -c "tty; read x"'`)...)
+	s.match(`(/dev/pts/\d+)\r\n`)
+	id := newest(t)
+	s.typed("\r")
+	s.ends(0)
+	var start *audit.SessionStart
+	var end *audit.SessionEnd
+	people := 0
+	for _, m := range metadata(t, id) {
+		var who *audit.Person
+		switch m := m.(type) {
+		case *audit.SessionStart:
+			start, who = m, &m.Person
+		case *audit.SessionEnd:
+			end = m
+		case *audit.Attach:
+			who = &m.Person
+		case *audit.Input:
+			who = m.Person
+		}
+		if who == nil {
+			continue
+		}
+		if people++; who.LoginUID == nil || *who.LoginUID != operator.uid || who.UID != operator.uid || who.PID == 0 || who.Client == 0 {
+			t.Errorf("%s is of %+v", m.Kind(), who)
+		}
+	}
+	if people < 3 || start == nil || end == nil {
+		t.Fatalf("%d people, from %v to %v", people, start, end)
+	}
+	if start.PTY != "/dev/pts/0" || start.Rows != 33 || start.Cols != 99 {
+		t.Errorf("%+v", start)
+	}
+	if end.CPUUsec == nil || *end.CPUUsec <= 0 {
+		t.Errorf("%+v", end)
+	}
+	// With pipes, from a service: nobody has logged in.
+	if r := run(t, operator, "aaau", "-p", "sh -c 'printf 1234; printf 56 >&2'"); r.stdout != "1234" || r.stderr != "56" {
+		t.Fatalf("%+v", r)
+	}
+	for found, err := range audit.Search(recordDir, audit.Query{Kinds: []audit.Kind{audit.KindSessionStart}, Text: "printf 1234"}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		id = found.SessionID
+	}
+	all := metadata(t, id)
+	if start := all[0].(*audit.SessionStart); !start.Pipes || start.LoginUID != nil || start.PTY != "" {
+		t.Errorf("%+v", start)
+	}
+	if end := all[len(all)-1].(*audit.SessionEnd); end.Bytes != 4 || end.ErrorBytes != 2 {
+		t.Errorf("%+v", end)
 	}
 }

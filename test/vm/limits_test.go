@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/AgentaaU/AaaU/pkg/audit"
 )
 
 // What the first line says is what the kernel holds the session to.
@@ -27,6 +29,14 @@ func TestFirstLineTellsTheKernelsLimits(t *testing.T) {
 			if !regexp.MustCompile(test.memory).MatchString(memory) || !regexp.MustCompile(test.tasks).MatchString(tasks) {
 				t.Errorf("memory.max is %s, pids.max is %s", memory, tasks)
 			}
+			agent(t, "operator", "echo to be found: '"+test.line+"'")
+			limits, peak := recorded(t, "to be found: '"+test.line)
+			if limits["MemoryMax"] != memory || limits["TasksMax"] != tasks || limits["CPUWeight"] != "50" || (limits["MemoryHigh"] == "") != (test.settings != "") {
+				t.Errorf("recorded are %v", limits)
+			}
+			if peak < 4096 || peak > 64<<20 {
+				t.Errorf("at most %d bytes of memory are recorded", peak)
+			}
 			if test.settings == "" {
 				return
 			}
@@ -40,6 +50,38 @@ func TestFirstLineTellsTheKernelsLimits(t *testing.T) {
 			}
 		})
 	}
+}
+
+// recorded is what the record has of the session in whose start this text is: its limits,
+// and how much memory it had.
+func recorded(t *testing.T, text string) (limits map[string]string, peak int64) {
+	t.Helper()
+	const dir = "/var/log/aaau"
+	id := ""
+	for found, err := range audit.Search(dir, audit.Query{Kinds: []audit.Kind{audit.KindSessionStart}, Text: text}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		id = found.SessionID
+	}
+	for e, err := range audit.Read(dir, id) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch m, err := e.Decode(); m := m.(type) {
+		case *audit.SessionStart:
+			limits = m.Limits
+		case *audit.SessionEnd:
+			if m.MemoryPeak != nil {
+				peak = *m.MemoryPeak
+			}
+		default:
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return limits, peak
 }
 
 // limit makes a drop-in of sessions' scopes, for the length of a test.

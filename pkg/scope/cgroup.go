@@ -1,0 +1,91 @@
+package scope
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// cgroup is the directory of a session's control group. Its files say what the kernel
+// holds the session to, and what it has used, and anybody may read them
+// (Documentation/admin-guide/cgroup-v2.rst of the kernel). A controller that is missing
+// has none.
+type cgroup string
+
+func cgroupOf(profile, unit string) cgroup {
+	return cgroup(filepath.Join("/sys/fs/cgroup/aaau.slice", Slice(profile), unit))
+}
+
+// read is what a file says; nothing if there is none.
+func (g cgroup) read(file string) string {
+	text, err := os.ReadFile(filepath.Join(string(g), file))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
+}
+
+// amount is a number that stands in a file, nil if none does.
+func amount(text string) *int64 {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil { // "max"
+		return nil
+	}
+	return &n
+}
+
+// Limits are what the kernel holds a session to: bytes of memory and tasks, 0 where there
+// is no limit, or no such controller.
+func Limits(profile, unit string) (memory, tasks int64) {
+	g := cgroupOf(profile, unit)
+	if n := amount(g.read("memory.max")); n != nil {
+		memory = *n
+	}
+	if n := amount(g.read("pids.max")); n != nil {
+		tasks = *n
+	}
+	return memory, tasks
+}
+
+// Properties are all limits of a session, called as systemd.resource-control(5) does;
+// sizes are in bytes. What has no limit is not among them.
+func Properties(profile, unit string) map[string]string {
+	return cgroupOf(profile, unit).properties()
+}
+
+func (g cgroup) properties() map[string]string {
+	all := map[string]string{}
+	for name, file := range map[string]string{
+		"MemoryHigh": "memory.high", "MemoryMax": "memory.max", "MemorySwapMax": "memory.swap.max",
+		"TasksMax": "pids.max", "CPUWeight": "cpu.weight",
+	} {
+		if n := amount(g.read(file)); n != nil {
+			all[name] = strconv.FormatInt(*n, 10)
+		}
+	}
+	quota, period, _ := strings.Cut(g.read("cpu.max"), " ")
+	if q, p := amount(quota), amount(period); q != nil && p != nil && *p > 0 {
+		all["CPUQuota"] = strconv.FormatFloat(100*float64(*q)/float64(*p), 'f', -1, 64) + "%"
+	}
+	return all
+}
+
+// Use is what a session has used; nil is what is not known.
+type Use struct {
+	MemoryPeak *int64 // the most that it had at a time, in bytes
+	CPU        *int64 // microseconds, of all processors together
+}
+
+// Used reads that, as long as there is the scope.
+func Used(profile, unit string) Use { return cgroupOf(profile, unit).used() }
+
+func (g cgroup) used() (u Use) {
+	u.MemoryPeak = amount(g.read("memory.peak"))
+	for line := range strings.Lines(g.read("cpu.stat")) {
+		if text, is := strings.CutPrefix(line, "usage_usec "); is {
+			u.CPU = amount(strings.TrimSpace(text))
+		}
+	}
+	return u
+}

@@ -1,0 +1,36 @@
+package scope
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestCgroup(t *testing.T) {
+	g := cgroup(t.TempDir())
+	if all, u := g.properties(), g.used(); len(all) != 0 || u != (Use{}) {
+		t.Errorf("without controllers: %v, %v", all, u)
+	}
+	for file, text := range map[string]string{
+		"memory.high": "max\n", "memory.max": "1073741824\n", "memory.swap.max": "0\n", "memory.peak": "4096\n",
+		"pids.max": "4096\n", "cpu.weight": "50\n", "cpu.max": "150000 100000\n", "cpu.stat": "usage_usec 1234567\nuser_usec 1\nsystem_usec 2\n",
+	} {
+		if err := os.WriteFile(filepath.Join(string(g), file), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := map[string]string{"MemoryMax": "1073741824", "MemorySwapMax": "0", "TasksMax": "4096", "CPUWeight": "50", "CPUQuota": "150%"}
+	if got := g.properties(); !maps.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if u := g.used(); *u.MemoryPeak != 4096 || *u.CPU != 1234567 {
+		t.Errorf("%d, %d", *u.MemoryPeak, *u.CPU)
+	}
+	if err := os.WriteFile(filepath.Join(string(g), "cpu.max"), []byte("max 100000\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := g.properties()["CPUQuota"]; got != "" {
+		t.Errorf("without a quota there is one of %s", got)
+	}
+}
