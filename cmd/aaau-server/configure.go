@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 
+	"github.com/AgentaaU/AaaU/pkg/audit"
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/bridge"
 	"github.com/AgentaaU/AaaU/pkg/config"
@@ -46,6 +47,7 @@ func reload(b *bridge.Bridge, group string) {
 	}
 	b.Reload(policy)
 	b.SetMax(cfg.MaxSessions, cfg.MaxSessionsPerUser, cfg.MaxTapes)
+	b.SetRetain(audit.Retain{Age: cfg.RecordAge, Bytes: cfg.RecordMax})
 	b.Log.Tell(journal.Reload, journal.About{}, "reloaded")
 	tellUnknown(b, policy)
 }

@@ -32,26 +32,30 @@ const (
 )
 
 // Bridge serves one or more listening sockets. Set the exported fields, then
-// call Serve, from which on Policy and the maxima are Reload's and SetMax's.
+// call Serve, from which on Policy, the maxima and Retain are Reload's, SetMax's and
+// SetRetain's.
 type Bridge struct {
-	Config         config.Dirs
-	Policy         auth.Policy // guarded by mu: see policy
-	MaxSessions    int         // guarded by mu
-	MaxPerUser     int         // guarded by mu
-	MaxTapes       int64       // bytes of all sessions' tapes; 0: no limit; guarded by mu
-	RecordReserve  int64       // bytes of the record's disk that sessions leave free
-	RecordMax      int64       // bytes of a session's output that are recorded; 0: no limit
-	HomeMax        int64       // bytes of an agent's home; 0: no limit
-	AgentUser      string      // instead of the profiles' own; empty: theirs
-	LauncherSocket string
-	Log            *journal.Log
-	Store          Store    // nil: sessions end with the bridge
-	Stored         []Parcel // what it held when we were started
-	Record         *audit.Store
+	Config           config.Dirs
+	Policy           auth.Policy // guarded by mu: see policy
+	MaxSessions      int         // guarded by mu
+	MaxPerUser       int         // guarded by mu
+	MaxTapes         int64       // bytes of all sessions' tapes; 0: no limit; guarded by mu
+	RecordReserve    int64       // bytes of the record's disk that sessions leave free
+	RecordSessionMax int64       // bytes of a session's output that are recorded; 0: no limit
+	HomeMax          int64       // bytes of an agent's home; 0: no limit
+	AgentUser        string      // instead of the profiles' own; empty: theirs
+	LauncherSocket   string
+	Log              *journal.Log
+	Store            Store    // nil: sessions end with the bridge
+	Stored           []Parcel // what it held when we were started
+	Record           *audit.Store
+	Retain           audit.Retain // what of it may stay; guarded by mu: see SetRetain
 
 	mu         sync.Mutex // guards the tables and what Reload changes, never held across I/O
 	sessions   map[string]*live
 	ended      map[string]*live // those that somebody has not got all of yet
+	stranded   map[string]bool  // those that go on, and that this bridge cannot take back
+	retaining  chan struct{}    // has room for one: Retain is new
 	past       []past           // the latest last
 	pastTape   *tape.Tape       // where it stands for the next bridge; nil: nowhere
 	perUser    map[uint32]int   // sessions, those being started included
@@ -75,8 +79,9 @@ type Bridge struct {
 
 // FromConfig makes a Bridge as the configuration has it.
 func FromConfig(dirs config.Dirs, cfg config.Config, policy auth.Policy) *Bridge {
-	b := &Bridge{Config: dirs, Policy: policy, HomeMax: cfg.HomeMax, RecordReserve: cfg.RecordReserve, RecordMax: cfg.RecordSessionMax}
+	b := &Bridge{Config: dirs, Policy: policy, HomeMax: cfg.HomeMax, RecordReserve: cfg.RecordReserve, RecordSessionMax: cfg.RecordSessionMax}
 	b.SetMax(cfg.MaxSessions, cfg.MaxSessionsPerUser, cfg.MaxTapes)
+	b.SetRetain(audit.Retain{Age: cfg.RecordAge, Bytes: cfg.RecordMax})
 	return b
 }
 
@@ -86,6 +91,10 @@ func FromConfig(dirs config.Dirs, cfg config.Config, policy auth.Policy) *Bridge
 func (b *Bridge) Serve(ctx context.Context, listeners ...*net.UnixListener) error {
 	b.mu.Lock()
 	b.sessions, b.ended = map[string]*live{}, map[string]*live{}
+	if b.stranded == nil {
+		b.stranded = map[string]bool{}
+	}
+	b.retaining = make(chan struct{}, 1)
 	b.perUser = map[uint32]int{}
 	b.clients, b.clientsOf, b.fdsOf = map[*client]bool{}, map[uint32]int{}, map[uint32]int{}
 	b.backsOf = map[uint32]int{}
@@ -105,6 +114,7 @@ func (b *Bridge) Serve(ctx context.Context, listeners ...*net.UnixListener) erro
 		accepting.Go(func() { stop(b.accept(ctx, ln)) })
 	}
 	b.running.Go(func() { b.watchHomes(ctx) })
+	b.running.Go(func() { b.keepRecord(ctx) })
 	accepting.Wait()
 
 	b.stopping.Store(b.Store != nil)

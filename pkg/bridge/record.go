@@ -41,7 +41,7 @@ type recorder struct {
 type recording struct {
 	OnFailure string `json:"on_failure,omitempty"` // config.Freeze, which is also the default, Kill or Continue
 	NoInput   bool   `json:"no_input,omitempty"`   // of what is typed the length only
-	Granted   int64  `json:"granted,omitempty"`    // bytes of output that it may have beyond RecordMax; guarded by live.mu
+	Granted   int64  `json:"granted,omitempty"`    // bytes of output that it may have beyond RecordSessionMax; guarded by live.mu
 }
 
 func (r recording) freezes() bool {
@@ -272,9 +272,9 @@ func (r *recorder) room() error {
 // budget freezes a session that has printed more than it may.
 func (r *recorder) budget() {
 	r.l.mu.Lock()
-	most := r.b.RecordMax + r.l.recording.Granted
+	most := r.b.RecordSessionMax + r.l.recording.Granted
 	r.l.mu.Unlock()
-	if _, is := r.l.Frozen()[budget]; is || r.b.RecordMax == 0 || r.l.Bytes() < most {
+	if _, is := r.l.Frozen()[budget]; is || r.b.RecordSessionMax == 0 || r.l.Bytes() < most {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), launchTimeout)

@@ -28,6 +28,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/kballard/go-shellquote"
 )
@@ -47,17 +48,19 @@ func (d Dirs) all() []string { return append([]string{d.Admin}, d.Vendor...) }
 
 // Config is aaau.conf.
 type Config struct {
-	Group              string   // group=: who may connect
-	BridgeUser         string   // bridge-user=: whom the launcher obeys
-	AgentUsers         []string // agent-users=: whom sessions may run as; the first by default
-	Shell              string   // shell=: an agent's SHELL and default program
-	Hidden             []string // hidden=: directories of people's, which sessions see empty
-	HomeMax            int64    // home-max=: bytes of each of an agent user's homes; 0: no limit
-	MaxSessions        int      // max-sessions=: in total
-	MaxSessionsPerUser int      // max-sessions-per-user=
-	RecordReserve      int64    // record-reserve=: bytes of the record's disk that sessions leave free
-	RecordSessionMax   int64    // record-session-max=: bytes of a session's output; 0: no limit
-	MaxTapes           int64    // max-tapes=: bytes of all sessions' tapes together; 0: no limit
+	Group              string        // group=: who may connect
+	BridgeUser         string        // bridge-user=: whom the launcher obeys
+	AgentUsers         []string      // agent-users=: whom sessions may run as; the first by default
+	Shell              string        // shell=: an agent's SHELL and default program
+	Hidden             []string      // hidden=: directories of people's, which sessions see empty
+	HomeMax            int64         // home-max=: bytes of each of an agent user's homes; 0: no limit
+	MaxSessions        int           // max-sessions=: in total
+	MaxSessionsPerUser int           // max-sessions-per-user=
+	RecordReserve      int64         // record-reserve=: bytes of the record's disk that sessions leave free
+	RecordSessionMax   int64         // record-session-max=: bytes of a session's output; 0: no limit
+	MaxTapes           int64         // max-tapes=: bytes of all sessions' tapes together; 0: no limit
+	RecordAge          time.Duration // record-days=: how old the record gets, in whole days; 0: no limit
+	RecordMax          int64         // record-max=: bytes of all of it; 0: no limit
 }
 
 // Profile is one way to run an agent.
@@ -122,6 +125,8 @@ func Defaults() Config {
 		RecordReserve:      256 << 20,
 		RecordSessionMax:   2 << 30,
 		MaxTapes:           memory() / 4,
+		RecordAge:          30 * day,
+		RecordMax:          10 << 30,
 	}
 }
 
@@ -162,6 +167,10 @@ func (d Dirs) Load() (Config, error) {
 				c.RecordReserve, err = bytes(value)
 			case "record-session-max":
 				c.RecordSessionMax, err = bytes(value)
+			case "record-days":
+				c.RecordAge, err = days(value)
+			case "record-max":
+				c.RecordMax, err = bytes(value)
 			default:
 				err = errors.New("unknown key")
 			}
@@ -372,6 +381,20 @@ func bytes(s string) (int64, error) {
 		return 0, fmt.Errorf("%q is no size: 500M, 20G or infinity", s)
 	}
 	return n << by, nil
+}
+
+const day = 24 * time.Hour
+
+// days reads a number of days, or infinity.
+func days(s string) (time.Duration, error) {
+	if s == "infinity" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 || n > 36500 {
+		return 0, fmt.Errorf("%q is no number of days from 1 to 36500, nor infinity", s)
+	}
+	return time.Duration(n) * day, nil
 }
 
 // The size of a profile's tape, in bytes: where it says none, and the bounds. Less than

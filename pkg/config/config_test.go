@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // tree makes directories of the tester's own, with files by name.
@@ -27,17 +28,17 @@ func tree(t *testing.T, files map[string]string) Dirs {
 
 func TestLoad(t *testing.T) {
 	got, err := tree(t, nil).Load()
-	if err != nil || got.Group != "aaau" || got.MaxSessions != 1000 || got.MaxTapes < 64<<20 {
+	if err != nil || got.Group != "aaau" || got.MaxSessions != 1000 || got.MaxTapes < 64<<20 || got.RecordAge != 30*24*time.Hour || got.RecordMax != 10<<30 {
 		t.Fatalf("without files: %+v, %v", got, err)
 	}
 	got, err = tree(t, map[string]string{
 		"etc/aaau.conf":              "# ours\n group = people\nmax-sessions=5\n",
 		"etc/aaau.conf.d/20-b.conf":  "max-sessions=7",
-		"etc/aaau.conf.d/10-a.conf":  "max-sessions=6\nagent-users=a b\nmax-tapes=3G",
+		"etc/aaau.conf.d/10-a.conf":  "max-sessions=6\nagent-users=a b\nmax-tapes=3G\nrecord-days=7\nrecord-max=infinity",
 		"etc/aaau.conf.d/.hidden":    "nonsense",
 		"etc/aaau.conf.d/README.txt": "nonsense",
 	}).Load()
-	if err != nil || got.Group != "people" || got.MaxSessions != 7 || !slices.Equal(got.AgentUsers, []string{"a", "b"}) || got.MaxTapes != 3<<30 {
+	if err != nil || got.Group != "people" || got.MaxSessions != 7 || !slices.Equal(got.AgentUsers, []string{"a", "b"}) || got.MaxTapes != 3<<30 || got.RecordAge != 7*24*time.Hour || got.RecordMax != 0 {
 		t.Fatalf("%+v, %v", got, err)
 	}
 }
@@ -52,6 +53,10 @@ func TestLoadRefusals(t *testing.T) {
 		"agent-users=":                 "names nobody",
 		"max-tapes=many":               `"many" is no size`,
 		"max-tapes=0":                  `"0" is no size`,
+		"record-max=0":                 `"0" is no size`,
+		"record-days=0":                `"0" is no number of days`,
+		"record-days=1M":               `"1M" is no number of days`,
+		"record-days=40000":            `"40000" is no number of days`,
 		"shell=bash":                   "not an absolute path",
 		strings.Repeat("#\n", maxFile): "larger than",
 	} {

@@ -30,6 +30,7 @@ const (
 	NotReloaded
 	UnknownDenied // access.conf denies a name that nobody has
 	RecordHole
+	Retention // what has expired of the record was removed
 	NoLauncher
 	Lost
 	Trouble      // what else went wrong
@@ -68,6 +69,7 @@ var kinds = [...]struct {
 	NotReloaded:   {"a79c5449d6f941d3bfae7f2c03bc4b20", "not_reloaded", journal.PriErr},
 	UnknownDenied: {"e369885352ed4e618da592dc126da74e", "unknown_denied", journal.PriWarning},
 	RecordHole:    {"30c800555c7043cbbcbdadae59406bdc", "record_hole", journal.PriErr},
+	Retention:     {"9fcec9fc674f4e66a84ccbce0653e9a6", "retention", journal.PriInfo},
 	NoLauncher:    {"8d14f23f662c48d0959ff9ce71e49b3d", "no_launcher", journal.PriErr},
 	Lost:          {"3cc3a887095343718fc45111bd2e1dd6", "entries_lost", journal.PriWarning},
 	Trouble:       {"735cfde32a09493a97d41e37a049c9b2", "trouble", journal.PriWarning},

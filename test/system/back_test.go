@@ -14,9 +14,9 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/audit"
 )
 
-// picture is a program that ends with a screen which takes some drawing, and then waits
+// drawing is a program that ends with a screen which takes some drawing, and then waits
 // for a key without a trace of it.
-const picture = `
+const drawing = `
 stty -echo
 printf '\033[2J\033[H\033]0;a title\a\033[c\033[6n\033]52;c;c2VjcmV0\a'
 for i in $(seq 40); do printf 'line %d of those that scroll\r\n' $i; done
@@ -65,7 +65,7 @@ func (m tmux) shows(what string, is func(screen string) bool) (screen string) {
 func TestReplay(t *testing.T) {
 	begin(t)
 	operator := as(t, "operator")
-	output(t, operator, "bash", "-c", "cat >~/picture <<'EOF'\n"+picture+"\nEOF")
+	output(t, operator, "bash", "-c", "cat >~/picture <<'EOF'\n"+drawing+"\nEOF")
 	t.Cleanup(func() { output(t, operator, "bash", "-c", "rm -f ~/picture ~/cast") })
 	pane := inTmux(t, operator, `aaau -- bash -c "$(cat ~/picture)"; sleep 1000`)
 	want := pane.shows("the end", func(s string) bool { return strings.Contains(s, "the end") })

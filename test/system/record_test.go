@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/AgentaaU/AaaU/pkg/audit"
 )
@@ -377,5 +378,91 @@ func TestRecordHasDetails(t *testing.T) {
 	}
 	if end := all[len(all)-1].(*audit.SessionEnd); end.Bytes != 4 || end.ErrorBytes != 2 {
 		t.Errorf("%+v", end)
+	}
+}
+
+// Of the record only so much stays as the configuration has it; that more was there is
+// known, and no session that goes on loses anything.
+func TestRecordExpires(t *testing.T) {
+	begin(t)
+	operator, since := as(t, "operator"), journalNow(t)
+	// of is a session's record, made one of some days ago.
+	of := func(id string, days int) {
+		t.Helper()
+		now := time.Now().UTC()
+		today, then := now.Format(time.DateOnly), now.AddDate(0, 0, -days).Format(time.DateOnly)
+		files, err := filepath.Glob(filepath.Join(recordDir, "sessions", id+"-*"))
+		if err != nil || len(files) == 0 {
+			t.Fatal(files, err)
+		}
+		for _, name := range files {
+			if err := os.Rename(name, strings.Replace(name, today, then, 1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	left := func(id string) int {
+		t.Helper()
+		files, err := audit.Files(recordDir, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(files)
+	}
+	ended := func() string {
+		t.Helper()
+		id := output(t, operator, "aaau", "start", "--", "sh", "-c", "echo done")
+		output(t, operator, "aaau", "wait", id)
+		await(t, "it is compressed", func() bool {
+			files, err := audit.Files(recordDir, id)
+			return err == nil && len(files) == 1 && strings.HasSuffix(files[0], ".zst")
+		})
+		return id
+	}
+	old, aged, young := ended(), ended(), ended()
+	goesOn := output(t, operator, "aaau", "start", "--", "sh", "-c", "echo begun; read x")
+	peek(t, goesOn, "begun")
+	of(old, 40)
+	of(aged, 20)
+	of(goesOn, 50)
+	systemctl(t, "restart", "aaau.service") // takes the session back, and keeps house
+	await(t, "the old one goes", func() bool { return left(old) == 0 })
+	if left(aged) != 1 || left(young) != 1 {
+		t.Error("after 30 days too much is gone")
+	}
+	configure(t, "record-days=100\n")
+	if err := os.WriteFile("/etc/aaau/aaau.conf.d/90-test.conf", []byte("record-days=7\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	systemctl(t, "reload", "aaau.service")
+	await(t, "the next goes", func() bool { return left(aged) == 0 })
+	if left(young) != 1 || left(goesOn) != 1 {
+		t.Error("after 7 days too much is gone")
+	}
+	if err := os.WriteFile("/etc/aaau/aaau.conf.d/90-test.conf", []byte("record-max=1K\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	systemctl(t, "reload", "aaau.service")
+	await(t, "the last goes", func() bool { return left(young) == 0 })
+	output(t, operator, "aaau", "send", goesOn, "--enter", "x")
+	output(t, operator, "aaau", "wait", goesOn)
+	verified(t, goesOn)
+	reports, err := audit.VerifyAll(recordDir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range reports {
+		if r.Problem != nil {
+			t.Error(r.Problem)
+		}
+	}
+	told := ""
+	for _, e := range entries(t, since, "AAAU_EVENT=retention") {
+		told += e["MESSAGE"] + "\n"
+	}
+	for _, want := range []string{" older than 30 days\n", " older than 7 days\n", " for the rest to be no more than 1 MiB\n"} {
+		if !strings.Contains(told, want) {
+			t.Errorf("the journal has %q, and not %q", told, want)
+		}
 	}
 }
