@@ -16,6 +16,6 @@ if [ "$1" = purge ]; then
 	rm -rf /etc/aaau /run/aaau
 	# People's records and the agents' homes are not a package's to delete.
 	if [ -d /var/log/aaau ] || [ -d /var/lib/aaau ]; then
-		echo 'aaau: kept the records in /var/log/aaau and the homes and anchors in /var/lib/aaau, with the accounts that own them'
+		echo 'aaau: kept the records in /var/log/aaau and the homes and anchors in /var/lib/aaau, with the accounts and groups that own them'
 	fi
 fi

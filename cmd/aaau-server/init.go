@@ -10,6 +10,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -67,8 +68,8 @@ func (s setup) check() error {
 		return fmt.Errorf("user %q and group %q must be names of the usual form", s.user, s.group)
 	case s.user == s.group:
 		return fmt.Errorf("user and group are both %q: the agents' own group must not be the one that may connect", s.user)
-	case s.user == "root" || s.user == "aaau-bridge" || s.group == "root" || s.group == "aaau-bridge":
-		return errors.New("neither root nor aaau-bridge can be the agents' user or the access group")
+	case slices.Contains([]string{"root", "aaau-bridge", "aaau-audit"}, s.user), slices.Contains([]string{"root", "aaau-bridge", "aaau-audit"}, s.group):
+		return errors.New("none of root, aaau-bridge and aaau-audit can be the agents' user or the access group")
 	}
 	for _, p := range []string{s.socket, s.logDir, s.home, s.shell} {
 		if !filepath.IsAbs(p) || strings.ContainsAny(p, " \t\n\"%$\\") {
@@ -89,11 +90,11 @@ func (s setup) files() []file {
 	vendor := s.user == defaults.user && s.group == defaults.group && s.home == defaults.home && installed()
 	var sysusers, tmpfiles, conf, socket, service string
 	if !vendor {
-		sysusers = fmt.Sprintf("g %s -\nu aaau-bridge - \"AaaU bridge\" - /usr/sbin/nologin\nu %s - \"AaaU agent\" %s /usr/sbin/nologin\n",
+		sysusers = fmt.Sprintf("g %s -\ng aaau-audit -\nu aaau-bridge - \"AaaU bridge\" - /usr/sbin/nologin\nu %s - \"AaaU agent\" %s /usr/sbin/nologin\n",
 			s.group, s.user, s.home)
 	}
 	if !vendor || s.logDir != defaults.logDir || s.socket != defaults.socket {
-		tmpfiles = fmt.Sprintf("d /run/aaau 0755 root root -\nd %s 0755 root root -\nd %s 0750 aaau-bridge aaau-bridge -\n"+
+		tmpfiles = fmt.Sprintf("d /run/aaau 0755 root root -\nd %s 0755 root root -\nd %s 2750 aaau-bridge aaau-audit -\n"+
 			"d /var/lib/aaau 0755 root root -\nd %s 0700 %s %s -\n",
 			filepath.Dir(s.socket), s.logDir, s.home, s.user, s.user)
 	}

@@ -13,7 +13,7 @@ func TestInitFiles(t *testing.T) {
 		text += f.name + ":\n" + f.text
 	}
 	for _, want := range []string{
-		"g people -\n", "u agent - \"AaaU agent\" /var/lib/aaau/agent /usr/sbin/nologin\n", "d /run/x 0755 root root -\n",
+		"g people -\ng aaau-audit -\n", "d /var/log/aaau 2750 aaau-bridge aaau-audit -\n", "u agent - \"AaaU agent\" /var/lib/aaau/agent /usr/sbin/nologin\n", "d /run/x 0755 root root -\n",
 		"group=people\nshell=/bin/sh\n", "[Socket]\nSocketGroup=people\nListenStream=\nListenStream=/run/x/s.sock\nSymlinks=/run/aaau/server.sock\n",
 	} {
 		if !strings.Contains(text, want) {
@@ -30,6 +30,7 @@ func TestInitRefusals(t *testing.T) {
 		"user is group":  func(s *setup) { s.user, s.group = "x", "x" },
 		"root":           func(s *setup) { s.user = "root" },
 		"root's group":   func(s *setup) { s.group = "root" },
+		"the auditors":   func(s *setup) { s.group = "aaau-audit" },
 		"odd name":       func(s *setup) { s.user = "a b" },
 		"relative":       func(s *setup) { s.home = "home" },
 		"two lines":      func(s *setup) { s.logDir = "/x\nExecStart=/bin/sh" },

@@ -78,8 +78,8 @@ func TestInitWithEverythingElse(t *testing.T) {
 		t.Errorf("it says %q", first)
 	}
 	applied()
-	for name, owner := range map[string]string{"/var/lib/aaau/agent2": "agent2", "/var/log/aaau2": "aaau-bridge", "/run/aaau2/s.sock": "root"} {
-		if got := output(t, root, "stat", "-L", "--format=%U", name); got != owner {
+	for name, owner := range map[string]string{"/var/lib/aaau/agent2": "agent2:agent2", "/var/log/aaau2": "aaau-bridge:aaau-audit", "/run/aaau2/s.sock": "root:people"} {
+		if got := output(t, root, "stat", "-L", "--format=%U:%G", name); got != owner {
 			t.Errorf("%s belongs to %s, not %s", name, got, owner)
 		}
 	}

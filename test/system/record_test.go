@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -58,6 +59,21 @@ func verified(t *testing.T, id string) {
 	if err != nil || r.Problem != nil || !r.Ended {
 		t.Errorf("the record of %s: %+v, %v", id, r, err)
 	}
+}
+
+// compressed is the file that a session's record is in when it has ended.
+func compressed(t *testing.T, id string) (file string) {
+	t.Helper()
+	await(t, "the record is compressed", func() bool {
+		files, err := audit.Files(recordDir, id)
+		if err != nil || len(files) != 1 || !strings.HasSuffix(files[0], ".zst") {
+			return false
+		}
+		file = filepath.Join(recordDir, files[0])
+		_, err = os.Stat(strings.TrimSuffix(file, ".zst"))
+		return err != nil
+	})
+	return file
 }
 
 // printed is the sum and the length of all that a session's record says it printed.
@@ -264,26 +280,72 @@ func TestRecordingByProfile(t *testing.T) {
 	verified(t, going)
 }
 
-// Nobody but the bridge, and who is to read it, gets at the record.
-func TestRecordIsClosed(t *testing.T) {
+// Only who is in aaau-audit reads the record: all of it, whichever bridge wrote it, and
+// none of the people whose doing it is.
+func TestRecordIsForAuditors(t *testing.T) {
 	begin(t)
-	output(t, as(t, "operator"), "aaau", "-p", "true")
-	for _, who := range []string{"operator", "observer", "agent"} {
-		for _, dir := range []string{recordDir, filepath.Join(recordDir, "sessions")} {
-			if r := run(t, as(t, who), "ls", dir); r.status == 0 {
-				t.Errorf("%s reads %s", who, dir)
+	root, operator := as(t, "root"), as(t, "operator")
+	output(t, root, "usermod", "-aG", "aaau-audit", "outsider")
+	t.Cleanup(func() { run(t, root, "gpasswd", "-d", "outsider", "aaau-audit") })
+	auditor, bridge := as(t, "outsider"), as(t, "aaau-bridge")
+	session := func(socket string) string {
+		t.Helper()
+		id := output(t, operator, "aaau", "-s", socket, "start", "--", "sh", "-c", "echo what it printed; read x")
+		output(t, operator, "aaau", "-s", socket, "send", id, "--enter", "x")
+		output(t, operator, "aaau", "-s", socket, "wait", id)
+		compressed(t, id)
+		return id
+	}
+	check := func(when string, ids ...string) {
+		t.Helper()
+		err := filepath.Walk(recordDir, func(path string, fi os.FileInfo, err error) error {
+			if err != nil {
+				return err
+			}
+			st, mode := fi.Sys().(*syscall.Stat_t), fi.Mode().Perm()
+			if st.Uid != bridge.uid || st.Gid != group(t, "aaau-audit") || mode != 0o640 && !(fi.IsDir() && mode == 0o750) {
+				t.Errorf("%s: %s is %v, of %d:%d", when, path, fi.Mode(), st.Uid, st.Gid)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		if fi, err := os.Stat(recordDir); err != nil || fi.Mode() != os.ModeDir|os.ModeSetgid|0o750 {
+			t.Errorf("%s: %s is %v, %v", when, recordDir, fi.Mode(), err)
+		}
+		for _, id := range ids {
+			file := compressed(t, id)
+			if got := output(t, auditor, "sh", "-c", "ls -R "+recordDir+"; zstdcat -f "+file+" "+recordDir+"/*.jsonl"); !strings.Contains(got, "what it printed") || !strings.Contains(got, "bridge_start") {
+				t.Errorf("%s: an auditor reads %q", when, got)
+			}
+			for _, who := range []string{"operator", "observer", "agent"} {
+				for _, does := range []string{"ls " + recordDir, "ls " + recordDir + "/sessions", "cat " + file, "cat " + recordDir + "/.lock"} {
+					if r := run(t, as(t, who), "sh", "-c", does); r.status == 0 {
+						t.Errorf("%s: %s: %s: %q", when, who, does, r.stdout)
+					}
+				}
+			}
+		}
+		for _, does := range []string{": >>" + recordDir + "/.lock", ": >" + recordDir + "/new", "rm -rf " + recordDir + "/sessions/*", "chmod 777 " + recordDir} {
+			if r := run(t, auditor, "sh", "-c", does); r.status == 0 {
+				t.Errorf("%s: an auditor can %s", when, does)
 			}
 		}
 	}
-	err := filepath.Walk(recordDir, func(path string, fi os.FileInfo, err error) error {
-		if err == nil && fi.Mode().Perm()&0o027 != 0 {
-			t.Errorf("%s is %v", path, fi.Mode())
-		}
-		return err
-	})
-	if err != nil {
-		t.Error(err)
-	}
+	check("as it is", session(serverSocket))
+
+	const byItself = "/run/x.sock"
+	c := byHand(t, byItself)
+	id := session(byItself)
+	c.typed("\x03")
+	c.ends(0)
+	check("of a bridge by hand", id)
+
+	systemctl(t, "stop", "aaau.socket", "aaau.service")
+	output(t, root, "sh", "-c", "chown -R aaau-bridge:aaau-bridge "+recordDir+"; chmod 750 "+recordDir+" "+recordDir+"/sessions")
+	systemctl(t, "start", "aaau.socket")
+	check("as it was before there were auditors", id, session(serverSocket))
 }
 
 // Output of which nobody has anything any more is missing, and the record says where and
@@ -413,10 +475,7 @@ func TestRecordExpires(t *testing.T) {
 		t.Helper()
 		id := output(t, operator, "aaau", "start", "--", "sh", "-c", "echo done")
 		output(t, operator, "aaau", "wait", id)
-		await(t, "it is compressed", func() bool {
-			files, err := audit.Files(recordDir, id)
-			return err == nil && len(files) == 1 && strings.HasSuffix(files[0], ".zst")
-		})
+		compressed(t, id)
 		return id
 	}
 	old, aged, young := ended(), ended(), ended()
@@ -447,13 +506,9 @@ func TestRecordExpires(t *testing.T) {
 	output(t, operator, "aaau", "send", goesOn, "--enter", "x")
 	output(t, operator, "aaau", "wait", goesOn)
 	verified(t, goesOn)
-	reports, err := audit.VerifyAll(recordDir, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, r := range reports {
-		if r.Problem != nil {
-			t.Error(r.Problem)
+	for r, err := range audit.VerifyAll(recordDir, nil) {
+		if err != nil || r.Problem != nil {
+			t.Error(r.Problem, err)
 		}
 	}
 	told := ""

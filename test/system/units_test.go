@@ -74,6 +74,7 @@ func TestSocketsAreForThoseTheyAreFor(t *testing.T) {
 		{"/run/aaau", os.ModeDir | 0o755, "root", "root"},
 		{"/var/lib/aaau/agent", os.ModeDir | 0o700, "agent", "agent"},
 		{"/var/lib/aaau/anchors", os.ModeDir | 0o700, "root", "root"},
+		{"/var/log/aaau", os.ModeDir | os.ModeSetgid | 0o750, "aaau-bridge", "aaau-audit"},
 		{"/etc/aaau", os.ModeDir | 0o755, "root", "root"},
 	} {
 		fi, err := os.Stat(test.file)
@@ -97,7 +98,7 @@ func TestBridgeHasNoPrivileges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	uid, gid := fmt.Sprint(bridge.uid), fmt.Sprint(bridge.gid)
+	uid, gid := fmt.Sprint(bridge.uid), fmt.Sprint(group(t, "aaau-audit"))
 	for key, want := range map[string]string{
 		"Uid": strings.TrimSpace(strings.Repeat(uid+" ", 4)), "Gid": strings.TrimSpace(strings.Repeat(gid+" ", 4)), "Groups": gid,
 		"CapInh": "0000000000000000", "CapPrm": "0000000000000000", "CapEff": "0000000000000000",
