@@ -20,7 +20,7 @@ func (e *Entry) Withhold(uid uint32) error {
 	content := ""
 	switch m := m.(type) {
 	case *Input:
-		if m.UID == uid || m.Withheld != "" {
+		if m.Person == nil || m.UID == uid || m.Withheld != "" { // of the first: it is what a terminal would have answered
 			return nil
 		}
 		m.Encoding, m.Withheld = "", "rights"
