@@ -316,7 +316,7 @@ func TestRecordIsForAuditors(t *testing.T) {
 		}
 		for _, id := range ids {
 			file := compressed(t, id)
-			if got := output(t, auditor, "sh", "-c", "ls -R "+recordDir+"; zstdcat -f "+file+" "+recordDir+"/*.jsonl"); !strings.Contains(got, "what it printed") || !strings.Contains(got, "bridge_start") {
+			if got := output(t, auditor, "sh", "-c", "ls -R "+recordDir+"; cmp "+file+" "+file+"; cat "+recordDir+"/*.jsonl"); !strings.Contains(got, filepath.Base(file)) || !strings.Contains(got, "bridge_start") {
 				t.Errorf("%s: an auditor reads %q", when, got)
 			}
 			for _, who := range []string{"operator", "observer", "agent"} {
