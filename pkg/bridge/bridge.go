@@ -42,6 +42,7 @@ type Bridge struct {
 	MaxTapes         int64       // bytes of all sessions' tapes; 0: no limit; guarded by mu
 	RecordReserve    int64       // bytes of the record's disk that sessions leave free
 	RecordSessionMax int64       // bytes of a session's output that are recorded; 0: no limit
+	RecordRate       int64       // bytes of a session's output a second; 0: no limit
 	HomeMax          int64       // bytes of an agent's home; 0: no limit
 	AgentUser        string      // instead of the profiles' own; empty: theirs
 	LauncherSocket   string
@@ -79,7 +80,7 @@ type Bridge struct {
 
 // FromConfig makes a Bridge as the configuration has it.
 func FromConfig(dirs config.Dirs, cfg config.Config, policy auth.Policy) *Bridge {
-	b := &Bridge{Config: dirs, Policy: policy, HomeMax: cfg.HomeMax, RecordReserve: cfg.RecordReserve, RecordSessionMax: cfg.RecordSessionMax}
+	b := &Bridge{Config: dirs, Policy: policy, HomeMax: cfg.HomeMax, RecordReserve: cfg.RecordReserve, RecordSessionMax: cfg.RecordSessionMax, RecordRate: cfg.RecordSessionRate}
 	b.SetMax(cfg.MaxSessions, cfg.MaxSessionsPerUser, cfg.MaxTapes)
 	b.SetRetain(audit.Retain{Age: cfg.RecordAge, Bytes: cfg.RecordMax})
 	return b

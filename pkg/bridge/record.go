@@ -244,11 +244,23 @@ func (r *recorder) stream(which audit.Stream, c *tape.Cursor, ending bool) error
 		n, err := r.chain.Output(which, data, ending && c.Pos()+int64(len(data)) == c.Head())
 		c.Advance(n)
 		r.spent += int64(n)
+		r.pace(n)
 		if err != nil || n == 0 {
 			return err
 		}
 	}
 	return nil
+}
+
+// pace takes as long as n bytes may take. The program waits when the tape is full.
+func (r *recorder) pace(n int) {
+	if rate := r.b.RecordRate; rate > 0 {
+		select {
+		case <-time.After(time.Duration(float64(n) / float64(rate) * float64(time.Second))):
+		case <-r.last: // the rest of it is on the tape
+		case <-r.b.closing:
+		}
+	}
 }
 
 // room is an error if the disk has not the room that must be left: for the ends of

@@ -58,6 +58,7 @@ type Config struct {
 	MaxSessionsPerUser int           // max-sessions-per-user=
 	RecordReserve      int64         // record-reserve=: bytes of the record's disk that sessions leave free
 	RecordSessionMax   int64         // record-session-max=: bytes of a session's output; 0: no limit
+	RecordSessionRate  int64         // record-session-rate=: bytes a second of a session's output; 0: no limit
 	MaxTapes           int64         // max-tapes=: bytes of all sessions' tapes together; 0: no limit
 	RecordAge          time.Duration // record-days=: how old the record gets, in whole days; 0: no limit
 	RecordMax          int64         // record-max=: bytes of all of it; 0: no limit
@@ -167,6 +168,8 @@ func (d Dirs) Load() (Config, error) {
 				c.RecordReserve, err = bytes(value)
 			case "record-session-max":
 				c.RecordSessionMax, err = bytes(value)
+			case "record-session-rate":
+				c.RecordSessionRate, err = bytes(value)
 			case "record-days":
 				c.RecordAge, err = days(value)
 			case "record-max":

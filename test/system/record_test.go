@@ -249,6 +249,17 @@ func TestRecordBudget(t *testing.T) {
 	output(t, operator, "aaau", "kill", id)
 }
 
+// A session that may print only so much in a second takes its time.
+func TestRecordRate(t *testing.T) {
+	begin(t)
+	configure(t, "record-session-rate=2M\n")
+	began := time.Now()
+	output(t, as(t, "operator"), "sh", "-c", "aaau -p 'head -c 8000000 /dev/zero' | tail -c 1 >/dev/null")
+	if took := time.Since(began); took < 1500*time.Millisecond { // of 8 MB the tape holds half
+		t.Errorf("it took %v", took)
+	}
+}
+
 // A profile says what becomes of its sessions when the record cannot be written, and
 // whether what is typed is in it.
 func TestRecordingByProfile(t *testing.T) {
