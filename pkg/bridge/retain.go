@@ -30,7 +30,7 @@ func (b *Bridge) SetRetain(r audit.Retain) {
 func (b *Bridge) keepRecord(ctx context.Context) {
 	for {
 		b.expire() // first: it leaves alone what is being compressed
-		if err := b.Record.Tidy(b.recorded); err != nil {
+		if err := b.Record.Tidy(b.unfinished); err != nil {
 			b.Log.Printf("compressing the record: %v", err)
 		}
 		select {
@@ -42,9 +42,9 @@ func (b *Bridge) keepRecord(ctx context.Context) {
 	}
 }
 
-// recorded says whether more will come in the record of a session: also of one that
+// unfinished says whether more will come in the record of a session: also of one that
 // another bridge may take back.
-func (b *Bridge) recorded(id string) bool {
+func (b *Bridge) unfinished(id string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.sessions[id] != nil || b.stranded[id]
@@ -55,7 +55,7 @@ func (b *Bridge) expire() {
 	b.mu.Lock()
 	retain := b.Retain
 	b.mu.Unlock()
-	gone, err := b.Record.Expire(retain, b.recorded)
+	gone, err := b.Record.Expire(retain, b.unfinished)
 	if err != nil {
 		b.Log.Printf("removing what has expired of the record: %v", err)
 	}

@@ -35,13 +35,18 @@ func Login(fd int, p Peer) (uid uint32, ok bool) {
 	return uint32(n), err == nil && uint32(n) != unset
 }
 
-// peerProcess is a pidfd of the process that connected. Before Linux 6.5 the kernel has
-// only its number, which another may have by now; if so, it is one of the same user.
+// peerProcess is a pidfd of the process that connected.
 func peerProcess(fd int, p Peer) (pidfd int, err error) {
 	pidfd, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PEERPIDFD)
-	if !errors.Is(err, unix.ENOPROTOOPT) {
-		return pidfd, err
+	if errors.Is(err, unix.ENOPROTOOPT) { // before Linux 6.5
+		return processOf(p)
 	}
+	return pidfd, err
+}
+
+// processOf is one of the process that has p's number now. It may be another than the one
+// that connected; if so, of the same user.
+func processOf(p Peer) (pidfd int, err error) {
 	if pidfd, err = unix.PidfdOpen(int(p.PID), 0); err != nil {
 		return -1, err
 	}

@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -8,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestMain lets this binary be a process that connects, and stays until its input ends.
@@ -77,5 +80,31 @@ func TestLogin(t *testing.T) {
 		if got, ok := Login(fd, p); ok {
 			t.Errorf("a process that is no more is logged in as %d", got)
 		}
+	}
+}
+
+// Where the kernel names a peer by number alone, it is not taken for another user's.
+func TestProcessOf(t *testing.T) {
+	fd, end := dialled(t, "")
+	p, err := Of(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pidfd, err := processOf(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.PidfdSendSignal(pidfd, 0, nil, 0); err != nil {
+		t.Error(err)
+	}
+	unix.Close(pidfd)
+	other := p
+	other.UID++
+	if _, err := processOf(other); !errors.Is(err, unix.ESRCH) {
+		t.Errorf("of another user: %v", err)
+	}
+	end()
+	if _, err := processOf(p); err == nil {
+		t.Error("it has ended")
 	}
 }
