@@ -184,6 +184,7 @@ type verdict struct {
 	Last    uint64       `json:"last"` // the last of these
 	Hash    audit.Digest `json:"hash"`
 	Ended   bool         `json:"ended"`   // it has a session_end
+	Holes   uint64       `json:"holes"`   // records that tell that output is missing
 	Expired uint64       `json:"expired"` // records that are gone by retention
 	// Of records and bytes that come after the last that is anchored; null: anchors were
 	// not asked.
@@ -302,7 +303,7 @@ func expiredLong(r audit.Report, anchors []audit.Anchor, since time.Time) bool {
 }
 
 func (v *verifying) say(r audit.Report, err error, expired bool) error {
-	d := verdict{Chain: r.Chain, State: stateOK, Records: r.Records, Last: r.Last.Seq, Hash: r.Last.Hash, Ended: r.Ended, Expired: r.Expired}
+	d := verdict{Chain: r.Chain, State: stateOK, Records: r.Records, Last: r.Last.Seq, Hash: r.Last.Hash, Ended: r.Ended, Holes: r.Holes, Expired: r.Expired}
 	if v.anchored {
 		d.Unanchored, d.UnanchoredBytes = &r.Unanchored, &r.UnanchoredBytes
 	}
@@ -349,6 +350,9 @@ func (d verdict) String() string {
 		return d.Chain + ": " + parts[0]
 	default:
 		add("ok, %d records", d.Records)
+	}
+	if d.Holes > 0 {
+		add("%d holes in the output, as it says itself", d.Holes)
 	}
 	if d.Expired > 0 {
 		add("%d before them have expired", d.Expired)

@@ -14,12 +14,13 @@ import (
 func TestVerdict(t *testing.T) {
 	five, zero, bytes := uint64(5), uint64(0), int64(120)
 	for want, d := range map[string]verdict{
-		"s1: ok, 9 records, anchored to the last":                            {State: stateOK, Records: 9, Unanchored: &zero},
-		"s1: ok, 9 records, no anchor vouches for the last 5 (120 bytes)":    {State: stateOK, Records: 9, Unanchored: &five, UnanchoredBytes: &bytes},
-		"s1: ok, 5 records, no anchor vouches for any (120 bytes)":           {State: stateOK, Records: 5, Unanchored: &five, UnanchoredBytes: &bytes},
-		"s1: ok, 5 records, 7 before them have expired, not held to anchors": {State: stateOK, Records: 5, Expired: 7},
-		"s1: expired: nothing is left of it":                                 {State: stateExpired, Expired: 7},
-		"s1: cannot be verified: no such disk":                               {State: stateFailed, Error: "no such disk"},
+		"s1: ok, 9 records, anchored to the last":                                          {State: stateOK, Records: 9, Unanchored: &zero},
+		"s1: ok, 9 records, no anchor vouches for the last 5 (120 bytes)":                  {State: stateOK, Records: 9, Unanchored: &five, UnanchoredBytes: &bytes},
+		"s1: ok, 5 records, no anchor vouches for any (120 bytes)":                         {State: stateOK, Records: 5, Unanchored: &five, UnanchoredBytes: &bytes},
+		"s1: ok, 5 records, 7 before them have expired, not held to anchors":               {State: stateOK, Records: 5, Expired: 7},
+		"s1: ok, 5 records, 2 holes in the output, as it says itself, not held to anchors": {State: stateOK, Records: 5, Holes: 2},
+		"s1: expired: nothing is left of it":                                               {State: stateExpired, Expired: 7},
+		"s1: cannot be verified: no such disk":                                             {State: stateFailed, Error: "no such disk"},
 		"s1: WRONG: f:3: records 3 to 4: dropped: so, 2 records before that are whole, anchored to the last": {State: stateWrong, Records: 2, Unanchored: &zero,
 			Problem: &problem{audit.Dropped, "f", 3, 3, 4, "so"}},
 	} {

@@ -77,7 +77,8 @@ func (e *Entry) output() ([]byte, Stream, error) {
 }
 
 // Text writes what the program wrote as a person would read it, without what was for
-// the terminal. What is no UTF-8 is replaced (U+FFFD).
+// the terminal. What is no UTF-8 is replaced (U+FFFD). Where output is missing a line in
+// brackets says so.
 func Text(w io.Writer, records iter.Seq2[*Entry, error]) error {
 	var streams [2]plain
 	var failed error
@@ -87,6 +88,17 @@ func Text(w io.Writer, records iter.Seq2[*Entry, error]) error {
 		}
 	}
 	err := lenient(records, func(e *Entry) error {
+		if e.Kind == KindHole {
+			m, err := e.Decode()
+			if err != nil {
+				return fmt.Errorf("%s:%d: %w", e.File, e.Line, err)
+			}
+			hole := m.(*Hole)
+			streams[hole.Stream].rest(put)
+			streams[hole.Stream] = plain{}
+			put(fmt.Appendf(nil, "[%v]", hole))
+			return failed
+		}
 		p, s, err := e.output()
 		if err != nil {
 			return err
@@ -103,7 +115,8 @@ func Text(w io.Writer, records iter.Seq2[*Entry, error]) error {
 // Asciicast writes a recording that players play: asciicast v2, with output and
 // resizes. It is JSON text, so what is no UTF-8 is replaced (U+FFFD), as asciinema
 // does when it records; Raw has it exactly. A session without a size is 80 by 24. until
-// is about when the record ends, for who shows progress; zero: nobody knows.
+// is about when the record ends, for who shows progress; zero: nobody knows. Where output
+// is missing there is a marker.
 func Asciicast(w io.Writer, records iter.Seq2[*Entry, error], until time.Time) error {
 	c := caster{w: w, header: castHeader{Version: 2, Width: 80, Height: 24}, until: until}
 	err := lenient(records, c.see)
@@ -144,7 +157,7 @@ func (c *caster) begin(at time.Time) error {
 
 func (c *caster) see(e *Entry) error {
 	switch e.Kind {
-	case KindSessionStart, KindOutput, KindResize:
+	case KindSessionStart, KindOutput, KindResize, KindHole:
 	default:
 		return nil
 	}
@@ -178,6 +191,8 @@ func (c *caster) see(e *Entry) error {
 		return c.event(e.Time, "o", string(p))
 	case *Resize:
 		return c.event(e.Time, "r", fmt.Sprintf("%dx%d", m.Cols, m.Rows))
+	case *Hole:
+		return c.event(e.Time, "m", m.String())
 	}
 	return nil
 }

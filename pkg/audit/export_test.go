@@ -23,6 +23,7 @@ func TestAsciicast(t *testing.T) {
 	put(t, ch, Stdout, "\xff!")
 	c.t = c.t.Add(-time.Hour)
 	add(t, ch, Record{Source: Human, User: "operator", Metadata: Resize{Person: &who, Rows: 30, Cols: 100}})
+	ok(t, ch.Miss(Stdout, 7, "it was gone"))
 	put(t, ch, Stdout, "end")
 	ok(t, s.Close())
 	var b bytes.Buffer
@@ -49,7 +50,7 @@ func TestAsciicast(t *testing.T) {
 		at = e[0].(float64)
 		got = append(got, fmt.Sprintf("%.1f %s %q", e...))
 	}
-	want := []string{`0.0 o "héllo\x1b[1m \"x\"\r\n"`, `1.5 o "�!"`, `1.5 r "100x30"`, `1.5 o "end"`}
+	want := []string{`0.0 o "héllo\x1b[1m \"x\"\r\n"`, `1.5 o "�!"`, `1.5 r "100x30"`, `1.5 m "7 bytes of output are not in the record"`, `1.5 o "end"`}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q\nwant %q", got, want)
 	}
@@ -65,10 +66,16 @@ func TestText(t *testing.T) {
 	} {
 		put(t, ch, Stdout, p)
 	}
+	ok(t, ch.Miss(Stdout, 1, "it was gone"))
+	put(t, ch, Stdout, "text\x1b]0;ti")
+	ok(t, ch.Miss(Stdout, 1000, "it was gone"))
+	put(t, ch, Stdout, "goes on\n")
 	ok(t, s.Close())
 	var b bytes.Buffer
 	ok(t, Text(&b, Read(dir, "s1")))
-	if got, want := b.String(), "$ ls -l\n10 %\n100 %\ntop\nmid dle\nafter red \ufffd\nnot lost\nü!\n\nrest\n"; got != want {
+	want := "$ ls -l\n10 %\n100 %\ntop\nmid dle\nafter red \ufffd\nnot lost\nü!\n\nrest\n" +
+		"[1 bytes of output are not in the record]\ntext\n[1000 bytes of output are not in the record]\ngoes on\n"
+	if got := b.String(); got != want {
 		t.Errorf("%q\nwant %q", got, want)
 	}
 }

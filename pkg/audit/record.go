@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/AgentaaU/AaaU/pkg/argv"
@@ -124,6 +125,10 @@ type Hole struct {
 	Stream Stream `json:"stream"`
 	Offset int64  `json:"offset"` // of the first byte that is missing, in the stream
 	Bytes  int64  `json:"bytes"`
+}
+
+func (h *Hole) String() string {
+	return fmt.Sprintf("%d bytes of %s are not in the record", h.Bytes, h.Stream)
 }
 
 // Resize is a new size of the terminal. Person is nil when nobody asked for it.

@@ -387,6 +387,9 @@ func TestRecordHasHoles(t *testing.T) {
 	if missing == 0 || n == 0 || missing+n != 9000000+8 {
 		t.Errorf("%d bytes are recorded, and %d are missing", n, missing)
 	}
+	if r := run(t, as(t, "root"), "aaau-server", "audit", "verify", "--no-anchors", id); r.status != 0 || !strings.Contains(r.stdout, ", 1 holes in the output,") {
+		t.Errorf("%+v", r)
+	}
 	if got := len(entries(t, since, "AAAU_EVENT=record_hole", "AAAU_SESSION="+id)); got != 1 {
 		t.Errorf("the journal has %d holes", got)
 	}
