@@ -95,7 +95,7 @@ func (s setup) files() []file {
 	}
 	if !vendor || s.logDir != defaults.logDir || s.socket != defaults.socket {
 		tmpfiles = fmt.Sprintf("d /run/aaau 0755 root root -\nd %s 0755 root root -\nd %s 2750 aaau-bridge aaau-audit -\n"+
-			"d /var/lib/aaau 0755 root root -\nd %s 0700 %s %s -\n",
+			"d /var/lib/aaau 0755 root root -\nd %s 0700 %s %s -\nd /var/lib/aaau/anchors 2750 root aaau-audit -\n",
 			filepath.Dir(s.socket), s.logDir, s.home, s.user, s.user)
 	}
 	if s.user != defaults.user {

@@ -108,11 +108,11 @@ func TestAnchorsAreWritten(t *testing.T) {
 		if got, err := os.ReadFile(name); err != nil || string(got) != want {
 			t.Errorf("%s is %q, %v", name, got, err)
 		}
-		if fi, err := os.Lstat(name); err != nil || fi.Mode() != 0o600 {
+		if fi, err := os.Lstat(name); err != nil || fi.Mode() != 0o640 {
 			t.Errorf("%s: %v, %v", name, fi.Mode(), err)
 		}
 	}
-	if fi, err := os.Lstat(a.dir); err != nil || fi.Mode() != os.ModeDir|0o700 {
+	if fi, err := os.Lstat(a.dir); err != nil || fi.Mode() != os.ModeDir|0o750 {
 		t.Errorf("%v, %v", fi.Mode(), err)
 	}
 	// Either they can only grow, or it was said of each that they cannot be made so.
@@ -221,7 +221,8 @@ func TestAnchorsHaveARate(t *testing.T) {
 func TestAnchorsThatCannotBe(t *testing.T) {
 	file := func(a *anchors) string { return filepath.Join(a.dir, "2026-11-25.jsonl") }
 	for name, spoil := range map[string]func(t *testing.T, a *anchors) error{
-		"a directory for all": func(t *testing.T, a *anchors) error { return os.Chmod(a.dir, 0o755) },
+		"a directory for all":     func(t *testing.T, a *anchors) error { return os.Chmod(a.dir, 0o751) },
+		"a directory for a group": func(t *testing.T, a *anchors) error { return os.Chmod(a.dir, 0o770) },
 		"a link to a directory": func(t *testing.T, a *anchors) error {
 			return errors.Join(os.Rename(a.dir, a.dir+"2"), os.Symlink(a.dir+"2", a.dir))
 		},
@@ -230,6 +231,9 @@ func TestAnchorsThatCannotBe(t *testing.T) {
 		},
 		"nothing above it": func(t *testing.T, a *anchors) error { a.dir += "/x/y"; return nil },
 		"a file for all":   func(t *testing.T, a *anchors) error { return os.WriteFile(file(a), nil, 0o644) },
+		"a file for a group": func(t *testing.T, a *anchors) error {
+			return errors.Join(os.WriteFile(file(a), nil, 0o600), os.Chmod(file(a), 0o660))
+		},
 		"a link": func(t *testing.T, a *anchors) error {
 			return errors.Join(os.WriteFile(file(a)+"2", nil, 0o600), os.Symlink(file(a)+"2", file(a)))
 		},

@@ -17,27 +17,27 @@ import (
 // appendFlag is FS_APPEND_FL of linux/fs.h, which x/sys/unix does not have.
 const appendFlag = 0x20
 
-// open opens the day's file, which is root's alone and can only grow, where the file
-// system has that.
+// open opens the day's file, which is root's alone to write and can only grow, where the
+// file system has that. The directory's group may read it: auditors (tmpfiles.d).
 func (a *anchors) open(now time.Time) (f *os.File, size int64, err error) {
-	if err := os.Mkdir(a.dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.Mkdir(a.dir, 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, 0, fmt.Errorf("making the anchors' directory: %w: sudo systemd-tmpfiles --create", err)
 	}
 	fi, err := os.Lstat(a.dir)
 	if err == nil && (!fi.IsDir() || !ownAlone(fi)) {
-		err = fmt.Errorf("%s must be a directory of root's, of mode 0700", a.dir)
+		err = fmt.Errorf("%s must be a directory of root's, of mode 0750 or less", a.dir)
 	}
 	if err != nil {
 		return nil, 0, err
 	}
 	name := filepath.Join(a.dir, now.UTC().Format(time.DateOnly)+".jsonl")
-	f, err = os.OpenFile(name, os.O_RDWR|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
+	f, err = os.OpenFile(name, os.O_RDWR|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o640)
 	if err != nil {
 		return nil, 0, fmt.Errorf("opening the anchors: %w", err)
 	}
 	fi, err = f.Stat()
 	if err == nil && (!fi.Mode().IsRegular() || !ownAlone(fi)) {
-		err = fmt.Errorf("%s must be a file of root's, of mode 0600", name)
+		err = fmt.Errorf("%s must be a file of root's, of mode 0640 or less", name)
 	}
 	if err == nil && fi.Size() == 0 {
 		if err := appendOnly(f, true); err != nil {
@@ -53,9 +53,10 @@ func (a *anchors) open(now time.Time) (f *os.File, size int64, err error) {
 	return f, fi.Size(), nil
 }
 
-// ownAlone says whether a file is ours, and closed to others.
+// ownAlone says whether a file is ours, nobody else writes it, and nobody reads it who is
+// not of its group.
 func ownAlone(fi fs.FileInfo) bool {
-	return int(fi.Sys().(*syscall.Stat_t).Uid) == os.Geteuid() && fi.Mode().Perm()&0o077 == 0
+	return int(fi.Sys().(*syscall.Stat_t).Uid) == os.Geteuid() && fi.Mode().Perm()&0o027 == 0
 }
 
 // appendOnly gives or takes the attribute (chattr(1), a). It protects from mistakes of

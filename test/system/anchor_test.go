@@ -118,7 +118,7 @@ func TestAnchors(t *testing.T) {
 
 	file := anchorFile(t)
 	root := as(t, "root")
-	if got := output(t, root, "stat", "-c", "%a %U:%G", anchor.Dir, file); got != "700 root:root\n600 root:root" {
+	if got := output(t, root, "stat", "-c", "%a %U:%G", anchor.Dir, file); got != "2750 root:aaau-audit\n640 root:aaau-audit" {
 		t.Errorf("they are %s", got)
 	}
 	if got := output(t, root, "lsattr", file); !regexp.MustCompile(`^\S*a\S* `).MatchString(got) {

@@ -296,8 +296,10 @@ func TestRecordingByProfile(t *testing.T) {
 func TestRecordIsForAuditors(t *testing.T) {
 	begin(t)
 	root, operator := as(t, "root"), as(t, "operator")
-	output(t, root, "usermod", "-aG", "aaau-audit", "outsider")
-	t.Cleanup(func() { run(t, root, "gpasswd", "-d", "outsider", "aaau-audit") })
+	for _, group := range []string{"aaau-audit", "systemd-journal"} {
+		output(t, root, "usermod", "-aG", group, "outsider")
+		t.Cleanup(func() { run(t, root, "gpasswd", "-d", "outsider", group) })
+	}
 	auditor, bridge := as(t, "outsider"), as(t, "aaau-bridge")
 	session := func(socket string) string {
 		t.Helper()
@@ -329,6 +331,9 @@ func TestRecordIsForAuditors(t *testing.T) {
 			file := compressed(t, id)
 			if got := output(t, auditor, "sh", "-c", "ls -R "+recordDir+"; cmp "+file+" "+file+"; cat "+recordDir+"/*.jsonl"); !strings.Contains(got, filepath.Base(file)) || !strings.Contains(got, "bridge_start") {
 				t.Errorf("%s: an auditor reads %q", when, got)
+			}
+			if r := run(t, auditor, "/usr/sbin/aaau-server", "audit", "verify", id); r.status != 0 || r.stderr != "" || !strings.Contains(r.stdout, id+": ok, ") || strings.Contains(r.stdout, "no anchor vouches for any") {
+				t.Errorf("%s: an auditor verifies: %+v", when, r)
 			}
 			for _, who := range []string{"operator", "observer", "agent"} {
 				for _, does := range []string{"ls " + recordDir, "ls " + recordDir + "/sessions", "cat " + file, "cat " + recordDir + "/.lock"} {

@@ -73,7 +73,7 @@ func TestSocketsAreForThoseTheyAreFor(t *testing.T) {
 		{launcherSocket, os.ModeSocket | 0o600, "aaau-bridge", "aaau-bridge"},
 		{"/run/aaau", os.ModeDir | 0o755, "root", "root"},
 		{"/var/lib/aaau/agent", os.ModeDir | 0o700, "agent", "agent"},
-		{"/var/lib/aaau/anchors", os.ModeDir | 0o700, "root", "root"},
+		{"/var/lib/aaau/anchors", os.ModeDir | os.ModeSetgid | 0o750, "root", "aaau-audit"},
 		{"/var/log/aaau", os.ModeDir | os.ModeSetgid | 0o750, "aaau-bridge", "aaau-audit"},
 		{"/etc/aaau", os.ModeDir | 0o755, "root", "root"},
 	} {
