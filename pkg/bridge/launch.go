@@ -125,7 +125,8 @@ func (b *Bridge) end(s *session.Session) {
 	}
 	for {
 		select {
-		case <-s.Ended():
+		case <-s.Gone():
+			<-s.Ended()
 			return
 		case <-time.After(wait):
 		}

@@ -230,6 +230,10 @@ func (s *Session) Ran() bool { return s.ran.Load() }
 // Ended is closed when the session has ended.
 func (s *Session) Ended() <-chan struct{} { return s.ended }
 
+// Gone is closed when none of its processes is left, which is before it has ended: there
+// may be much to be done about its output.
+func (s *Session) Gone() <-chan struct{} { return s.gone }
+
 // Exit is how it ended, from Start's atEnd on.
 func (s *Session) Exit() Exit { return s.exit }
 

@@ -33,7 +33,7 @@ const grown = 16 << 20
 // was: the same process, no larger, with no descriptor more; nobody is left without an
 // answer; a session goes on beside it, and one begins after it.
 func TestStrangersForAWhile(t *testing.T) {
-	span, seed := 10*time.Second, uint64(time.Now().UnixNano())
+	span, seed := 5*time.Second, uint64(time.Now().UnixNano())
 	if s := os.Getenv(fuzzTime); s != "" {
 		var err error
 		if span, err = time.ParseDuration(s); err != nil {

@@ -25,7 +25,7 @@ func idle() time.Duration {
 // The homes are not bounded here. Where they are, and the kernel does not do it, the
 // bridge looks every two seconds how full they are.
 func TestIdleBridge(t *testing.T) {
-	beginLong(t, time.Minute+idle())
+	beginLong(t, 2*time.Minute+idle())
 	configure(t, "home-max=infinity\n")
 	operator := as(t, "operator")
 	for range 15 {
@@ -35,8 +35,9 @@ func TestIdleBridge(t *testing.T) {
 	for range 5 {
 		shells = append(shells, openShell(t, operator))
 	}
+	time.Sleep(time.Minute) // until the last of it is anchored
 	last, still := -1, 0
-	for range 15 { // until what was begun is done
+	for range 15 { // and what was begun is done
 		now := switches(t, "aaau.service")
 		if still++; now != last {
 			last, still = now, 0
