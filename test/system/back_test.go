@@ -335,7 +335,7 @@ func TestVerify(t *testing.T) {
 	t.Cleanup(func() {
 		os.Remove(plainFile)
 		output(t, root, "mv", "/root/kept", file)
-		if r := verify("--all"); r.status != 0 {
+		if r := verify(s.id); r.status != 0 {
 			t.Errorf("put back, it is %+v", r)
 		}
 	})
