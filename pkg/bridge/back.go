@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"iter"
 	"maps"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -26,13 +25,22 @@ import (
 //
 //	ask ─▶ whose is it, may they? ─▶ record it ─▶ goroutine: audit.Read ─▶ as they may see it ─▶ format ─▶ pieces ─▶ sender
 //
-// The goroutine waits where its client does not read, and ends with it.
+// The goroutine waits where its client does not read, and ends with it. It works only when
+// it has the turn, and not for long at a time: what people type is not to wait for it.
 
 // How many look back at a time, and how many of them are one person's. Each takes some
 // MiB: a line, and what unpacks segments.
 const (
 	maxBack        = 64
 	maxBackPerUser = 8
+)
+
+// How long one works who has the turn, and how long then nobody does. As long as there is
+// something to do, Go's scheduler looks for what has come in from outside only once in
+// ten milliseconds.
+const (
+	turnTime  = time.Millisecond
+	turnPause = 100 * time.Microsecond
 )
 
 // Limits of what is looked for, in bytes, and of kinds.
@@ -75,8 +83,8 @@ func (c *client) export(ctx context.Context, req wire.Request) (wire.Reply, erro
 		return wire.Reply{}, err
 	}
 	did := audit.Control{Action: string(req.Do), Reason: req.Format}
-	return c.back(ctx, req, id, right.Profile, did, func(w io.Writer) (string, error) {
-		v := c.view(ctx, right)
+	return c.back(ctx, req, id, right.Profile, did, func(w *pieces) (string, error) {
+		v := c.view(w, right)
 		err := write(w, v.records(c.b.Record.Dir(), id), until)
 		return v.incomplete, err
 	})
@@ -102,7 +110,11 @@ func (c *client) search(ctx context.Context, req wire.Request) (wire.Reply, erro
 	if q.To.IsZero() {
 		q.To = time.Now() // else it would find itself
 	}
-	return c.back(ctx, req, q.Session, profile, did, func(w io.Writer) (string, error) { return c.find(ctx, q, w) })
+	return c.back(ctx, req, q.Session, profile, did, func(w *pieces) (string, error) {
+		lines := json.NewEncoder(w)
+		lines.SetEscapeHTML(false)
+		return c.find(w, q, func(f wire.Found) error { return lines.Encode(f) })
+	})
 }
 
 // query is a client's as the record has them.
@@ -262,23 +274,21 @@ const nobody = ^uint32(0)
 
 // view is how somebody sees a session's records.
 type view struct {
-	ctx        context.Context
+	out        *pieces
 	all        bool   // what others typed, too
 	uid        uint32 // whose own input they see
 	begun      bool
 	incomplete string // what is missing at the beginning
 }
 
-func (c *client) view(ctx context.Context, s auth.Session) *view {
+func (c *client) view(out *pieces, s auth.Session) *view {
 	role := c.b.policy().On(c.who, s)
-	return &view{ctx: ctx, all: role >= auth.Admin || s.Owner == c.who.UID, uid: c.who.UID}
+	return &view{out: out, all: role >= auth.Admin || s.Owner == c.who.UID, uid: c.who.UID}
 }
 
-// see makes a record what they may see of it. It also lets others work who wait for the
-// processor: there may be many records.
+// see makes a record what they may see of it, when it is its turn.
 func (v *view) see(e *audit.Entry) error {
-	runtime.Gosched()
-	if err := v.ctx.Err(); err != nil || v.all {
+	if err := v.out.rest(); err != nil || v.all {
 		return err
 	}
 	return e.Withhold(v.uid)
@@ -301,22 +311,20 @@ func (v *view) records(dir, id string) iter.Seq2[*audit.Entry, error] {
 	}
 }
 
-// find writes what a search finds, a line of JSON each, of chains that the client may see.
-func (c *client) find(ctx context.Context, q audit.Query, w io.Writer) (incomplete string, err error) {
+// find finds what fits, in chains that the client may see.
+func (c *client) find(w *pieces, q audit.Query, each func(wire.Found) error) (incomplete string, err error) {
 	rights, rules := c.b.rights(), c.b.policy()
 	q.View = func(chain string, start *audit.SessionStart) (func(*audit.Entry) error, bool) {
-		if ctx.Err() != nil {
+		if w.rest() != nil {
 			return nil, false
 		}
 		if audit.IsBridge(chain) {
 			role, err := rules.Role(c.who, "")
-			return (&view{ctx: ctx, all: true}).see, err == nil && role >= auth.Admin
+			return (&view{out: w, all: true}).see, err == nil && role >= auth.Admin
 		}
 		right := rights.of(chain, start)
-		return c.view(ctx, right).see, rules.On(c.who, right) >= auth.ReadOnly
+		return c.view(w, right).see, rules.On(c.who, right) >= auth.ReadOnly
 	}
-	out := json.NewEncoder(w)
-	out.SetEscapeHTML(false)
 	for m, err := range audit.Search(c.b.Record.Dir(), q) {
 		var bad *audit.BadLine
 		switch {
@@ -328,19 +336,19 @@ func (c *client) find(ctx context.Context, q audit.Query, w io.Writer) (incomple
 		case err != nil:
 			return incomplete, err
 		}
-		if err := out.Encode(wire.Found{
+		if err := each(wire.Found{
 			Time: seconds(m.Time), Source: string(m.Source), User: m.User, Session: m.SessionID, Kind: string(m.Kind),
 			Text: m.Text, Metadata: m.Metadata, Seq: m.Seq,
 		}); err != nil {
 			return incomplete, err
 		}
 	}
-	return incomplete, ctx.Err()
+	return incomplete, w.ctx.Err()
 }
 
 // back has do write what the client looks back at, in pieces, and answers when it is all
 // sent. It says for people what is missing of it.
-func (c *client) back(ctx context.Context, req wire.Request, id, profile string, did audit.Control, do func(io.Writer) (string, error)) (wire.Reply, error) {
+func (c *client) back(ctx context.Context, req wire.Request, id, profile string, did audit.Control, do func(*pieces) (string, error)) (wire.Reply, error) {
 	if err := c.b.enterBack(c.who.UID); err != nil {
 		return wire.Reply{}, err
 	}
@@ -352,11 +360,16 @@ func (c *client) back(ctx context.Context, req wire.Request, id, profile string,
 	c.backs.Go(func() {
 		defer c.waits.Add(-1)
 		defer c.b.leaveBack(c.who.UID)
-		out := &pieces{c: c, seq: req.Seq, whole: req.Do != wire.DoSearch}
-		incomplete, err := do(out)
+		out := &pieces{ctx: ctx, c: c, seq: req.Seq, whole: req.Do != wire.DoSearch}
+		err := out.take()
+		incomplete := ""
+		if err == nil {
+			incomplete, err = do(out)
+		}
 		if err2 := out.flush(); err == nil {
 			err = err2
 		}
+		out.release()
 		var bad *audit.BadLine
 		switch {
 		case ctx.Err() != nil: // it has gone
@@ -403,10 +416,42 @@ func (b *Bridge) leaveBack(uid uint32) {
 
 // pieces sends what is written to it to a client, as the answer to a request.
 type pieces struct {
+	ctx   context.Context
 	c     *client
 	seq   uint32
 	whole bool // only what fills a piece, until flush
 	buf   []byte
+	has   bool      // it is its turn
+	until time.Time // then it gives that away
+}
+
+// take waits for the turn.
+func (p *pieces) take() error {
+	select {
+	case p.c.b.turn <- struct{}{}:
+		p.has, p.until = true, time.Now().Add(turnTime)
+		return nil
+	case <-p.ctx.Done():
+		return p.ctx.Err()
+	}
+}
+
+// release gives the turn away, if it has it.
+func (p *pieces) release() {
+	if p.has {
+		p.has = false
+		<-p.c.b.turn
+	}
+}
+
+// rest lets others work after a while. An error means that the client has gone.
+func (p *pieces) rest() error {
+	if p.has && time.Now().Before(p.until) {
+		return nil
+	}
+	p.release()
+	time.Sleep(turnPause)
+	return p.take()
 }
 
 func (p *pieces) Write(b []byte) (int, error) {
@@ -425,14 +470,16 @@ func (p *pieces) Write(b []byte) (int, error) {
 
 // flush waits until the client has read most of what was sent before.
 func (p *pieces) flush() error {
-	if len(p.buf) > 0 {
-		p.c.out.send(item{frame: p.c.enc.Piece(p.seq, p.buf)})
-		p.buf = p.buf[:0]
+	if len(p.buf) == 0 {
+		return nil
 	}
+	p.release()
+	p.c.out.send(item{frame: p.c.enc.Piece(p.seq, p.buf)})
+	p.buf = p.buf[:0]
 	select {
 	case <-p.c.out.done:
 		return errGone
 	default:
-		return nil
+		return p.take()
 	}
 }
