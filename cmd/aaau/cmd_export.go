@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,7 @@ func exportCommand() *cli.Command {
 					return err
 				}
 			}
-			incomplete, err := backTo(c, out, func(ctx context.Context, conn *client.Conn, w io.Writer) (string, error) {
+			incomplete, err := backTo(c, out, format, func(ctx context.Context, conn *client.Conn, w io.Writer) (string, error) {
 				return conn.Export(ctx, c.Args().First(), format, w)
 			})
 			if name != "" {
@@ -62,11 +63,12 @@ func whole(incomplete string, err error) error {
 }
 
 // backTo looks back, and goes on with the next bridge where one has died: what was
-// recorded is the same whoever tells it.
-func backTo(c *cli.Context, w io.Writer, ask func(context.Context, *client.Conn, io.Writer) (string, error)) (incomplete string, err error) {
-	out := &rest{w: w}
+// recorded is the same whoever tells it, but for the first line of an asciicast, which
+// says how long it is.
+func backTo(c *cli.Context, w io.Writer, format string, ask func(context.Context, *client.Conn, io.Writer) (string, error)) (incomplete string, err error) {
+	out := &rest{w: w, apart: format == wire.FormatAsciicast}
 	err = persistently(c, func(ctx context.Context, conn *client.Conn) error {
-		out.skip = out.n
+		out.again()
 		var err error
 		incomplete, err = ask(ctx, conn, out)
 		return err
@@ -76,15 +78,42 @@ func backTo(c *cli.Context, w io.Writer, ask func(context.Context, *client.Conn,
 
 // rest leaves out what it has written already.
 type rest struct {
-	w    io.Writer
-	n    int64 // was written
-	skip int64 // comes again
+	w     io.Writer
+	apart bool   // the first line is only once, whatever it says
+	head  []byte // of it; until it is whole it is not written
+	first bool   // it is coming
+	done  bool   // it was written
+	n     int64  // was written, after it
+	skip  int64  // comes again
 }
 
+// again says that it begins anew.
+func (r *rest) again() { r.skip, r.first, r.head = r.n, r.apart, nil }
+
 func (r *rest) Write(p []byte) (int, error) {
+	all := len(p)
+	if r.first {
+		i := bytes.IndexByte(p, '\n')
+		if i < 0 {
+			r.head = append(r.head, p...)
+			return all, nil
+		}
+		r.head, p, r.first = append(r.head, p[:i+1]...), p[i+1:], false
+		if !r.done {
+			r.done = true
+			if _, err := r.w.Write(r.head); err != nil {
+				return 0, err
+			}
+		}
+	}
 	again := min(r.skip, int64(len(p)))
-	r.skip -= again
-	n, err := r.w.Write(p[again:])
+	if p, r.skip = p[again:], r.skip-again; len(p) == 0 { // of nothing a pipe's reader would hear, too
+		return all, nil
+	}
+	n, err := r.w.Write(p)
 	r.n += int64(n)
-	return int(again) + n, err
+	if err != nil {
+		return 0, err
+	}
+	return all, nil
 }

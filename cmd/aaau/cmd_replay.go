@@ -69,7 +69,7 @@ func openCast(ctx context.Context, c *cli.Context) (*cast, error) {
 	told := make(chan struct{})
 	go func() {
 		defer close(told)
-		k.incomplete, k.err = backTo(c, w, func(ctx context.Context, conn *client.Conn, w io.Writer) (string, error) {
+		k.incomplete, k.err = backTo(c, w, wire.FormatAsciicast, func(ctx context.Context, conn *client.Conn, w io.Writer) (string, error) {
 			return conn.Replay(ctx, c.Args().First(), w)
 		})
 		w.Close()

@@ -165,23 +165,42 @@ func TestInstant(t *testing.T) {
 	}
 }
 
-// What comes again after a bridge's death is not written again.
+// What comes again after a bridge's death is not written again, and of a cast the first
+// line that was whole is the one.
 func TestRest(t *testing.T) {
-	text := "some lines that were recorded"
+	text := "some lines\nthat were recorded\nand more"
 	for cut := range len(text) {
-		var out strings.Builder
-		r := &rest{w: &out}
-		for _, from := range []int{cut, len(text)} {
-			r.skip = r.n
-			for i := 0; i < from; i += 3 {
-				part := text[i:min(i+3, from)]
-				if n, err := r.Write([]byte(part)); n != len(part) || err != nil {
-					t.Fatal(n, err)
+		for _, apart := range []bool{false, true} {
+			var out strings.Builder
+			r := &rest{w: writer(func(p []byte) (int, error) {
+				if len(p) == 0 {
+					t.Error("nothing is written")
+				}
+				return out.Write(p)
+			}), apart: apart}
+			for _, told := range []string{text[:cut], text} {
+				if apart && told == text {
+					told = "another" + told
+				}
+				r.again()
+				for i := 0; i < len(told); i += 3 {
+					part := told[i:min(i+3, len(told))]
+					if n, err := r.Write([]byte(part)); n != len(part) || err != nil {
+						t.Fatal(n, err)
+					}
 				}
 			}
-		}
-		if out.String() != text {
-			t.Fatalf("cut at %d it is %q", cut, out.String())
+			want := text
+			if apart && cut <= strings.IndexByte(text, '\n') {
+				want = "another" + text
+			}
+			if out.String() != want {
+				t.Fatalf("cut at %d, %t, it is %q", cut, apart, out.String())
+			}
 		}
 	}
 }
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(p []byte) (int, error) { return w(p) }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -363,6 +364,44 @@ func TestSlowLookBack(t *testing.T) {
 	}
 	if want := sha256.Sum256([]byte(out)); !bytes.Equal(sum.Sum(nil), want[:]) || jsonl < len(out) || !ponged {
 		t.Errorf("%d bytes of %d, and %d as JSON; a pong: %t", n, len(out), jsonl, ponged)
+	}
+}
+
+// One works at a time, and whoever waits for that is answered all else. Who goes does not
+// wait.
+func TestLookingBackByTurns(t *testing.T) {
+	h := start(t, nil)
+	id, out := h.ended("echo fine")
+	h.turn <- struct{}{}
+	ask := wire.Request{Seq: 1, Do: wire.DoExport, Session: id, Format: wire.FormatRaw}
+	c, gone := h.bare(wire.Ask, ask, wire.Ping, []byte("x")), h.bare(wire.Ask, ask, wire.Ping, []byte("x"))
+	for _, c := range []*bare{c, gone} {
+		if _, err := c.Hello(); err != nil {
+			t.Fatal(err)
+		}
+		if typ, _, err := c.Next(); err != nil || typ != wire.Pong {
+			t.Fatalf("a frame of type %#x, %v, when it is another's turn", typ, err)
+		}
+	}
+	gone.conn.Close()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		h.mu.Lock()
+		n := h.backsOf[uint32(os.Getuid())]
+		h.mu.Unlock()
+		if n == 1 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d wait", n)
+		}
+	}
+	<-h.turn
+	if typ, payload, err := c.Next(); err != nil || typ != wire.Piece || !bytes.HasSuffix(payload, []byte(out)) {
+		t.Errorf("a frame of type %#x, %q, %v", typ, payload, err)
+	}
+	c.next(wire.Answer, nil)
+	if len(h.turn) > 0 { // before the answer it was given back
+		t.Error("it is still its turn")
 	}
 }
 

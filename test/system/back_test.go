@@ -287,6 +287,15 @@ func TestLargeExport(t *testing.T) {
 	if held > 100<<20 {
 		t.Errorf("the bridge has %d MiB while nobody reads", held>>20)
 	}
+	// A cast is the same, but for its first line.
+	cast := output(t, operator, "sh", "-c", "aaau export "+id+" | tail -n +2 | sha256sum")
+	reader = spawn(t, operator, "sh", "-c", "aaau export "+id+" | (read first; touch "+out+"; until ! test -e "+out+"; do sleep 0.01; done; cat) | sha256sum")
+	await(t, "the first of it", func() bool { _, err := os.Stat(out); return err == nil })
+	killBridge(t, 0)
+	os.Remove(out)
+	if r := reader.result(); r.status != 0 || strings.TrimSpace(r.stdout) != cast {
+		t.Errorf("%+v, not %s", r, cast)
+	}
 	digest := sha256.New()
 	digest.Write([]byte(output(t, operator, "sh", "-c", "aaau export -f raw "+id+" | head -c 10")))
 	if got := fmt.Sprintf("%x", digest.Sum(nil)); got != digestOf([]byte("line 1 of ")) {
