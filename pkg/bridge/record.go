@@ -227,7 +227,9 @@ func (r *recorder) all(ending bool) error {
 
 // stream records what is on one tape, but for a character that has no end yet.
 func (r *recorder) stream(which audit.Stream, c *tape.Cursor, ending bool) error {
-	for c.Behind() {
+	// Up to here, and no further: a program may print for ever, and there is more to be
+	// done. More is ready again for what comes meanwhile.
+	for upTo := c.Head(); c.Pos() < upTo; {
 		if err := r.room(); err != nil && !ending { // what it leaves is for the end
 			return err
 		}

@@ -162,6 +162,9 @@ func (l *Launcher) signal(scope string, sig syscall.Signal) *privsep.Error {
 	return nil
 }
 
+// Kill ends a session whose bridge does not ask for it any more. It may have ended.
+func (l *Launcher) Kill(scope string) { _ = l.signal(scope, syscall.SIGKILL) }
+
 // put copies the file, which comes after a mount namespace.
 func (l *Launcher) put(req privsep.Put, fds []int) (string, *privsep.Error) {
 	if err := spec.CheckName(req.Name); err != nil || len(fds) != 2 {

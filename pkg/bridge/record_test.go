@@ -1,0 +1,68 @@
+package bridge
+
+import (
+	"testing"
+	"time"
+
+	"github.com/AgentaaU/AaaU/pkg/spec"
+	"github.com/AgentaaU/AaaU/pkg/wire"
+)
+
+// stored starts a session in a bridge whose sessions outlive it.
+func (h *harness) stored(req wire.OpenRequest) *live {
+	h.t.Helper()
+	req.Detached = true
+	s, err := h.open(req)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	s.Close()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l := h.sessions[s.ID]
+	h.t.Cleanup(func() { // its bridge leaves it alone
+		go h.stop()
+		<-h.closing
+		h.launcher.Kill(l.Scope)
+		<-l.Ended()
+		h.running.Wait()
+	})
+	return l
+}
+
+// soon fails a test in which something does not come to pass.
+func soon(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not so: %s", what)
+		}
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// A program that prints without end, faster than it is recorded, does not keep from the
+// record what happens, nor the bridge from ending.
+func TestFloodIsNotAllThatIsRecorded(t *testing.T) {
+	h := start(t, func(b *Bridge) { b.Store, b.RecordRate = &shelf{t: t}, 16<<20 })
+	l := h.stored(wire.OpenRequest{Session: spec.Session{Pipes: true, Argv: []string{"yes", "more and more of it"}}})
+	soon(t, "it prints", func() bool { return l.Bytes() > 16<<20 })
+	if err := h.asking().Share(t.Context(), l.ID, 1, true); err != nil {
+		t.Fatal(err)
+	}
+	soon(t, "what happens is recorded", func() bool {
+		l.rec.mu.Lock()
+		defer l.rec.mu.Unlock()
+		return len(l.rec.notes) == 0
+	})
+	go h.stop()
+	soon(t, "the recorder ends", func() bool { return isClosed(l.rec.done) })
+}
