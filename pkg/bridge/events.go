@@ -61,7 +61,9 @@ func (b *Bridge) startOf(l *live, c *client) audit.Record {
 	})
 }
 
-func (b *Bridge) tellEnded(l *live) {
+// tellEnded says whether the end is recorded. A bridge whose sessions go on without it
+// leaves one that is not to the next.
+func (b *Bridge) tellEnded(l *live) bool {
 	took, exit, used := time.Since(l.Began).Round(time.Millisecond), l.Exit(), l.Used()
 	end := audit.SessionEnd{
 		DurationMS: took.Milliseconds(), Bytes: l.Bytes() - l.ErrorBytes(), ErrorBytes: l.ErrorBytes(),
@@ -76,13 +78,17 @@ func (b *Bridge) tellEnded(l *live) {
 		status := exit.Wait.ExitStatus()
 		end.Status = &status
 	}
-	l.rec.finish(l.told(audit.System, "system", exit.String(), end))
+	recorded := l.rec.finish(l.told(audit.System, "system", exit.String(), end))
+	if !recorded && b.stopping.Load() {
+		return false
+	}
 	b.Log.Tell(journal.SessionEnd, l.about(nil), "session %s ended: %s after %s, %d bytes of output", l.ID, exit, took, l.Bytes())
 	e, note := l.event(wire.EventEnd, exit.String()), endedNote(exit)
 	e.Ended = &note
 	if exit.Ran {
 		b.publish(e, l)
 	}
+	return recorded
 }
 
 func (b *Bridge) tellAttached(c *client) {

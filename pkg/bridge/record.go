@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/AgentaaU/AaaU/pkg/audit"
@@ -34,6 +35,7 @@ type recorder struct {
 
 	noted chan struct{} // has room for one: there are notes
 	last  chan struct{} // closed by leave: no more output comes
+	whole bool          // all of it is recorded; set before done
 	done  chan struct{} // closed when run has returned
 }
 
@@ -42,10 +44,6 @@ type recording struct {
 	OnFailure string `json:"on_failure,omitempty"` // config.Freeze, which is also the default, Kill or Continue
 	NoInput   bool   `json:"no_input,omitempty"`   // of what is typed the length only
 	Granted   int64  `json:"granted,omitempty"`    // bytes of output that it may have beyond RecordSessionMax; guarded by live.mu
-}
-
-func (r recording) freezes() bool {
-	return r.OnFailure != config.Kill && r.OnFailure != config.Continue
 }
 
 func (b *Bridge) recordingOf(profile string) recording {
@@ -165,10 +163,12 @@ func (r *recorder) flush() error {
 	return err
 }
 
-// leave has all be recorded that there is, and returns when it is.
-func (r *recorder) leave() {
+// leave has all be recorded that there is, and returns when it is; false if the bridge
+// ends before.
+func (r *recorder) leave() bool {
 	close(r.last)
 	<-r.done
+	return r.whole
 }
 
 // run records until the session's end.
@@ -186,7 +186,7 @@ func (r *recorder) run() {
 	last, ending, failing := r.last, false, false
 	for {
 		err := r.all(ending)
-		if err == nil && ending {
+		if r.whole = err == nil && ending; r.whole {
 			return
 		}
 		var again <-chan time.Time
@@ -328,8 +328,8 @@ func (r *recorder) failed(err error, was, ending bool) bool {
 		r.l.trouble("the record cannot be written: %v", err)
 		r.freeze(err, ending)
 	case err != nil:
-		if _, is := r.l.Frozen()[record]; !is && r.l.recording.freezes() {
-			r.freeze(err, ending) // it could not be
+		if _, is := r.l.Frozen()[record]; !is {
+			r.freeze(err, ending) // it could not be; or it goes on again
 		}
 	case was:
 		r.l.trouble("the record is written again")
@@ -345,12 +345,16 @@ func (r *recorder) freeze(err error, ending bool) {
 	case r.l.recording.OnFailure == config.Continue:
 		r.hold(tape.Never) // what the tape loses is a hole
 		return
-	case r.l.recording.OnFailure == config.Kill:
-		r.b.running.Go(func() { r.b.end(r.l.Session) })
-		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), launchTimeout)
 	defer cancel()
+	if r.l.recording.OnFailure == config.Kill {
+		// It stays stored: should this bridge end first, the next one records its end.
+		if err := r.b.kill(ctx, r.l.Session, syscall.SIGKILL); err != nil {
+			r.l.trouble("%v", err) // likewise
+		}
+		return
+	}
 	why := fmt.Sprintf("the record cannot be written (%v): the session is frozen until it can; or end it: aaau kill %s", err, r.l.ID)
 	if err := r.b.freeze(ctx, r.l, record, r.l.event(wire.EventFreeze, why)); err != nil {
 		r.l.trouble("%v", err) // it waits where its output does
@@ -377,8 +381,8 @@ func (r *recorder) thaw() {
 }
 
 // finish records a session's end, when all else is, and brings the record to the disk. It
-// is tried again and again, but for a bridge that ends.
-func (r *recorder) finish(end audit.Record) {
+// is tried again and again; false if the bridge ends before.
+func (r *recorder) finish(end audit.Record) bool {
 	<-r.done
 	for {
 		err := r.write(end)
@@ -387,12 +391,12 @@ func (r *recorder) finish(end audit.Record) {
 		}
 		if err == nil {
 			r.b.anchors.add(r.l.ID, r.chain.Head(), true)
-			return
+			return true
 		}
 		r.l.trouble("recording its end: %v", err)
 		select {
 		case <-r.b.closing:
-			return
+			return false
 		case <-time.After(recordAgain):
 		}
 	}

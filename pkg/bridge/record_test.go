@@ -1,9 +1,12 @@
 package bridge
 
 import (
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/AgentaaU/AaaU/pkg/audit"
+	"github.com/AgentaaU/AaaU/pkg/config"
 	"github.com/AgentaaU/AaaU/pkg/spec"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
@@ -65,4 +68,23 @@ func TestFloodIsNotAllThatIsRecorded(t *testing.T) {
 	})
 	go h.stop()
 	soon(t, "the recorder ends", func() bool { return isClosed(l.rec.done) })
+}
+
+// A session that is killed since it cannot be recorded stays stored: the bridge after
+// one that could not record its end does.
+func TestEndThatCannotBeRecorded(t *testing.T) {
+	shelf := &shelf{t: t}
+	h := start(t, func(b *Bridge) { b.Store = shelf })
+	l := h.stored(wire.OpenRequest{Session: spec.Session{Argv: []string{"sleep", "1000"}}})
+	if err := l.rec.chain.Close(); err != nil { // as a disk does that is gone
+		t.Fatal(err)
+	}
+	killing := &recorder{b: h.Bridge, l: &live{Session: l.Session, watch: l.watch, recording: recording{OnFailure: config.Kill}}}
+	killing.freeze(audit.ErrClosed, false)
+	soon(t, "the session's end is to be recorded", func() bool { return isClosed(l.rec.done) })
+	go h.stop()
+	<-l.Ended()
+	if l.Told() || !slices.ContainsFunc(shelf.parcels, func(p Parcel) bool { return p.Name == l.ID }) {
+		t.Errorf("it is told: %v, and stored is %v", l.Told(), shelf.parcels)
+	}
 }

@@ -143,7 +143,9 @@ func (b *Bridge) install(l *live) {
 func (b *Bridge) leave(l *live) {
 	defer b.running.Done()
 	l.watch.leave()
-	l.rec.leave()
+	if !l.rec.leave() && b.stopping.Load() {
+		return // it is stored: the next bridge records the rest of it, and tells its end
+	}
 	info := l.info(auth.ReadOnly)
 	note := endedNote(l.Exit())
 	info.State, info.Ended, info.Frozen, info.Clients = wire.StateEnded, &note, nil, 0
@@ -165,7 +167,9 @@ func (b *Bridge) leave(l *live) {
 		b.resized(-l.Memory())
 	})
 	if !l.Told() { // by an earlier bridge
-		b.tellEnded(l)
+		if !b.tellEnded(l) && b.stopping.Load() {
+			return // likewise
+		}
 		l.SetTold()
 	}
 	l.rec.close()
