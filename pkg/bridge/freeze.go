@@ -69,7 +69,8 @@ func (b *Bridge) keepLocked(l *live) {
 		case <-l.Ended():
 			return
 		}
-		began, frozen := time.Now(), false
+		began := time.Now()
+		_, frozen := l.Frozen()[exposed] // an earlier bridge may have done it
 		for pause := time.Millisecond; ; pause = min(2*pause, relockPause) {
 			err := b.relock(ctx, l, time.Since(began) > remakeAfter)
 			if err == nil {

@@ -71,7 +71,7 @@ const (
 // newRecorder is for a session that has not been started. An error means that its chain
 // cannot be opened; then it is tried again by run.
 func newRecorder(b *Bridge, l *live) (*recorder, error) {
-	r := &recorder{b: b, l: l, noted: make(chan struct{}, 1), last: make(chan struct{}), done: make(chan struct{})}
+	r := &recorder{b: b, l: l, spent: roomEvery, noted: make(chan struct{}, 1), last: make(chan struct{}), done: make(chan struct{})}
 	var err error
 	if r.tracks, err = l.read(0, 0, tape.Always); err != nil {
 		return r, err
@@ -183,7 +183,8 @@ func (r *recorder) run() {
 	for i, c := range r.tracks {
 		more[i] = c.More()
 	}
-	last, ending, failing := r.last, false, false
+	last, ending := r.last, false
+	_, failing := r.l.Frozen()[record] // so an earlier bridge has found it
 	for {
 		err := r.all(ending)
 		if r.whole = err == nil && ending; r.whole {

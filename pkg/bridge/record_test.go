@@ -88,3 +88,22 @@ func TestEndThatCannotBeRecorded(t *testing.T) {
 		t.Errorf("it is told: %v, and stored is %v", l.Told(), shelf.parcels)
 	}
 }
+
+// A session that was frozen since it could not be recorded goes on when it can, also if
+// that is in the next bridge's time.
+func TestFrozenByAnEarlierBridge(t *testing.T) {
+	h := start(t, func(b *Bridge) { b.Store = &shelf{t: t} })
+	l := h.stored(wire.OpenRequest{Session: spec.Session{Argv: []string{"sleep", "1000"}}})
+	if err := l.rec.chain.Close(); err != nil { // as that bridge left it
+		t.Fatal(err)
+	}
+	l.Freeze(record, "the record cannot be written")
+	next, err := newRecorder(h.Bridge, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.recording.Add(1)
+	go next.run()
+	soon(t, "it goes on", func() bool { return len(l.Frozen()) == 0 })
+	next.leave()
+}
