@@ -80,14 +80,18 @@ func (a *anchors) later(c *anchored) {
 	a.changed = append(a.changed, c)
 }
 
-// add has a head be anchored at once. Final: the chain has its last record.
+// add has a head be anchored at once, unless a later one is. Final: the chain has its
+// last record.
 func (a *anchors) add(name string, h audit.Head, final bool) {
 	a.mu.Lock()
+	defer a.mu.Unlock()
+	if now := a.now[name]; !final && now.Seq >= h.Seq {
+		return // a short session's start may come after its end
+	}
 	if final { // what is held of it is held of its session
 		a.changed = slices.DeleteFunc(a.changed, func(c *anchored) bool { return c.name == name })
 	}
 	a.now[name] = anchor.Head{Chain: name, Seq: h.Seq, Hash: h.Hash.String(), Final: final}
-	a.mu.Unlock()
 	a.signal()
 }
 
