@@ -229,7 +229,7 @@ func (b *Bridge) recordInput(l *live, c *client, data []byte) error {
 		rec = audit.NewWithheldInput(user, who, len(data), "password")
 	}
 	rec.SessionID = l.ID
-	if err := l.rec.write(rec); err != nil {
+	if err := l.rec.typed(rec, len(data)); err != nil {
 		if l.recording.OnFailure == config.Continue {
 			l.rec.hole("%d bytes that %s typed", len(data), user)
 			return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -26,6 +27,8 @@ type recorder struct {
 	b      *Bridge
 	l      *live
 	tracks []*tape.Cursor // of output, and with pipes of errors
+
+	input atomic.Int64 // bytes of what was typed, since the last look for room for it
 
 	mu    sync.Mutex     // guards what follows; held while a note is written, so that they stay in order
 	spent int64          // bytes that were recorded since the last look for room; of run
@@ -63,6 +66,8 @@ const (
 	record = "record"
 	// recordAgain is how often it is tried then.
 	recordAgain = time.Second
+	// inputRecord is about how much a record of input takes beside what was typed, in bytes.
+	inputRecord = 512
 	// maxNotes bounds what is kept of a session that cannot be recorded. It is frozen, and
 	// nobody joins it; there is no more than some of its people going.
 	maxNotes = 10_000
@@ -117,6 +122,18 @@ func (r *recorder) note(rec audit.Record) {
 // hole tells what the record has not.
 func (r *recorder) hole(format string, args ...any) {
 	r.b.Log.Tell(journal.RecordHole, r.l.about(nil), "session %s: the record has a hole: "+format, append([]any{r.l.ID}, args...)...)
+}
+
+// typed is write for what somebody types, n bytes of it: it must not take the room either
+// that output leaves.
+func (r *recorder) typed(rec audit.Record, n int) error {
+	if r.input.Add(int64(n)+inputRecord) >= roomEvery {
+		if err := r.b.roomLeft(); err != nil {
+			return err
+		}
+		r.input.Store(0)
+	}
+	return r.write(rec)
 }
 
 // write records something, after all notes; an error means that it is not recorded. After
@@ -266,18 +283,23 @@ func (r *recorder) pace(n int) {
 	}
 }
 
-// room is an error if the disk has not the room that must be left: for the ends of
+// roomLeft is an error if the disk has not the room that must be left: for the ends of
 // sessions, and who comes and goes.
+func (b *Bridge) roomLeft() error {
+	free, err := b.Record.Room()
+	if err == nil && free < b.RecordReserve {
+		err = fmt.Errorf("its disk has %d MiB left, and %d are to be left (record-reserve= in aaau.conf)", free>>20, b.RecordReserve>>20)
+	}
+	return err
+}
+
+// room is roomLeft, now and then.
 func (r *recorder) room() error {
 	if r.spent < roomEvery {
 		return nil
 	}
-	free, err := r.b.Record.Room()
-	switch {
-	case err != nil:
+	if err := r.b.roomLeft(); err != nil {
 		return err
-	case free < r.b.RecordReserve:
-		return fmt.Errorf("its disk has %d MiB left, and %d are to be left (record-reserve= in aaau.conf)", free>>20, r.b.RecordReserve>>20)
 	}
 	r.spent = 0
 	r.budget()

@@ -1,12 +1,16 @@
 package bridge
 
 import (
+	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/AgentaaU/AaaU/pkg/audit"
 	"github.com/AgentaaU/AaaU/pkg/config"
+	"github.com/AgentaaU/AaaU/pkg/privsep"
+	"github.com/AgentaaU/AaaU/pkg/session"
 	"github.com/AgentaaU/AaaU/pkg/spec"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
@@ -106,4 +110,32 @@ func TestFrozenByAnEarlierBridge(t *testing.T) {
 	go next.run()
 	soon(t, "it goes on", func() bool { return len(l.Frozen()) == 0 })
 	next.leave()
+}
+
+// What is typed leaves the room on the disk that output leaves.
+func TestInputLeavesRoom(t *testing.T) {
+	h := start(t, nil)
+	r := &recorder{b: &Bridge{Record: h.Record, RecordReserve: math.MaxInt64, Log: h.Log, anchors: newAnchors()}}
+	r.l = &live{Session: &session.Session{Info: session.Info{Session: privsep.Session{ID: "x1"}}}}
+	rec := audit.NewInput("operator", audit.Person{}, []byte(strings.Repeat("x", 64<<10)))
+	var err error
+	for n := 0; err == nil; n += 64 << 10 {
+		if n > roomEvery {
+			t.Fatalf("%d bytes are recorded", n)
+		}
+		err = r.typed(rec, 64<<10)
+	}
+	if !strings.Contains(err.Error(), "record-reserve=") {
+		t.Error(err)
+	}
+}
+
+// What of a session is anchored last is its end.
+func TestEndIsAnchoredLast(t *testing.T) {
+	a := newAnchors()
+	a.add("x", audit.Head{Seq: 3}, true)
+	a.add("x", audit.Head{Seq: 3}, false) // its start's, which waited for the disk
+	if heads := a.take(false); len(heads) != 1 || !heads[0].Final {
+		t.Errorf("%+v", heads)
+	}
 }
