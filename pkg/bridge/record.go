@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -30,10 +31,13 @@ type recorder struct {
 
 	input atomic.Int64 // bytes of what was typed, since the last look for room for it
 
-	mu    sync.Mutex     // guards what follows; held while a note is written, so that they stay in order
-	spent int64          // bytes that were recorded since the last look for room; of run
-	chain *audit.Chain   // nil: it could not be opened yet
-	head  anchored       // of the chain
+	spent int64 // bytes that were recorded since the last look for room; of run
+
+	writing sync.Mutex   // held while anything but output is recorded, so that it stays in order; before mu
+	chain   *audit.Chain // nil: it could not be opened yet; guarded by writing
+	head    anchored     // of the chain
+
+	mu    sync.Mutex     // guards what follows, never held across I/O: others hold locks of theirs who note
 	notes []audit.Record // that are not in the chain
 
 	noted chan struct{} // has room for one: there are notes
@@ -81,12 +85,12 @@ func newRecorder(b *Bridge, l *live) (*recorder, error) {
 	if r.tracks, err = l.read(0, 0, tape.Always); err != nil {
 		return r, err
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.writing.Lock()
+	defer r.writing.Unlock()
 	return r, r.open()
 }
 
-// open opens the chain, and has the cursors be where it has come to. r.mu is held.
+// open opens the chain, and has the cursors be where it has come to. r.writing is held.
 func (r *recorder) open() error {
 	if r.chain != nil {
 		return nil
@@ -102,7 +106,7 @@ func (r *recorder) open() error {
 	return nil
 }
 
-// note has something be recorded soon. It waits for nothing but other notes.
+// note has something be recorded soon. It waits for nothing.
 func (r *recorder) note(rec audit.Record) {
 	r.mu.Lock()
 	lost := len(r.notes) >= maxNotes
@@ -140,8 +144,8 @@ func (r *recorder) typed(rec audit.Record, n int) error {
 // the session's end there is nothing more to be, nor the end again: the bridge that wrote
 // it may have died before it could tell it.
 func (r *recorder) write(rec audit.Record) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.writing.Lock()
+	defer r.writing.Unlock()
 	if err := r.flush(); err != nil || r.chain.Ended() {
 		return err
 	}
@@ -163,20 +167,26 @@ func (r *recorder) begin(start audit.Record) error {
 	return nil
 }
 
-// flush records the notes. r.mu is held.
+// flush records the notes. r.writing is held.
 func (r *recorder) flush() error {
 	if err := r.open(); err != nil {
 		return err
 	}
-	if r.chain.Ended() {
+	ended := r.chain.Ended()
+	r.mu.Lock()
+	if ended {
 		r.notes = nil
 	}
-	if len(r.notes) == 0 {
+	notes := slices.Clone(r.notes)
+	r.mu.Unlock()
+	if len(notes) == 0 {
 		return nil
 	}
 	r.b.anchors.change(&r.head)
-	n, err := r.chain.Append(r.notes...)
-	r.notes = r.notes[:copy(r.notes, r.notes[n:])]
+	n, err := r.chain.Append(notes...)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.notes = slices.Delete(r.notes, 0, n) // more may have come after them
 	return err
 }
 
@@ -229,9 +239,9 @@ func (r *recorder) run() {
 
 // all records what there is now.
 func (r *recorder) all(ending bool) error {
-	r.mu.Lock()
+	r.writing.Lock()
 	err := r.flush()
-	r.mu.Unlock()
+	r.writing.Unlock()
 	if err != nil {
 		return err
 	}
@@ -428,8 +438,8 @@ func (r *recorder) finish(end audit.Record) bool {
 // close leaves the record of a session whose end is in it.
 func (r *recorder) close() {
 	<-r.done
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.writing.Lock()
+	defer r.writing.Unlock()
 	if r.chain == nil {
 		return
 	}

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"math"
 	"slices"
 	"strings"
@@ -137,5 +138,35 @@ func TestEndIsAnchoredLast(t *testing.T) {
 	a.add("x", audit.Head{Seq: 3}, false) // its start's, which waited for the disk
 	if heads := a.take(false); len(heads) != 1 || !heads[0].Final {
 		t.Errorf("%+v", heads)
+	}
+}
+
+// A disk that hangs holds up who types, and nobody who only has something noted.
+func TestNotesDoNotWaitForTheDisk(t *testing.T) {
+	h := start(t, nil)
+	c, reply := h.in(wire.OpenRequest{Session: spec.Session{Size: wire.Size{Rows: 24, Cols: 80}, Argv: []string{"cat"}}})
+	h.mu.Lock()
+	l := h.sessions[reply.ID]
+	h.mu.Unlock()
+	soon(t, "what there was is recorded", func() bool {
+		l.rec.mu.Lock()
+		defer l.rec.mu.Unlock()
+		return len(l.rec.notes) == 0
+	})
+	l.rec.writing.Lock() // as a write does
+	defer l.rec.writing.Unlock()
+	c.send(wire.Resize, wire.Size{Rows: 30, Cols: 100})
+	asking := h.asking()
+	soon(t, "the session has another size", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		s, err := asking.Status(ctx, reply.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Cols == 100
+	})
+	if err := asking.Kill(t.Context(), reply.ID, 0); err != nil {
+		t.Error(err)
 	}
 }
