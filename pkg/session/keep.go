@@ -230,8 +230,9 @@ func Adopt(parcel []int, info func(note []byte) (Info, error)) (s *Session, reco
 // much of its input the program got. What was being written when a bridge died may
 // have been written or not; it is never written again.
 type Place struct {
-	s *Session
-	n int
+	s     *Session
+	n     int
+	users int // connections that have it, of one client; guarded by places.mu
 
 	typing sync.Mutex // held by Type: its end is what Typed waits for
 }
@@ -264,6 +265,7 @@ func (s *Session) Place(token uint64, hold tape.Hold) *Place {
 	for _, p := range s.places.taken {
 		if p.s.placeWord(p.n, placeToken).Load() == token {
 			p.s.placeWord(p.n, placeHold).Store(uint64(hold))
+			p.users++
 			return p
 		}
 		used[p.n] = true
@@ -276,7 +278,7 @@ func (s *Session) Place(token uint64, hold tape.Hold) *Place {
 			s.placeWord(n, which).Store(v)
 		}
 		s.placeWord(n, placeToken).Store(token)
-		p := &Place{s: s, n: n}
+		p := &Place{s: s, n: n, users: 1}
 		s.places.taken = append(s.places.taken, p)
 		return p
 	}
@@ -290,13 +292,17 @@ func (s *Session) Places() []*Place {
 	return append([]*Place(nil), s.places.taken...)
 }
 
-// Free gives a place up. A nil Place has nothing to give up, and so on.
+// Free gives a place up, as often as it was found: else it could be another's while the
+// client still types. A nil Place has nothing to give up, and so on.
 func (p *Place) Free() {
 	if p == nil {
 		return
 	}
 	p.s.places.mu.Lock()
 	defer p.s.places.mu.Unlock()
+	if p.users--; p.users > 0 {
+		return
+	}
 	p.s.placeWord(p.n, placeToken).Store(0)
 	for i, q := range p.s.places.taken {
 		if q.n == p.n {

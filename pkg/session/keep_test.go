@@ -144,3 +144,21 @@ func TestPoison(t *testing.T) {
 		t.Errorf("%d", s.LookedTo(Draw))
 	}
 }
+
+// Two connections with one token have one place, and it is nobody else's before both are
+// gone: what one of them types would count as the other's.
+func TestPlaceOfTwo(t *testing.T) {
+	s := stored(t)
+	p := s.Place(7, tape.WhileReading)
+	s.Place(7, tape.WhileReading).Free()
+	other := s.Place(8, tape.WhileReading)
+	p.intends(3)
+	p.done(3)
+	if typed, _ := other.Typed(); typed != 0 || p.Token() != 7 {
+		t.Errorf("%d bytes are another's; the token is %d", typed, p.Token())
+	}
+	p.Free()
+	if left := s.Places(); len(left) != 1 || left[0] != other {
+		t.Errorf("%d places are taken", len(left))
+	}
+}
