@@ -213,6 +213,9 @@ func (r *recorder) run() {
 	last, ending := r.last, false
 	_, failing := r.l.Frozen()[record] // so an earlier bridge has found it
 	for {
+		if failing {
+			r.hold(tape.Always) // what is being recorded is not written over meanwhile
+		}
 		err := r.all(ending)
 		if r.whole = err == nil && ending; r.whole {
 			return
@@ -420,7 +423,10 @@ func (r *recorder) finish(end audit.Record) bool {
 	for {
 		err := r.write(end)
 		if err == nil {
-			err = r.chain.Finish()
+			// One that is closed is on the disk: the last time something else went wrong.
+			if err = r.chain.Finish(); errors.Is(err, audit.ErrClosed) {
+				err = nil
+			}
 		}
 		if err == nil {
 			r.b.anchors.add(r.l.ID, r.chain.Head(), true)
