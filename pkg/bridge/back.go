@@ -70,6 +70,10 @@ func (c *client) replay(ctx context.Context, req wire.Request) (wire.Reply, erro
 }
 
 func (c *client) export(ctx context.Context, req wire.Request) (wire.Reply, error) {
+	return c.counted(func() (wire.Reply, error) { return c.exports(ctx, req) })
+}
+
+func (c *client) exports(ctx context.Context, req wire.Request) (wire.Reply, error) {
 	write, ok := formats[req.Format]
 	if !ok {
 		return wire.Reply{}, refusal("malformed", "there is no format %.20q: asciicast, text, jsonl, raw", req.Format)
@@ -91,6 +95,10 @@ func (c *client) export(ctx context.Context, req wire.Request) (wire.Reply, erro
 }
 
 func (c *client) search(ctx context.Context, req wire.Request) (wire.Reply, error) {
+	return c.counted(func() (wire.Reply, error) { return c.searches(ctx, req) })
+}
+
+func (c *client) searches(ctx context.Context, req wire.Request) (wire.Reply, error) {
 	if req.Query == nil {
 		return wire.Reply{}, refusal("malformed", "what to look for is missing")
 	}
@@ -349,11 +357,7 @@ func (c *client) find(w *pieces, q audit.Query, each func(wire.Found) error) (in
 // back has do write what the client looks back at, in pieces, and answers when it is all
 // sent. It says for people what is missing of it.
 func (c *client) back(ctx context.Context, req wire.Request, id, profile string, did audit.Control, do func(*pieces) (string, error)) (wire.Reply, error) {
-	if err := c.b.enterBack(c.who.UID); err != nil {
-		return wire.Reply{}, err
-	}
 	if err := c.b.tellBack(c, id, profile, did); err != nil {
-		c.b.leaveBack(c.who.UID)
 		return wire.Reply{}, err
 	}
 	c.waits.Add(1) // no other frame need come meanwhile
@@ -387,6 +391,19 @@ func (c *client) back(ctx context.Context, req wire.Request, id, profile string,
 		}
 	})
 	return wire.Reply{}, errLater
+}
+
+// counted has a request that looks back count as one from its beginning: to find out what
+// it is about is a look through the record too, also for who may see nothing of it.
+func (c *client) counted(ask func() (wire.Reply, error)) (wire.Reply, error) {
+	if err := c.b.enterBack(c.who.UID); err != nil {
+		return wire.Reply{}, err
+	}
+	reply, err := ask()
+	if !errors.Is(err, errLater) { // else back sees to it
+		c.b.leaveBack(c.who.UID)
+	}
+	return reply, err
 }
 
 func (b *Bridge) enterBack(uid uint32) error {

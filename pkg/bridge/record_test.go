@@ -2,7 +2,10 @@ package bridge
 
 import (
 	"context"
+	"errors"
+	"io"
 	"math"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -168,5 +171,36 @@ func TestNotesDoNotWaitForTheDisk(t *testing.T) {
 	})
 	if err := asking.Kill(t.Context(), reply.ID, 0); err != nil {
 		t.Error(err)
+	}
+}
+
+// To look for a session that is nobody's is to look through the record as well.
+func TestGuessesAreCounted(t *testing.T) {
+	h := start(t, nil)
+	asking := h.asking()
+	export := func() (code string) {
+		_, err := asking.Export(t.Context(), "nobodys", wire.FormatText, io.Discard)
+		var note *wire.ErrorNote
+		if !errors.As(err, &note) {
+			t.Fatal(err)
+		}
+		return note.Code
+	}
+	uid := uint32(os.Getuid())
+	for range maxBackPerUser {
+		if got := export(); got != "no-session" {
+			t.Errorf("it is refused as %s", got)
+		}
+	}
+	for range maxBackPerUser {
+		if err := h.enterBack(uid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := export(); got != "too-many-waits" {
+		t.Errorf("it is refused as %s", got)
+	}
+	for range maxBackPerUser {
+		h.leaveBack(uid)
 	}
 }
