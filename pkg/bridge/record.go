@@ -100,6 +100,9 @@ func (r *recorder) open() error {
 		return err
 	}
 	r.chain, r.head.name, r.head.chain = chain, r.l.ID, chain
+	if chain.Head().Seq > 0 { // an earlier bridge may not have come to anchor the last
+		r.b.anchors.change(&r.head)
+	}
 	for i, c := range r.tracks {
 		c.Move(chain.Recorded(audit.Stream(i)))
 	}
