@@ -119,3 +119,23 @@ func TestKilled(t *testing.T) {
 	sound(t, dir, BridgeChain)
 	t.Logf("%d bytes in %d records, %d torn lines", len(got), r.Records, torn)
 }
+
+// Who looks at a chain while it is compressed finds all of it.
+func TestListWhileCompressed(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{})
+	for i := range 300 {
+		id := fmt.Sprintf("s%d", i)
+		c := session(t, s, id)
+		add(t, c, every()[0])
+		ok(t, c.Finish())
+		for range 20 {
+			chains, err := list(dir, id)
+			ok(t, err)
+			if len(chains[id]) != 1 {
+				t.Fatalf("%s has %d segments", id, len(chains[id]))
+			}
+		}
+	}
+	ok(t, s.Close())
+}

@@ -104,7 +104,7 @@ func list(dir, only string) (map[string][]segment, error) {
 	chains := map[string][]segment{}
 	at := map[string]int{} // in its chain, by name
 	for _, sub := range []string{"", sessionsDir} {
-		entries, err := os.ReadDir(filepath.Join(dir, sub))
+		entries, err := files(filepath.Join(dir, sub))
 		if err != nil && (sub == "" || !errors.Is(err, fs.ErrNotExist)) {
 			return nil, fmt.Errorf("looking for the record: %w", err)
 		}
@@ -121,8 +121,16 @@ func list(dir, only string) (map[string][]segment, error) {
 				s.number, _ = strconv.Atoi(m[3])
 			}
 			fi, err := e.Info()
+			if errors.Is(err, fs.ErrNotExist) && m[4] == "" { // compressed meanwhile
+				m[4] = zstdSuffix
+				packed := e.Name() + zstdSuffix
+				if slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == packed }) {
+					continue // that is another of them
+				}
+				fi, err = os.Lstat(filepath.Join(dir, sub, packed))
+			}
 			if errors.Is(err, fs.ErrNotExist) {
-				continue // compressed or expired meanwhile
+				continue // expired meanwhile
 			} else if err != nil {
 				return nil, fmt.Errorf("looking for the record: %w", err)
 			}
@@ -143,6 +151,25 @@ func list(dir, only string) (map[string][]segment, error) {
 		slices.SortFunc(segments, segment.compare)
 	}
 	return chains, nil
+}
+
+// files are those of a directory, which is read twice: of a segment that is compressed
+// meanwhile one reading may miss the file before, and the file after.
+func files(dir string) (all []os.DirEntry, err error) {
+	seen := map[string]bool{}
+	for range 2 {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			if !seen[e.Name()] {
+				seen[e.Name()] = true
+				all = append(all, e)
+			}
+		}
+	}
+	return all, nil
 }
 
 // openSegment opens one for reading, whichever file it is in by now.
