@@ -132,10 +132,10 @@ func (s *Session) frame(t wire.Type, v any) error {
 // How a client comes back: for so long it is tried, with pauses that double; where
 // nobody listens any more, not for long; and for a moment nothing is said of it.
 const (
-	comeBackFor   = 30 * time.Second
+	comeBackFor   = 5 * time.Minute
 	nobodyFor     = time.Second
 	firstPause    = 10 * time.Millisecond
-	longestPause  = time.Second
+	longestPause  = 250 * time.Millisecond
 	sayNothingFor = 2 * time.Second
 )
 
