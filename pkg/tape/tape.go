@@ -286,6 +286,16 @@ func (t *Tape) Head() int64 { return t.head.Load() }
 // have to fill during one system call of a reader to spoil what that one sends.
 func (t *Tape) oldest() int64 { return t.oldestWith(t.armed.Load()) }
 
+// oldestFor is oldest for a reader with this hold. What one has for which the writer
+// always waits may be older: when its process dies, what it was sent last may not all have
+// arrived, and is wanted again. Only what the writer may be at just now is gone.
+func (t *Tape) oldestFor(hold Hold) int64 {
+	if hold == Always {
+		return max(0, t.armed.Load()-t.size+MaxChunk)
+	}
+	return t.oldest()
+}
+
 func (t *Tape) oldestWith(armed int64) int64 { return max(0, armed-t.size+t.size/8) }
 
 // Cursor is one reader's place. It belongs to one goroutine, but for SetHold.
@@ -313,7 +323,7 @@ func (t *Tape) Read(from int64, hold Hold) (*Cursor, error) {
 	}
 	c := &Cursor{t: t, held: hold != Never, more: make(chan struct{}, 1)}
 	c.hold.Store(int32(hold))
-	c.pos.Store(min(max(from, t.oldest()), t.Head()))
+	c.pos.Store(min(max(from, t.oldestFor(hold)), t.Head()))
 	c.more <- struct{}{} // the first look is free
 	t.readers[c] = struct{}{}
 	return c, nil
@@ -324,7 +334,7 @@ func (t *Tape) Read(from int64, hold Hold) (*Cursor, error) {
 func (c *Cursor) Move(from int64) {
 	c.t.mu.Lock()
 	c.held = c.Hold() != Never
-	c.pos.Store(min(max(from, c.t.oldest()), c.t.Head()))
+	c.pos.Store(min(max(from, c.t.oldestFor(c.Hold())), c.t.Head()))
 	c.t.mu.Unlock()
 	c.tell()
 }
@@ -390,7 +400,7 @@ func (c *Cursor) Behind() bool { return c.Pos() < c.t.Head() }
 // then ask Intact, then Advance.
 func (c *Cursor) View(limit int) (data []byte, lost int64) {
 	pos, head := c.Pos(), c.t.Head()
-	if pos < c.t.oldest() {
+	if pos < c.t.oldestFor(c.Hold()) {
 		middle := head - c.t.size/2
 		lost = middle - pos
 		pos = middle

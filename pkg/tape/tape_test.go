@@ -274,3 +274,32 @@ func TestCloseWakes(t *testing.T) {
 	c.Close()
 	<-done
 }
+
+// Who is always waited for may go back a frame, as one does who comes back: also when the
+// writer has come as near as it may.
+func TestBackByAFrame(t *testing.T) {
+	tp, err := New(16 * MaxChunk) // the smallest that a profile may have
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tp.Close()
+	c, err := tp.Read(0, Always)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for !tp.blocked(false) {
+		put(tp, make([]byte, MaxChunk))
+		if c.Pos() < 100*MaxChunk { // several times around the ring
+			c.Advance(MaxChunk)
+		}
+	}
+	at := c.Pos()
+	c.Move(at - MaxChunk)
+	if c.Pos() != at-MaxChunk {
+		t.Errorf("it is at %d, not %d", c.Pos(), at-MaxChunk)
+	}
+	if data, lost := c.View(MaxChunk); lost > 0 || len(data) != MaxChunk {
+		t.Errorf("%d bytes, %d lost", len(data), lost)
+	}
+}
