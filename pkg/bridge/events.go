@@ -119,9 +119,14 @@ func (b *Bridge) tellRefused(c *client, called, why string) {
 		about = l.about(c)
 	}
 	b.Log.Tell(journal.Denied, about, "refused %s, pid %d: %.300q", person(c.who.UID), c.who.PID, why)
-	_, err := b.Record.Bridge().Append(audit.Record{
+	b.recordOwn(audit.Record{
 		Source: audit.Human, User: c.user, SessionID: shown(called, 40), Content: why, Metadata: audit.Denied{Person: c.recorded()},
-	})
+	}, about)
+}
+
+// recordOwn records something in the bridge's own chain.
+func (b *Bridge) recordOwn(rec audit.Record, about journal.About) {
+	_, err := b.Record.Bridge().Append(rec)
 	b.anchorOwn()
 	if err != nil {
 		b.Log.Tell(journal.RecordHole, about, "the record has a hole: %v", err)

@@ -39,6 +39,7 @@ type recorder struct {
 
 	mu    sync.Mutex     // guards what follows, never held across I/O: others hold locks of theirs who note
 	notes []audit.Record // that are not in the chain
+	over  bool           // the chain has its end
 
 	noted chan struct{} // has room for one: there are notes
 	last  chan struct{} // closed by leave: no more output comes
@@ -105,9 +106,15 @@ func (r *recorder) open() error {
 	return nil
 }
 
-// note has something be recorded soon. It waits for nothing.
+// note has something be recorded soon. It waits for nothing. What comes after the session's
+// end, as who joins it just then, is in the bridge's own chain.
 func (r *recorder) note(rec audit.Record) {
 	r.mu.Lock()
+	if r.over {
+		r.mu.Unlock()
+		r.b.recordOwn(rec, r.l.about(nil))
+		return
+	}
 	lost := len(r.notes) >= maxNotes
 	if !lost {
 		r.notes = append(r.notes, rec)
@@ -171,14 +178,10 @@ func (r *recorder) flush() error {
 	if err := r.open(); err != nil {
 		return err
 	}
-	ended := r.chain.Ended()
 	r.mu.Lock()
-	if ended {
-		r.notes = nil
-	}
 	notes := slices.Clone(r.notes)
 	r.mu.Unlock()
-	if len(notes) == 0 {
+	if len(notes) == 0 || r.chain.Ended() {
 		return nil
 	}
 	r.b.anchors.change(&r.head)
@@ -372,6 +375,13 @@ func (r *recorder) finish(end audit.Record) bool {
 // close leaves the record of a session whose end is in it.
 func (r *recorder) close() {
 	<-r.done
+	r.mu.Lock()
+	late := r.notes
+	r.notes, r.over = nil, true
+	r.mu.Unlock()
+	for _, rec := range late {
+		r.b.recordOwn(rec, r.l.about(nil))
+	}
 	r.writing.Lock()
 	defer r.writing.Unlock()
 	if r.chain == nil {
