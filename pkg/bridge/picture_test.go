@@ -175,7 +175,6 @@ func TestSlowViewer(t *testing.T) {
 		"though it drives":      {false, `yes $'too much of it\r' | head -c 12000000`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			h := start(t, nil)
 			id := h.printer(`printf ready; read -rn1; `+c.flood, wire.Size{Rows: 24, Cols: 80})
 			v := h.viewer(wire.OpenRequest{Attach: id, ReadOnly: c.readOnly})
