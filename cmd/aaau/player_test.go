@@ -67,6 +67,7 @@ func played(t *testing.T, p *player, events []castEvent, keys map[float64]string
 			case <-done:
 				over = true
 			case <-time.After(10 * time.Millisecond):
+				synctest.Wait() // until all of this instant is done
 			}
 			text, e := os.ReadFile(f.Name())
 			if e != nil {
