@@ -55,6 +55,7 @@ func runCommand() *cli.Command {
 }
 
 func run(c *cli.Context) error {
+	collectWhenGrown()
 	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	hangups := make(chan os.Signal, 1)

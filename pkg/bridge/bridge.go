@@ -76,6 +76,7 @@ type Bridge struct {
 	running   sync.WaitGroup // sessions, and what is done for them
 	stopping  atomic.Bool    // this bridge ends, its sessions do not
 	entered   chan struct{}  // has room for one: there is a new session
+	stirred   chan struct{}  // likewise: some session does something
 	turn      chan struct{}  // likewise: who looks back and works at it
 }
 
@@ -101,7 +102,7 @@ func (b *Bridge) Serve(ctx context.Context, listeners ...*net.UnixListener) erro
 	b.clients, b.clientsOf, b.fdsOf = map[*client]bool{}, map[uint32]int{}, map[uint32]int{}
 	b.backsOf, b.turn = map[uint32]int{}, make(chan struct{}, 1)
 	b.mu.Unlock()
-	b.entered, b.closing, b.anchors = make(chan struct{}, 1), make(chan struct{}), newAnchors()
+	b.entered, b.stirred, b.closing, b.anchors = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}), newAnchors()
 	var anchoring sync.WaitGroup
 	anchoring.Go(b.anchor)
 	b.own = &anchored{name: audit.BridgeChain, chain: b.Record.Bridge()}

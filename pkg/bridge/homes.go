@@ -19,14 +19,23 @@ import (
 // the last time.
 const (
 	homesDir = "/var/lib/aaau/homes"
-	// homesTick is how often room is looked at, which costs one system call.
+	// homesTick is how often room is looked at while something goes on, which costs one
+	// system call.
 	homesTick = 2 * time.Second
+	// homesRest is how rarely it is while nothing does: an idle bridge is not to wake.
+	homesRest = time.Minute
+	// homesFill is how fast a disk may fill, in bytes a second, when nobody has looked for
+	// long.
+	homesFill = 2 << 30
 	// homesAnyway is after how long a home is measured though no room was lost:
 	// somebody else may have made room at the same time.
 	homesAnyway = 10 * time.Minute
 	// homesTries is how often a home may fail to be measured before it counts as
 	// full: its agent could see to that.
 	homesTries = 5
+
+	// The reasons for which a session is frozen.
+	homeFull, diskFull = "home-full", "disk-full"
 )
 
 // home names one: an agent user's for a person.
@@ -50,6 +59,7 @@ func (b *Bridge) watchHomes(ctx context.Context) {
 	}
 	known := map[home]use{}
 	began := map[*live]use{} // its home, when a session was first seen
+	rest, last := homesTick, int64(0)
 	for {
 		by := b.homes()
 		for s := range began {
@@ -57,31 +67,74 @@ func (b *Bridge) watchHomes(ctx context.Context) {
 				delete(began, s)
 			}
 		}
-		for h, sessions := range by {
-			if !b.measure(ctx, h, known) {
-				continue
-			}
-			for _, s := range sessions {
-				if _, ok := began[s]; !ok {
-					began[s] = known[h]
-				}
-				if s.Ran() { // a frozen one could not even say why it does not start
-					b.boundHome(ctx, s, known[h].bytes, began[s].bytes)
-					b.keepRoom(ctx, s, began[s].free)
-				}
-			}
-		}
 		var tick <-chan time.Time // never, while there is nobody
 		if len(by) > 0 {
-			tick = time.After(homesTick)
+			full := false
+			free, size, err := room()
+			if err != nil {
+				b.Log.Printf("looking at %s: %v", homesDir, err)
+			} else {
+				full = b.boundHomes(ctx, by, known, began, free, size)
+			}
+			if rest = restOf(rest, free-last, free-reserve(size)); full {
+				rest = homesTick // somebody is making room, perhaps
+			}
+			last, tick = free, time.After(rest)
 		}
+		looked := time.Now()
 		select {
 		case <-ctx.Done():
 			return
 		case <-b.entered:
 		case <-tick:
+		case <-b.stirred:
+			rest = homesTick
+			select {
+			case <-ctx.Done():
+				return
+			case <-b.entered:
+			case <-time.After(time.Until(looked.Add(homesTick))):
+			}
 		}
 	}
+}
+
+// stir says that some session does something, so that it is looked at.
+func (b *Bridge) stir() {
+	select {
+	case b.stirred <- struct{}{}:
+	default: // that is known
+	}
+}
+
+// restOf is how long the homes need not be looked at when the room has changed by so much
+// since the last time, and so much is left: the longer, the longer nothing happened.
+func restOf(last time.Duration, changed, left int64) time.Duration {
+	if changed < -1<<20 || changed > 1<<20 {
+		return homesTick
+	}
+	full := time.Duration(max(left, 0)/homesFill) * time.Second
+	return max(homesTick, min(2*last, homesRest, full))
+}
+
+// boundHomes looks at each home in use, and says whether any session waits for room.
+func (b *Bridge) boundHomes(ctx context.Context, by map[home][]*live, known map[home]use, began map[*live]use, free, size int64) (full bool) {
+	for h, sessions := range by {
+		if !b.measure(ctx, h, known, free) {
+			continue
+		}
+		for _, s := range sessions {
+			if _, ok := began[s]; !ok {
+				began[s] = known[h]
+			}
+			if s.Ran() { // a frozen one could not even say why it does not start
+				b.boundHome(ctx, s, known[h].bytes, began[s].bytes)
+				b.keepRoom(ctx, s, began[s].free, free, reserve(size))
+			}
+			full = full || waits(s)
+		}
+	}
+	return full
 }
 
 func homeOf(s *live) home { return home{s.User, s.Owner.UID} }
@@ -100,12 +153,7 @@ func (b *Bridge) homes() map[home][]*live {
 }
 
 // measure brings what is known of a home up to date, and says whether it is known.
-func (b *Bridge) measure(ctx context.Context, h home, known map[home]use) bool {
-	free, _, err := room()
-	if err != nil {
-		b.Log.Printf("looking at %s: %v", homesDir, err)
-		return false
-	}
+func (b *Bridge) measure(ctx context.Context, h home, known map[home]use, free int64) bool {
 	last, ok := known[h]
 	if ok && last.failed == 0 && last.free-free < b.HomeMax/64 && free-last.free < b.HomeMax/64 && time.Since(last.measured) < homesAnyway {
 		return true
@@ -123,26 +171,31 @@ func (b *Bridge) measure(ctx context.Context, h home, known map[home]use) bool {
 	return true
 }
 
+// waits says whether a session waits for room.
+func waits(s *live) bool {
+	frozen := s.Frozen()
+	_, home := frozen[homeFull]
+	_, disk := frozen[diskFull]
+	return home || disk
+}
+
 // boundHome stops a session that has filled its home, until there is room again. One
 // that found it full may go on, to empty it, but not add to it.
 func (b *Bridge) boundHome(ctx context.Context, s *live, bytes, atBegin int64) {
-	b.hold(ctx, s, "home-full", bytes > b.HomeMax && bytes-atBegin > b.HomeMax/16,
+	b.hold(ctx, s, homeFull, bytes > b.HomeMax && bytes-atBegin > b.HomeMax/16,
 		fmt.Sprintf("the agent's home has more than the %d MiB that it may have", b.HomeMax>>20))
 }
 
 // keepRoom stops a session while the file system of the homes is nearly full and has
 // lost room since the session began: what it takes up need not be seen in a home (a
 // file that was removed is there as long as somebody has it open).
-func (b *Bridge) keepRoom(ctx context.Context, s *live, atBegin int64) {
-	free, size, err := room()
-	if err != nil {
-		b.Log.Printf("looking at %s: %v", homesDir, err)
-		return
-	}
-	reserve := min(size/50, 1<<30)
-	b.hold(ctx, s, "disk-full", free < reserve && atBegin-free > reserve/8,
+func (b *Bridge) keepRoom(ctx context.Context, s *live, atBegin, free, reserve int64) {
+	b.hold(ctx, s, diskFull, free < reserve && atBegin-free > reserve/8,
 		fmt.Sprintf("the file system of the agents' homes has less than %d MiB left", reserve>>20))
 }
+
+// reserve is what a file system of such a size is to have left, in bytes.
+func reserve(size int64) int64 { return min(size/50, 1<<30) }
 
 // room is what is free and what there is of the file system of the homes, in bytes.
 func room() (free, size int64, err error) {

@@ -278,6 +278,7 @@ func (r *recorder) stream(which audit.Stream, c *tape.Cursor, ending bool) error
 		r.b.anchors.change(&r.head)
 		n, err := r.chain.Output(which, data, ending && c.Pos()+int64(len(data)) == c.Head())
 		c.Advance(n)
+		r.b.stir()
 		r.spent += int64(n)
 		r.pace(n)
 		if err != nil || n == 0 {
