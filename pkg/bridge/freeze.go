@@ -48,7 +48,8 @@ func (b *Bridge) thaw(ctx context.Context, l *live, reason string, e wire.Event)
 
 const (
 	// relockSoon is for how long it is tried to lock again before the session is
-	// frozen: a file that is replaced is not there for a moment.
+	// frozen: a file that is replaced is not there for a moment, and for longer where
+	// whoever replaces it has to wait for a processor in the midst of that.
 	relockSoon = 5 * time.Millisecond
 	// relockPause is the longest pause between two tries.
 	relockPause = time.Second
