@@ -424,7 +424,7 @@ func TestRecordIsForAuditors(t *testing.T) {
 		}
 		for _, id := range ids {
 			file := compressed(t, id)
-			if got := output(t, auditor, "sh", "-c", "ls -R "+recordDir+"; cmp "+file+" "+file+"; cat "+recordDir+"/*.jsonl"); !strings.Contains(got, filepath.Base(file)) || !strings.Contains(got, "bridge_start") {
+			if got := output(t, auditor, "sh", "-c", "ls -R "+recordDir+"; cmp "+file+" "+file+"; cat "+recordDir+"/aaau-*.jsonl"); !strings.Contains(got, filepath.Base(file)) || !strings.Contains(got, "bridge_start") {
 				t.Errorf("%s: an auditor reads %q", when, got)
 			}
 			if r := run(t, auditor, "/usr/sbin/aaau-server", "audit", "verify", id); r.status != 0 || r.stderr != "" || !strings.Contains(r.stdout, id+": ok, ") || strings.Contains(r.stdout, "no anchor vouches for any") {
