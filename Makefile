@@ -161,6 +161,15 @@ $(later): $(deb)
 	@$(MAKE) --no-print-directory -C build/later deb VERSION='$(VERSION)+later'
 	@mv build/later/dist/*.deb $@; rm -rf build/later
 
+# A bridge that records no output, for the tests to compare ours with: the same sources, but for that.
+unrecorded := build/unrecorded
+$(unrecorded): $(binaries)
+	@sed 's/^\tfor upTo := c\.Head(); .*/\tc.Move(c.Head())\n\treturn nil\n&/' pkg/bridge/record.go >build/record.go
+	@! cmp -s pkg/bridge/record.go build/record.go || { echo 'pkg/bridge/record.go no more reads a tape as it did' >&2; exit 1; }
+	@echo '{"Replace": {"pkg/bridge/record.go": "build/record.go"}}' >build/overlay.json
+	@CGO_ENABLED=0 go build -overlay build/overlay.json -o $@ ./cmd/aaau-server
+	@rm build/record.go build/overlay.json
+
 $(nfpm): build/tools/nfpm-%:
 	@$(need-go)
 	@echo 'building nfpm $*, which makes the packages' >&2
@@ -227,7 +236,7 @@ check-lint: $(staticcheck) ## staticcheck
 check-unit: ## unit tests, with the race detector
 	CGO_ENABLED=1 go test -race -timeout 5m ./pkg/... ./cmd/...
 
-check-system: deb $(later) ## tests on a real systemd
+check-system: deb $(later) $(unrecorded) ## tests on a real systemd
 	go test -count=1 -timeout 20m ./test/bench ./test/layers ./test/system
 
 soak: deb ## for long what the checks do for a while: hostile input, 1,000 bridges killed, 400 sessions, idling
@@ -237,7 +246,7 @@ soak: deb ## for long what the checks do for a while: hostile input, 1,000 bridg
 check-vm: deb deps-vm ## tests that need a kernel of their own, in a virtual machine
 	go test -count=1 -timeout 10m ./test/vm
 
-check-trixie: deb $(later) deps-trixie ## the same on Debian 13
+check-trixie: deb $(later) $(unrecorded) deps-trixie ## the same on Debian 13
 	AAAU_SANDBOX_ROOT=build/roots/trixie go test -count=1 -timeout 20m ./test/system
 
 clean: ## remove build/ and dist/

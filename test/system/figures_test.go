@@ -3,8 +3,10 @@ package system
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"testing"
@@ -14,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
+	"github.com/AgentaaU/AaaU/pkg/audit"
 	"github.com/AgentaaU/AaaU/pkg/client"
 	"github.com/AgentaaU/AaaU/pkg/spec"
 	"github.com/AgentaaU/AaaU/pkg/wire"
@@ -123,11 +126,11 @@ type viewed struct {
 	end  chan error
 }
 
-func newViewed(t *testing.T, kind string, blocks int) *viewed {
+func newViewed(t *testing.T, socket, kind string, blocks int) *viewed {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	s, err := client.Open(ctx, serverSocket, wire.OpenRequest{
+	s, err := client.Open(ctx, socket, wire.OpenRequest{
 		Session: spec.Session{Argv: []string{helper, "flood", kind, strconv.Itoa(blocks)}, Size: wire.Size{Rows: 24, Cols: 80}},
 	})
 	if err != nil {
@@ -205,8 +208,47 @@ func TestThroughput(t *testing.T) {
 	for kind, blocks := range map[string]int{"yes": 96, "sgr": 768, "long": 1024} {
 		t.Run(kind, func(t *testing.T) {
 			n := flooded(kind, blocks)
-			plain, ours := newBare(t, operator, kind, blocks), newViewed(t, kind, blocks)
+			plain, ours := newBare(t, operator, kind, blocks), newViewed(t, serverSocket, kind, blocks)
 			compare(t, "MB/s", 0.9, func() float64 { return rate(t, plain, n) }, func() float64 { return rate(t, ours, n) })
+		})
+	}
+}
+
+// A bridge that records no output, which is made for this: the same sources, but for that.
+const unrecorded = "../../build/unrecorded"
+
+// What is recorded comes nearly as fast as what is not, and all of it is in the record.
+func TestThroughputRecorded(t *testing.T) {
+	begin(t)
+	root := as(t, "root")
+	program, err := filepath.Abs(unrecorded)
+	if _, err2 := os.Stat(program); err != nil || err2 != nil {
+		t.Fatalf("%v %v: make build/unrecorded", err, err2)
+	}
+	const socket = "/run/unrecorded.sock"
+	byHandOf(t, program, socket)
+	for kind, blocks := range map[string]int{"yes": 192, "sgr": 2600, "long": 3072} { // all but the first some 25 MB
+		t.Run(kind, func(t *testing.T) {
+			n, rounds := flooded(kind, blocks), 0
+			without, with := newViewed(t, socket, kind, blocks), newViewed(t, serverSocket, kind, blocks)
+			compare(t, "MB/s", 0.9, func() float64 { return rate(t, without, n) }, func() float64 {
+				rounds++
+				return rate(t, with, n)
+			})
+			id := with.s.ID
+			output(t, root, "aaau", "kill", id)
+			run(t, root, "aaau", "wait", id)
+			want := sha256.New()
+			want.Write([]byte("ready"))
+			for line := bytes.ReplaceAll(floods[kind], []byte("\n"), []byte("\r\n")); rounds > 0; rounds-- {
+				for range blocks {
+					want.Write(line)
+				}
+			}
+			if got, n := printed(t, id, audit.Stdout); !bytes.Equal(got[:], want.Sum(nil)) {
+				t.Errorf("%d bytes with the sum %x are recorded, not %x", n, got, want.Sum(nil))
+			}
+			verified(t, id)
 		})
 	}
 }

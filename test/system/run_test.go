@@ -17,8 +17,14 @@ import (
 // byHand starts a bridge on root's terminal and waits until it listens.
 func byHand(t *testing.T, socket string, args ...string) *console {
 	t.Helper()
+	return byHandOf(t, "aaau-server", socket, args...)
+}
+
+// byHandOf does that with another program.
+func byHandOf(t *testing.T, program, socket string, args ...string) *console {
+	t.Helper()
 	t.Cleanup(func() { os.Remove(socket) })
-	c := sit(t, as(t, "root"), append([]string{"aaau-server", "run", "-s", socket}, args...)...)
+	c := sit(t, as(t, "root"), append([]string{program, "run", "-s", socket}, args...)...)
 	c.expect("listening at " + socket)
 	await(t, "the bridge's user", func() bool { return credentials(t, c.pid) != "0 0" })
 	return c

@@ -66,7 +66,7 @@ func TestViewersCostNothing(t *testing.T) {
 		}
 		return w
 	}
-	alone, crowded := newViewed(t, "long", blocks), newViewed(t, "long", blocks)
+	alone, crowded := newViewed(t, serverSocket, "long", blocks), newViewed(t, serverSocket, "long", blocks)
 	one, all := newEcho(t), newEcho(t)
 	before := memory(t, "aaau.service")
 	watching := []*background{watch(crowded), watch(all.viewed)}
