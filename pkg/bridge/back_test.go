@@ -139,6 +139,22 @@ func TestWhoLooksBack(t *testing.T) {
 	}
 }
 
+// Who a session was shared with looks back at it for as long as that is known of it, and
+// no longer if nobody has asked for it meanwhile.
+func TestSharesOfLongAgo(t *testing.T) {
+	b := backs(t)
+	c := &client{b: b, who: peer.Peer{UID: 1006, GID: 990}, most: auth.Admin}
+	if got := c.findsOf(t, "pastshut"); got != watched {
+		t.Errorf("of one that has just ended a search finds %s", got)
+	}
+	for i := range b.past {
+		b.past[i].At = time.Now().Add(-pastTime - time.Second)
+	}
+	if got := c.findsOf(t, "pastshut"); got != hidden {
+		t.Errorf("of one of long ago a search finds %s", got)
+	}
+}
+
 // seesOf is what a client gets of a session's record.
 func (c *client) seesOf(t *testing.T, id string) string {
 	t.Helper()

@@ -143,13 +143,20 @@ func (b *Bridge) recallFrom(parcel int) error {
 	return nil
 }
 
+// recent are those whose time is not over: of the others, whoever asks, nothing is known
+// any more but what is recorded. b.mu is held.
+func (b *Bridge) recent() []past {
+	for len(b.past) > 0 && time.Since(b.past[0].At) > pastTime {
+		b.past = b.past[1:]
+	}
+	return b.past
+}
+
 // resolvePast is resolve for sessions that have ended, the latest first.
 func (b *Bridge) resolvePast(who peer.Peer, ref string) (past, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for len(b.past) > 0 && time.Since(b.past[0].At) > pastTime {
-		b.past = b.past[1:]
-	}
+	all := b.recent()
 	fits := []func(past) bool{
 		func(p past) bool { return p.Info.ID == ref },
 		func(p past) bool { return p.Info.Name == ref && p.Info.Owner == who.UID },
@@ -157,7 +164,7 @@ func (b *Bridge) resolvePast(who peer.Peer, ref string) (past, bool) {
 		func(p past) bool { return len(ref) >= 4 && strings.HasPrefix(p.Info.ID, ref) },
 	}
 	for _, fit := range fits {
-		for _, p := range slices.Backward(b.past) {
+		for _, p := range slices.Backward(all) {
 			if ref != "" && fit(p) && b.Policy.On(who, p.Right) >= auth.ReadOnly {
 				return p, true
 			}

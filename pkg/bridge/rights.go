@@ -93,7 +93,7 @@ type rights map[string]auth.Session
 func (b *Bridge) rights() rights {
 	all := rights{}
 	b.mu.Lock()
-	for _, p := range b.past {
+	for _, p := range b.recent() {
 		all[p.Info.ID] = p.Right
 	}
 	live := slices.Collect(maps.Values(b.sessions))
