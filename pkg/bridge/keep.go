@@ -192,8 +192,9 @@ func (b *Bridge) adoptParcel(id string, fds []int) (*live, int64, error) {
 	for reason, why := range n.Frozen {
 		s.Freeze(reason, why)
 	}
-	l := &live{Session: s, name: n.Name, shared: n.Shared, recording: n.Record, awaited: map[uint64][]*tape.Cursor{}, allBack: make(chan struct{})}
+	l := &live{Session: s, name: n.Name, shared: n.Shared, recording: n.Record, awaited: map[uint64][]*tape.Cursor{}, allBack: make(chan struct{}), were: map[uint64]bool{}}
 	for _, place := range s.Places() {
+		l.were[place.Token()] = true
 		l.awaited[place.Token()] = nil // who only watches is not waited for
 		if place.Hold() == tape.Never {
 			continue
@@ -268,6 +269,7 @@ func (b *Bridge) freezeAgain(l *live) {
 func (l *live) back(token uint64) ([]*tape.Cursor, tape.Hold) {
 	l.mu.Lock()
 	cursors, is := l.awaited[token]
+	delete(l.were, token)
 	if delete(l.awaited, token); is && len(l.awaited) == 0 {
 		close(l.allBack)
 	}
@@ -281,6 +283,15 @@ func (l *live) back(token uint64) ([]*tape.Cursor, tape.Hold) {
 		}
 	}
 	return cursors, tape.Never
+}
+
+// wasHere says whether a client that says so comes back indeed: its token, which nobody
+// else knows, has a place of an earlier bridge's time. (One of those too many for a place
+// is not believed.)
+func (l *live) wasHere(req wire.OpenRequest) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return req.Back && l.were[req.Resume]
 }
 
 // ending is a session that has ended, and for whose last output an earlier bridge's

@@ -33,8 +33,9 @@ type live struct {
 	// awaited are cursors for those who were here in another bridge's time, by token,
 	// until they are back.
 	awaited map[uint64][]*tape.Cursor
-	allBack chan struct{} // closed when they are
-	piped   bool          // one of them is all of a pipe; set once
+	allBack chan struct{}   // closed when they are
+	piped   bool            // one of them is all of a pipe; set once
+	were    map[uint64]bool // tokens of all that were here in that time and are not back, however late
 }
 
 // rights is the session as decisions are made about it.

@@ -41,7 +41,7 @@ func (c *client) open(ctx context.Context, req wire.OpenRequest) error {
 		if l.Poisonous() {
 			return refusal("poisonous", "the output of session %s cannot be shown: aaau kill %s, or wait for its end", l.ID, l.ID)
 		}
-		if _, is := l.Frozen()[record]; is && !req.Back {
+		if _, is := l.Frozen()[record]; is && !l.wasHere(req) {
 			return refusal(record, "session %s cannot be recorded, and nobody joins it until it can: see journalctl -u aaau", l.ID)
 		}
 		cursors, err := c.cursorsOf(l, role, req)

@@ -116,6 +116,48 @@ func TestFrozenByAnEarlierBridge(t *testing.T) {
 	next.leave()
 }
 
+// Nobody joins a session that cannot be recorded, whatever they say, but who was there in
+// the earlier bridge's time: once.
+func TestNobodyJoinsUnrecorded(t *testing.T) {
+	h := start(t, func(b *Bridge) { b.Store = &shelf{t: t} })
+	l := h.stored(wire.OpenRequest{Session: spec.Session{Argv: []string{"sleep", "1000"}}})
+	l.mu.Lock()
+	l.were = map[uint64]bool{77: true}
+	l.mu.Unlock()
+	l.Freeze(record, "the record cannot be written")
+	join := func(req wire.OpenRequest) (code string) {
+		req.Attach = l.ID
+		s, err := h.open(req)
+		if err == nil {
+			s.Close()
+			return ""
+		}
+		var note *wire.ErrorNote
+		if !errors.As(err, &note) {
+			t.Fatal(err)
+		}
+		return note.Code
+	}
+	for _, c := range []struct {
+		req  wire.OpenRequest
+		code string
+	}{
+		{wire.OpenRequest{}, record},
+		{wire.OpenRequest{Back: true}, record},
+		{wire.OpenRequest{Back: true, Resume: 78}, record},
+		{wire.OpenRequest{Back: true, Resume: 77}, ""},
+		{wire.OpenRequest{Back: true, Resume: 77}, record},
+	} {
+		if got := join(c.req); got != c.code {
+			t.Errorf("%+v: %q, not %q", c.req, got, c.code)
+		}
+	}
+	l.Thaw(record)
+	if got := join(wire.OpenRequest{Back: true, Resume: 78}); got != "" {
+		t.Errorf("when it is recorded: %s", got)
+	}
+}
+
 // What is typed leaves the room on the disk that output leaves.
 func TestInputLeavesRoom(t *testing.T) {
 	h := start(t, nil)

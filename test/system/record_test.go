@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -297,6 +298,13 @@ func TestFullDisk(t *testing.T) {
 	id := newest(t)
 	await(t, "the session is frozen", func() bool { return inStatus(t, id, "frozen") == "[record]" })
 	refused(t, operator, []string{"the record cannot be written", "record-reserve="}, "aaau", "-p", "true")
+	refused(t, operator, []string{"cannot be recorded"}, "aaau", "attach", id)
+	old := mainPID(t, "aaau.service")
+	kill(t, old, syscall.SIGKILL)
+	await(t, "who was there is back, with the next bridge", func() bool {
+		pid, err := systemctlMay("show", "--value", "--property=MainPID", "aaau.service")
+		return err == nil && pid != "0" && pid != strconv.Itoa(old) && inStatus(t, id, "clients") == "1"
+	})
 	refused(t, operator, []string{"cannot be recorded"}, "aaau", "attach", id)
 	output(t, as(t, "root"), "mount", "-o", "remount,size=3G", recordDir)
 	await(t, "the session goes on", func() bool { return inStatus(t, id, "frozen") == "<nil>" || inStatus(t, id, "frozen") == "" })
