@@ -34,7 +34,9 @@ func persistently(c *cli.Context, do func(context.Context, *client.Conn) error) 
 	for ; ; time.Sleep(pause) {
 		asked := time.Now()
 		err := with(c, do)
-		if !errors.Is(err, client.ErrEnded) {
+		var note *wire.ErrorNote
+		gaveWay := errors.As(err, &note) && note.Code == wire.CodeGaveWay // while it was paused
+		if !errors.Is(err, client.ErrEnded) && !gaveWay {
 			return err
 		}
 		if lost.IsZero() || time.Since(asked) > time.Second { // it had been there

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"iter"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/AgentaaU/AaaU/pkg/audit"
@@ -22,7 +23,8 @@ import (
 //
 //	ask ─▶ whose is it, may they? ─▶ record it ─▶ goroutine: audit.Read ─▶ as they may see it ─▶ format ─▶ pieces ─▶ sender
 //
-// The goroutine waits where its client does not read, and ends with it. It works only when
+// The goroutine waits where its client does not read, as one that is paused does, and ends
+// with it; or when others need its place, and it has waited long. It works only when
 // it has the turn, and not for long at a time: what people type is not to wait for it.
 
 // How many look back at a time, and how many of them are one person's. Each takes some
@@ -30,6 +32,8 @@ import (
 const (
 	maxBack        = 64
 	maxBackPerUser = 8
+	// unread is how long one has its place for sure that waits for its client to read.
+	unread = time.Minute
 )
 
 // How long one works who has the turn, and how long then nobody does. As long as there is
@@ -67,10 +71,10 @@ func (c *client) replay(ctx context.Context, req wire.Request) (wire.Reply, erro
 }
 
 func (c *client) export(ctx context.Context, req wire.Request) (wire.Reply, error) {
-	return c.counted(func() (wire.Reply, error) { return c.exports(ctx, req) })
+	return c.counted(func(at *look) (wire.Reply, error) { return c.exports(ctx, req, at) })
 }
 
-func (c *client) exports(ctx context.Context, req wire.Request) (wire.Reply, error) {
+func (c *client) exports(ctx context.Context, req wire.Request, at *look) (wire.Reply, error) {
 	write, ok := formats[req.Format]
 	if !ok {
 		return wire.Reply{}, refusal("malformed", "there is no format %.20q: asciicast, text, jsonl, raw", req.Format)
@@ -84,7 +88,7 @@ func (c *client) exports(ctx context.Context, req wire.Request) (wire.Reply, err
 		return wire.Reply{}, err
 	}
 	did := audit.Control{Action: string(req.Do), Reason: req.Format}
-	return c.back(ctx, req, id, right.Profile, did, func(w *pieces) (string, error) {
+	return c.back(ctx, req, at, id, right.Profile, did, func(w *pieces) (string, error) {
 		v := c.view(w, right)
 		err := write(w, v.records(c.b.Record.Dir(), id), until)
 		return v.incomplete, err
@@ -92,10 +96,10 @@ func (c *client) exports(ctx context.Context, req wire.Request) (wire.Reply, err
 }
 
 func (c *client) search(ctx context.Context, req wire.Request) (wire.Reply, error) {
-	return c.counted(func() (wire.Reply, error) { return c.searches(ctx, req) })
+	return c.counted(func(at *look) (wire.Reply, error) { return c.searches(ctx, req, at) })
 }
 
-func (c *client) searches(ctx context.Context, req wire.Request) (wire.Reply, error) {
+func (c *client) searches(ctx context.Context, req wire.Request, at *look) (wire.Reply, error) {
 	if req.Query == nil {
 		return wire.Reply{}, refusal("malformed", "what to look for is missing")
 	}
@@ -115,7 +119,7 @@ func (c *client) searches(ctx context.Context, req wire.Request) (wire.Reply, er
 	if q.To.IsZero() {
 		q.To = time.Now() // else it would find itself
 	}
-	return c.back(ctx, req, q.Session, profile, did, func(w *pieces) (string, error) {
+	return c.back(ctx, req, at, q.Session, profile, did, func(w *pieces) (string, error) {
 		lines := json.NewEncoder(w)
 		lines.SetEscapeHTML(false)
 		return c.find(w, q, func(f wire.Found) error { return lines.Encode(f) })
@@ -211,15 +215,15 @@ func (c *client) find(w *pieces, q audit.Query, each func(wire.Found) error) (in
 
 // back has do write what the client looks back at, in pieces, and answers when it is all
 // sent. It says for people what is missing of it.
-func (c *client) back(ctx context.Context, req wire.Request, id, profile string, did audit.Control, do func(*pieces) (string, error)) (wire.Reply, error) {
+func (c *client) back(ctx context.Context, req wire.Request, at *look, id, profile string, did audit.Control, do func(*pieces) (string, error)) (wire.Reply, error) {
 	if err := c.b.tellBack(c, id, profile, did); err != nil {
 		return wire.Reply{}, err
 	}
 	c.waits.Add(1) // no other frame need come meanwhile
 	c.backs.Go(func() {
 		defer c.waits.Add(-1)
-		defer c.b.leaveBack(c.who.UID)
-		out := &pieces{ctx: ctx, c: c, seq: req.Seq, whole: req.Do != wire.DoSearch}
+		defer c.b.leaveBack(at)
+		out := &pieces{ctx: ctx, c: c, at: at, seq: req.Seq, whole: req.Do != wire.DoSearch}
 		err := out.take()
 		incomplete := ""
 		if err == nil {
@@ -232,6 +236,9 @@ func (c *client) back(ctx context.Context, req wire.Request, id, profile string,
 		var bad *audit.BadLine
 		switch {
 		case ctx.Err() != nil: // it has gone
+		case err != nil && at.isOver():
+			c.out.sendOrEnd(c.enc.Refused(wire.ErrorNote{Seq: req.Seq, Code: wire.CodeGaveWay, Message: fmt.Sprintf(
+				"it was not read on for %v, and others needed its place: ask again", unread)}))
 		case errors.As(err, &bad):
 			if !bad.Torn { // that one is being written
 				incomplete = "something is no record, and left out: " + bad.Error()
@@ -250,46 +257,89 @@ func (c *client) back(ctx context.Context, req wire.Request, id, profile string,
 
 // counted has a request that looks back count as one from its beginning: to find out what
 // it is about is a look through the record too, also for who may see nothing of it.
-func (c *client) counted(ask func() (wire.Reply, error)) (wire.Reply, error) {
-	if err := c.b.enterBack(c.who.UID); err != nil {
+func (c *client) counted(ask func(*look) (wire.Reply, error)) (wire.Reply, error) {
+	at, err := c.b.enterBack(c.who.UID)
+	if err != nil {
 		return wire.Reply{}, err
 	}
-	reply, err := ask()
+	reply, err := ask(at)
 	if !errors.Is(err, errLater) { // else back sees to it
-		c.b.leaveBack(c.who.UID)
+		c.b.leaveBack(at)
 	}
 	return reply, err
 }
 
-func (b *Bridge) enterBack(uid uint32) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	all := 0
-	for _, n := range b.backsOf {
-		all += n
-	}
-	switch {
-	case b.backsOf[uid] >= maxBackPerUser:
-		return refusal("too-many-waits", "you look back %d times already, as often as you may at a time", maxBackPerUser)
-	case all >= maxBack:
-		return refusal("too-many-waits", "people look back %d times already, as often as this bridge lets them at a time: try again", maxBack)
-	}
-	b.backsOf[uid]++
-	return nil
+// look is the place of one that looks back.
+type look struct {
+	uid   uint32
+	waits atomic.Int64  // since when for its client to read, in nanoseconds since 1970; 0: it does not
+	over  chan struct{} // closed when the place is another's
 }
 
-func (b *Bridge) leaveBack(uid uint32) {
+func (at *look) isOver() bool {
+	select {
+	case <-at.over:
+		return true
+	default:
+		return false
+	}
+}
+
+// enterBack takes a place for a person's look. Where none is left it takes that of one which
+// has not been read on for long: one of their own, if they have as many as they may.
+func (b *Bridge) enterBack(uid uint32) (*look, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.backsOf[uid]--; b.backsOf[uid] == 0 {
-		delete(b.backsOf, uid)
+	own := 0
+	for at := range b.backs {
+		if at.uid == uid {
+			own++
+		}
 	}
+	switch {
+	case own >= maxBackPerUser:
+		if !b.giveWay(func(at *look) bool { return at.uid == uid }) {
+			return nil, refusal("too-many-waits", "you look back %d times already, as often as you may at a time", maxBackPerUser)
+		}
+	case len(b.backs) >= maxBack:
+		if !b.giveWay(func(*look) bool { return true }) {
+			return nil, refusal("too-many-waits", "people look back %d times already, as often as this bridge lets them at a time: try again", maxBack)
+		}
+	}
+	at := &look{uid: uid, over: make(chan struct{})}
+	b.backs[at] = true
+	return at, nil
+}
+
+// giveWay ends the look of some that has waited longest for its client, if that is long
+// enough. b.mu is held.
+func (b *Bridge) giveWay(some func(*look) bool) bool {
+	var least *look
+	oldest := time.Now().Add(-unread).UnixNano()
+	for at := range b.backs {
+		if since := at.waits.Load(); since != 0 && since <= oldest && some(at) {
+			least, oldest = at, since
+		}
+	}
+	if least == nil {
+		return false
+	}
+	delete(b.backs, least)
+	close(least.over)
+	return true
+}
+
+func (b *Bridge) leaveBack(at *look) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.backs, at)
 }
 
 // pieces sends what is written to it to a client, as the answer to a request.
 type pieces struct {
 	ctx   context.Context
 	c     *client
+	at    *look
 	seq   uint32
 	whole bool // only what fills a piece, until flush
 	buf   []byte
@@ -340,14 +390,25 @@ func (p *pieces) Write(b []byte) (int, error) {
 	return n, nil
 }
 
+// errGaveWay ends a look whose place is another's.
+var errGaveWay = errors.New("it gave way")
+
 // flush waits until the client has read most of what was sent before.
 func (p *pieces) flush() error {
 	if len(p.buf) == 0 {
 		return nil
 	}
 	p.release()
-	p.c.out.send(item{frame: p.c.enc.Piece(p.seq, p.buf)})
+	if p.at.isOver() { // just when it went on
+		return errGaveWay
+	}
+	p.at.waits.Store(time.Now().UnixNano())
+	sent := p.c.out.sendUntil(p.at.over, item{frame: p.c.enc.Piece(p.seq, p.buf)})
+	p.at.waits.Store(0)
 	p.buf = p.buf[:0]
+	if !sent {
+		return errGaveWay
+	}
 	select {
 	case <-p.c.out.done:
 		return errGone

@@ -7,7 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,7 +40,7 @@ func backs(t *testing.T) *Bridge {
 		t.Fatal(err)
 	}
 	b := &Bridge{
-		Record: store, Log: journal.To(io.Discard), sessions: map[string]*live{}, backsOf: map[uint32]int{}, turn: make(chan struct{}, 1),
+		Record: store, Log: journal.To(io.Discard), sessions: map[string]*live{}, backs: map[*look]bool{}, turn: make(chan struct{}, 1),
 		Policy: auth.Policy{Group: group, AgentUIDs: []uint32{1008}, Rules: []auth.Rule{
 			{ID: 1002, Profile: "claude"}, {ID: 1003, Role: auth.Admin, Profile: "claude"}, {ID: 1009, Role: auth.Admin},
 		}},
@@ -402,7 +403,7 @@ func TestLookingBackByTurns(t *testing.T) {
 	gone.conn.Close()
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
 		h.mu.Lock()
-		n := h.backsOf[uint32(os.Getuid())]
+		n := len(h.backs)
 		h.mu.Unlock()
 		if n == 1 {
 			break
@@ -449,15 +450,84 @@ func TestLookingBackIsBounded(t *testing.T) {
 			t.Fatal("the places are not given back")
 		}
 	}
-	h.mu.Lock()
-	h.backsOf[5000] = maxBack
-	h.mu.Unlock()
+	for range maxBack { // of other people's
+		h.mu.Lock()
+		h.backs[&look{uid: 5000}] = true
+		h.mu.Unlock()
+	}
 	if !refused() {
 		t.Error("there are more than the bridge lets people")
 	}
 	h.mu.Lock()
-	delete(h.backsOf, 5000)
+	clear(h.backs)
 	h.mu.Unlock()
+}
+
+// Who does not read on for long loses their place when it is needed, and not before; they
+// are told, or their connection ends, when they read again. Asked for again it is whole.
+func TestLookThatIsNotReadGivesWay(t *testing.T) {
+	h := start(t, nil)
+	id, out := h.ended(`yes 'some lines of output, many of them' | head -c 4000000`)
+	ask := wire.Request{Seq: 1, Do: wire.DoExport, Session: id, Format: wire.FormatRaw}
+	paused := []*bare{h.bare(wire.Ask, ask)}
+	looks := func() (all []*look) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return slices.Collect(maps.Keys(h.backs))
+	}
+	soon(t, "it waits for its client", func() bool { return len(looks()) == 1 && looks()[0].waits.Load() != 0 })
+	first := looks()[0]
+	since := first.waits.Load()
+	for range maxBackPerUser - 1 {
+		paused = append(paused, h.bare(wire.Ask, ask))
+	}
+	soon(t, "all wait for their clients", func() bool {
+		return len(looks()) == maxBackPerUser && !slices.ContainsFunc(looks(), func(at *look) bool { return at.waits.Load() == 0 })
+	})
+	other := h.asking()
+	export := func() (string, error) {
+		var got strings.Builder
+		_, err := other.Export(t.Context(), id, wire.FormatRaw, &got)
+		return got.String(), err
+	}
+	var note *wire.ErrorNote
+	if _, err := export(); !errors.As(err, &note) || note.Code != "too-many-waits" {
+		t.Errorf("while all have not waited for long: %v", err)
+	}
+	first.waits.Store(since - int64(unread))
+	if got, err := export(); got != out || err != nil {
+		t.Errorf("%d bytes of %d, %v", len(got), len(out), err)
+	}
+	soon(t, "a place is free again", func() bool { return len(looks()) == maxBackPerUser-1 })
+	c := paused[0]
+	if _, err := c.Hello(); err != nil {
+		t.Fatal(err)
+	}
+	for n := 0; ; {
+		typ, payload, err := c.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if typ == wire.Piece {
+			if n += len(payload) - 4; n >= len(out) {
+				t.Fatal("it went on without a place")
+			}
+			continue
+		}
+		if err := wire.Decode(payload, &note); typ != wire.Refused || err != nil || note.Seq != 1 || note.Code != wire.CodeGaveWay {
+			t.Errorf("a frame of type %#x, %+v", typ, note)
+		}
+		break
+	}
+	c.send(wire.Ask, ask)
+	for n := 0; n < len(out); {
+		typ, payload, err := c.Next()
+		if typ != wire.Piece || err != nil {
+			t.Fatalf("a frame of type %#x, %v", typ, err)
+		}
+		n += len(payload) - 4
+	}
+	c.next(wire.Answer, nil)
 }
 
 // Whatever is asked for, there is an answer, and the connection goes on.
@@ -523,8 +593,8 @@ func TestLookingBackNeedsTheRecord(t *testing.T) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.backsOf) > 0 {
-		t.Errorf("%v", h.backsOf)
+	if len(h.backs) > 0 {
+		t.Errorf("%d have a place", len(h.backs))
 	}
 }
 

@@ -65,7 +65,7 @@ type Bridge struct {
 	clients    map[*client]bool
 	clientsOf  map[uint32]int
 	fdsOf      map[uint32]int // descriptors that clients sent, by person
-	backsOf    map[uint32]int // requests that look back, by person
+	backs      map[*look]bool // those that look back
 	lastClient uint64
 
 	serving   sync.WaitGroup // clients
@@ -100,7 +100,7 @@ func (b *Bridge) Serve(ctx context.Context, listeners ...*net.UnixListener) erro
 	b.retaining = make(chan struct{}, 1)
 	b.perUser = map[uint32]int{}
 	b.clients, b.clientsOf, b.fdsOf = map[*client]bool{}, map[uint32]int{}, map[uint32]int{}
-	b.backsOf, b.turn = map[uint32]int{}, make(chan struct{}, 1)
+	b.backs, b.turn = map[*look]bool{}, make(chan struct{}, 1)
 	b.mu.Unlock()
 	b.entered, b.stirred, b.closing, b.anchors = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}), newAnchors()
 	var anchoring sync.WaitGroup

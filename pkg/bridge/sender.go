@@ -238,18 +238,30 @@ func (o *sender) behind(ending bool) bool {
 }
 
 // send queues an item, unless the sender has ended.
-func (o *sender) send(i item) {
-	if len(i.frame) > small {
+func (o *sender) send(i item) { o.sendUntil(nil, i) }
+
+// sendUntil is send for who may give it up; false: so it was.
+func (o *sender) sendUntil(stop <-chan struct{}, i item) bool {
+	large := len(i.frame) > small
+	if large {
 		select {
 		case o.large <- struct{}{}:
 		case <-o.done:
-			return
+			return true
+		case <-stop:
+			return false
 		}
 	}
 	select {
 	case o.items <- i:
 	case <-o.done:
+	case <-stop:
+		if large {
+			<-o.large
+		}
+		return false
 	}
+	return true
 }
 
 // offer is send without waiting; what there is no room for is counted.
@@ -272,6 +284,16 @@ func (o *sender) alive(frame []byte) {
 	select {
 	case o.items <- item{frame: frame}:
 	default:
+	}
+}
+
+// sendOrEnd is send to a client that may not read: if there is no room for it, the connection
+// ends.
+func (o *sender) sendOrEnd(frame []byte) {
+	select {
+	case o.items <- item{frame: frame}:
+	default:
+		o.conn.Close()
 	}
 }
 

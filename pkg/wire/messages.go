@@ -285,6 +285,10 @@ func (e *ErrorNote) Error() string { return e.Message }
 // session that goes on.
 const CodeDismissed = "dismissed"
 
+// CodeGaveWay is that of the Refused to a look back at the record which was not read on,
+// and whose place others needed. It may be asked for again.
+const CodeGaveWay = "gave-way"
+
 // LostNote tells a client that these bytes are not coming.
 type LostNote struct {
 	From int64 `json:"from"`
