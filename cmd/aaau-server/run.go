@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/AgentaaU/AaaU/pkg/audit"
+	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/bridge"
 	"github.com/AgentaaU/AaaU/pkg/config"
 	"github.com/AgentaaU/AaaU/pkg/fdstore"
@@ -61,14 +62,41 @@ func run(c *cli.Context) error {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP) // one that comes early waits
 	defer signal.Stop(hangups)
-	cfg, policy, err := configured(config.System, c.String("group"))
+	log := journal.Open()
+	defer log.Close()
+	listeners, stored, err := passed()
 	if err != nil {
 		return err
 	}
-	b := bridge.FromConfig(config.System, cfg, policy)
-	b.AgentUser, b.LauncherSocket = c.String("user"), privsep.LauncherSocket
-	b.Log = journal.Open()
-	defer b.Log.Close()
+	var b *bridge.Bridge
+	var cfg config.Config
+	var policy auth.Policy
+	configure := func() (err error) {
+		if cfg, policy, err = configured(config.System, c.String("group")); err == nil {
+			b = bridge.FromConfig(config.System, cfg, policy)
+		}
+		return err
+	}
+	if store := fdstore.New(); store != nil && len(listeners) > 0 { // a service with a socket
+		var record *audit.Store
+		stored, marked := unmarked(stored)
+		err = holdOn(ctx, store, marked, log, listeners, func() error {
+			err := configure()
+			if err == nil {
+				record, err = openRecord(c, log)
+			}
+			return err
+		})
+		if err == nil && ctx.Err() == nil {
+			b.Store, b.Stored, b.Record = store, stored, record
+		}
+	} else {
+		err = configure()
+	}
+	if err != nil || ctx.Err() != nil {
+		return err
+	}
+	b.AgentUser, b.LauncherSocket, b.Log = c.String("user"), privsep.LauncherSocket, log
 	tellUnknown(b, policy)
 
 	unlock, err := lock(c.String("lock-file"))
@@ -84,13 +112,6 @@ func run(c *cli.Context) error {
 		// bridge writes over it.
 		defer os.Remove(f)
 	}
-	listeners, stored, err := passed()
-	if err != nil {
-		return err
-	}
-	if store := fdstore.New(); store != nil && len(listeners) > 0 { // a service with a socket
-		b.Store, b.Stored = store, stored
-	}
 	if len(listeners) == 0 {
 		ln, err := listen(c.String("socket"), int(policy.Group))
 		if err != nil {
@@ -104,13 +125,10 @@ func run(c *cli.Context) error {
 			return err
 		}
 	}
-	if b.Record, err = audit.Open(c.String("log-dir"), audit.Options{
-		Version: version.Version,
-		OnError: func(chain string, err error) { b.Log.Printf("the record of %s: %v", chain, err) },
-	}); errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%w: sudo aaau-server init -l DIR makes such a directory", err)
-	} else if err != nil {
-		return err
+	if b.Record == nil { // by hand: it is to be the bridge's user's
+		if b.Record, err = openRecord(c, log); err != nil {
+			return err
+		}
 	}
 	defer b.Record.Close()
 	if err := b.Record.Bridge().Announce(); err != nil {
@@ -123,6 +141,17 @@ func run(c *cli.Context) error {
 	reloading.Go(func() { reloadAtSignal(ctx, b, hangups, c.String("group")) })
 	defer func() { stop(); reloading.Wait() }()
 	return b.Serve(ctx, listeners...)
+}
+
+func openRecord(c *cli.Context, log *journal.Log) (*audit.Store, error) {
+	record, err := audit.Open(c.String("log-dir"), audit.Options{
+		Version: version.Version,
+		OnError: func(chain string, err error) { log.Printf("the record of %s: %v", chain, err) },
+	})
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		err = fmt.Errorf("%w: sudo aaau-server init -l DIR makes such a directory", err)
+	}
+	return record, err
 }
 
 // passed are the sockets that systemd passed, if it did, and what an earlier bridge

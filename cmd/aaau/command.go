@@ -36,7 +36,8 @@ func persistently(c *cli.Context, do func(context.Context, *client.Conn) error) 
 		err := with(c, do)
 		var note *wire.ErrorNote
 		gaveWay := errors.As(err, &note) && note.Code == wire.CodeGaveWay // while it was paused
-		if !errors.Is(err, client.ErrEnded) && !gaveWay {
+		notStarted := errors.As(err, &note) && note.Code == wire.CodeNotStarted && !lost.IsZero()
+		if !errors.Is(err, client.ErrEnded) && !gaveWay && !notStarted {
 			return err
 		}
 		if lost.IsZero() || time.Since(asked) > time.Second { // it had been there

@@ -158,6 +158,7 @@ func (s *Session) comeBack(to Sink) error {
 	defer stop()
 	late := time.AfterFunc(sayNothingFor, func() { to.notice("the bridge is away; waiting for it to come back") })
 	defer late.Stop()
+	var tell sync.Once
 	began := time.Now()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		c, reply, err := s.reopen(ctx, again)
@@ -169,6 +170,8 @@ func (s *Session) comeBack(to Sink) error {
 		switch {
 		case errors.As(err, &note) && note.Code == "no-session":
 			return ErrLost
+		case errors.As(err, &note) && note.Code == wire.CodeNotStarted:
+			tell.Do(func() { to.notice(note.Message) }) // and the session is kept
 		case errors.As(err, &note):
 			return err
 		case errors.Is(err, errNobody) && time.Since(began) > nobodyFor:

@@ -28,6 +28,7 @@ const (
 	BridgeResume
 	Reload
 	NotReloaded
+	NotStarted    // a file is wrong, and people are told so
 	UnknownDenied // access.conf denies a name that nobody has
 	RecordHole
 	Retention // what has expired of the record was removed
@@ -67,6 +68,7 @@ var kinds = [...]struct {
 	BridgeResume:  {"b1cd1223036c4f43ae4bda567aeb64bf", "bridge_resume", journal.PriInfo},
 	Reload:        {"c60fef9729f54d11aaa6aaa8abb0cbd9", "reload", journal.PriInfo},
 	NotReloaded:   {"a79c5449d6f941d3bfae7f2c03bc4b20", "not_reloaded", journal.PriErr},
+	NotStarted:    {"39e82d70b76a4d90bc786d53b17f18c7", "not_started", journal.PriErr},
 	UnknownDenied: {"e369885352ed4e618da592dc126da74e", "unknown_denied", journal.PriWarning},
 	RecordHole:    {"30c800555c7043cbbcbdadae59406bdc", "record_hole", journal.PriErr},
 	Retention:     {"9fcec9fc674f4e66a84ccbce0653e9a6", "retention", journal.PriInfo},

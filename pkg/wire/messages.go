@@ -289,6 +289,10 @@ const CodeDismissed = "dismissed"
 // and whose place others needed. It may be asked for again.
 const CodeGaveWay = "gave-way"
 
+// CodeNotStarted is that of the Error to whoever connects to a bridge that cannot start as
+// long as a file is wrong. Its sessions are kept.
+const CodeNotStarted = "not-started"
+
 // LostNote tells a client that these bytes are not coming.
 type LostNote struct {
 	From int64 `json:"from"`
