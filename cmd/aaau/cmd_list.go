@@ -43,7 +43,7 @@ func printTable(all []wire.SessionInfo) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tNAME\tPROFILE\tOWNER\tPROGRAM\tAGE\tCLIENTS\tSTATE")
 	for _, s := range all {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", s.ID, dash(s.Name), s.Profile, harmless(s.OwnerName), harmless(s.Program), age(s.Began), s.Clients, state(s))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", s.ID, dash(s.Name), dash(s.Profile), dash(s.OwnerName), dash(s.Program), age(s.Began), s.Clients, state(s))
 	}
 	return w.Flush()
 }
@@ -51,6 +51,9 @@ func printTable(all []wire.SessionInfo) error {
 func state(s wire.SessionInfo) string {
 	if len(s.Frozen) > 0 {
 		return s.State + " (" + strings.Join(s.Frozen, ", ") + ")"
+	}
+	if s.Why != "" {
+		return s.State + " (" + harmless(s.Why) + ")"
 	}
 	return s.State
 }
@@ -62,8 +65,11 @@ func dash(s string) string {
 	return harmless(s)
 }
 
-// age is the time since then in one unit.
+// age is the time since then in one unit, where it is known.
 func age(since float64) string {
+	if since == 0 {
+		return dash("")
+	}
 	d := time.Since(time.UnixMicro(int64(since * 1e6)))
 	switch {
 	case d < time.Minute:

@@ -85,7 +85,7 @@ func mine(ctx context.Context, conn *client.Conn) (wire.SessionInfo, error) {
 	var best wire.SessionInfo
 	atHome := false
 	for _, s := range all {
-		if s.Owner != uint32(os.Getuid()) {
+		if s.Owner != uint32(os.Getuid()) || s.State == wire.StateStranded {
 			continue
 		}
 		is := err == nil && slices.ContainsFunc(s.Workspaces, func(w string) bool { return w == here })

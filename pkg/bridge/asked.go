@@ -38,18 +38,28 @@ func (c *client) tellProfile(_ context.Context, req wire.Request) (wire.Reply, e
 const page = 64
 
 func (c *client) list(_ context.Context, req wire.Request) (reply wire.Reply, err error) {
-	all := c.b.visible(c.who)
-	slices.SortFunc(all, func(x, y seen) int { return strings.Compare(x.ID, y.ID) })
+	type listed struct {
+		id   string
+		info func() wire.SessionInfo
+	}
+	var all []listed
+	for _, s := range c.b.visible(c.who) {
+		all = append(all, listed{s.ID, func() wire.SessionInfo { return s.info(s.as) }})
+	}
+	for _, s := range c.b.strandedOf(c.who) {
+		all = append(all, listed{s.info.ID, func() wire.SessionInfo { return s.info }})
+	}
+	slices.SortFunc(all, func(x, y listed) int { return strings.Compare(x.id, y.id) })
 	reply.Sessions = []wire.SessionInfo{}
 	for _, s := range all {
-		if s.ID <= req.After {
+		if s.id <= req.After {
 			continue
 		}
 		if len(reply.Sessions) == page {
 			reply.More = true
 			break
 		}
-		reply.Sessions = append(reply.Sessions, s.info(s.as))
+		reply.Sessions = append(reply.Sessions, s.info())
 	}
 	return reply, nil
 }

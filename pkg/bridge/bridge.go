@@ -54,12 +54,12 @@ type Bridge struct {
 
 	mu         sync.Mutex // guards the tables and what Reload changes, never held across I/O
 	sessions   map[string]*live
-	ended      map[string]*live // those that somebody has not got all of yet
-	stranded   map[string]bool  // those that go on, and that this bridge cannot take back
-	retaining  chan struct{}    // has room for one: Retain is new
-	past       []past           // the latest last
-	pastTape   *tape.Tape       // where it stands for the next bridge; nil: nowhere
-	perUser    map[uint32]int   // sessions, those being started included
+	ended      map[string]*live    // those that somebody has not got all of yet
+	stranded   map[string]stranded // those that go on, and that this bridge cannot take back; set before it serves
+	retaining  chan struct{}       // has room for one: Retain is new
+	past       []past              // the latest last
+	pastTape   *tape.Tape          // where it stands for the next bridge; nil: nowhere
+	perUser    map[uint32]int      // sessions, those being started included
 	total      int
 	tapes      int64 // bytes of their tapes, those included that somebody still reads
 	clients    map[*client]bool
@@ -95,7 +95,7 @@ func (b *Bridge) Serve(ctx context.Context, listeners ...*net.UnixListener) erro
 	b.mu.Lock()
 	b.sessions, b.ended = map[string]*live{}, map[string]*live{}
 	if b.stranded == nil {
-		b.stranded = map[string]bool{}
+		b.stranded = map[string]stranded{}
 	}
 	b.retaining = make(chan struct{}, 1)
 	b.perUser = map[uint32]int{}

@@ -146,7 +146,7 @@ func (b *Bridge) adopt() {
 		case err != nil:
 			b.Log.Tell(journal.Stranded, journal.About{Session: id}, "session %.20s goes on, but this bridge cannot take it back: %v: a bridge that can will; or systemctl stop %s", p.Name, err, cmp.Or(scope, "its scope"))
 			others = append(others, scope)
-			b.stranded[id] = true // nobody else is here yet
+			b.stranded[id] = b.strand(id, scope, err) // nobody else is here yet
 		default:
 			n, bytes = n+1, bytes+recovered
 			b.running.Go(func() { b.awaitClients(l) })

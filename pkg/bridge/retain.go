@@ -47,7 +47,8 @@ func (b *Bridge) keepRecord(ctx context.Context) {
 func (b *Bridge) unfinished(id string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.sessions[id] != nil || b.stranded[id]
+	_, is := b.stranded[id]
+	return is || b.sessions[id] != nil
 }
 
 // expire removes what is not to stay, and tells what that was.

@@ -45,7 +45,7 @@ func isThere(t *testing.T, name string) bool {
 // what has gone is told.
 func TestRetention(t *testing.T) {
 	var said bytes.Buffer
-	h := start(t, func(b *Bridge) { b.Log, b.stranded = journal.To(&said), map[string]bool{"stranded": true} })
+	h := start(t, func(b *Bridge) { b.Log, b.stranded = journal.To(&said), map[string]stranded{"stranded": {}} })
 	s := h.sh("read x")
 	now := time.Now().UTC()
 	day := func(days int) string { return now.AddDate(0, 0, -days).Format(time.DateOnly) }

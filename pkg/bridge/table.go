@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -224,6 +225,12 @@ func (b *Bridge) resolve(who peer.Peer, ref string) (*live, auth.Role, error) {
 			}
 			slices.Sort(ids)
 			return nil, auth.None, refusal("ambiguous", "%.40q could be %s", ref, strings.Join(ids[:min(len(ids), 5)], ", "))
+		}
+	}
+	for _, s := range b.strandedOf(who) {
+		if s.info.ID == ref {
+			return nil, auth.None, refusal(wire.StateStranded, "session %s goes on, but this bridge cannot take it back (%s): a bridge that can will; or sudo systemctl stop %s",
+				ref, s.info.Why, cmp.Or(s.scope, "its scope"))
 		}
 	}
 	if p, ok := b.resolvePast(who, ref); ok {

@@ -17,6 +17,12 @@ func cgroupOf(profile, unit string) cgroup {
 	return cgroup(filepath.Join("/sys/fs/cgroup/aaau.slice", Slice(profile), unit))
 }
 
+// Exists says whether there is a session's scope.
+func Exists(profile, unit string) bool {
+	_, err := os.Stat(string(cgroupOf(profile, unit)))
+	return err == nil
+}
+
 // read is what a file says; nothing if there is none.
 func (g cgroup) read(file string) string {
 	text, err := os.ReadFile(filepath.Join(string(g), file))

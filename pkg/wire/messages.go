@@ -181,8 +181,9 @@ type SessionInfo struct {
 	User       string     `json:"user"` // the agent's
 	Role       string     `json:"role"` // what who asks is there
 	Began      float64    `json:"began"`
-	State      string     `json:"state"` // StateRunning, StateFrozen, StateEnded
+	State      string     `json:"state"` // StateRunning, StateFrozen, StateEnded, StateStranded
 	Frozen     []string   `json:"frozen,omitempty"`
+	Why        string     `json:"why,omitempty"`   // it is stranded
 	Title      string     `json:"title,omitempty"` // as its program set it, made harmless
 	Private    bool       `json:"private"`
 	Pipes      bool       `json:"pipes"`
@@ -201,6 +202,9 @@ const (
 	StateRunning = "running"
 	StateFrozen  = "frozen"
 	StateEnded   = "ended"
+	// StateStranded is that of a session which goes on, and which this bridge cannot take
+	// back, as a newer one made it, say: Why. Little is known of it.
+	StateStranded = "stranded"
 )
 
 // Person is one client in a session.

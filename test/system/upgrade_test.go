@@ -104,7 +104,11 @@ func TestUpgrade(t *testing.T) {
 		if !regexp.MustCompile(pattern).MatchString(said) {
 			t.Errorf("no %q in %q", pattern, said)
 		}
-		refused(t, operator, []string{"no session", id}, "aaau", "attach", id)
+		refused(t, operator, []string{"goes on", "newer version", scope, id}, "aaau", "attach", id)
+		refused(t, as(t, "observer"), []string{"goes on", id}, "aaau", "attach", id) // it is not private
+		if list := output(t, operator, "aaau", "list"); !regexp.MustCompile(`(?m)^` + id + ` .* shell +operator +sh +- +0 +stranded \(.* newer version: 2, .*\)$`).MatchString(list) {
+			t.Errorf("session %s is not shown as stranded:\n%s", id, list)
+		}
 	}
 	for _, p := range all {
 		if _, err := os.Stat("/proc/" + strconv.Itoa(p.pid)); err != nil {
