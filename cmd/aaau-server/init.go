@@ -15,6 +15,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/AgentaaU/AaaU/pkg/config"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
@@ -214,10 +215,6 @@ func (f file) place() (changed bool, err error) {
 
 // verify looks at what is there now: accounts that existed before may differ.
 func (s setup) verify() error {
-	g, err := user.LookupGroup(s.group)
-	if err != nil {
-		return err
-	}
 	u, err := user.Lookup(s.user)
 	if err != nil {
 		return err
@@ -226,9 +223,13 @@ func (s setup) verify() error {
 	if err != nil {
 		return err
 	}
-	for _, id := range groups {
-		if id == g.Gid {
-			return fmt.Errorf("user %s is in group %s, and agents must not be: sudo gpasswd -d %s %s", s.user, s.group, s.user, s.group)
+	for _, group := range []string{s.group, config.AuditGroup} {
+		g, err := user.LookupGroup(group)
+		if err != nil {
+			return err
+		}
+		if slices.Contains(groups, g.Gid) {
+			return fmt.Errorf("user %s is in group %s, and agents must not be: sudo gpasswd -d %s %s", s.user, group, s.user, group)
 		}
 	}
 	if u.HomeDir != s.home {

@@ -46,6 +46,9 @@ var System = Dirs{Admin: "/etc/aaau", Vendor: []string{"/usr/local/lib/aaau", "/
 // all lists the directories, the strongest first.
 func (d Dirs) all() []string { return append([]string{d.Admin}, d.Vendor...) }
 
+// AuditGroup is whose members read the record. No agent's user may be one.
+const AuditGroup = "aaau-audit"
+
 // Config is aaau.conf.
 type Config struct {
 	Group              string        // group=: who may connect

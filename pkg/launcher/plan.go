@@ -184,14 +184,36 @@ func findAgent(cfg config.Config, policy auth.Policy, profile config.Profile, as
 		}
 		a.groups = append(a.groups, g)
 	}
-	switch {
-	case a.uid == 0 || a.gid == 0 || slices.Contains(a.groups, 0):
-		return account{}, privsep.Errorf("refused", "the agent user %q is root or in root's group", name)
-	case a.gid == policy.Group || slices.Contains(a.groups, policy.Group):
-		return account{}, privsep.Errorf("refused", "the agent user %q is in the access group %s: sudo gpasswd -d %s %s",
-			name, cfg.Group, name, cfg.Group)
+	var auditors uint32
+	g, err := user.LookupGroup(config.AuditGroup)
+	if err == nil {
+		auditors, err = number(g.Gid)
 	}
-	return a, nil
+	if errors.As(err, new(user.UnknownGroupError)) {
+		err = nil // nobody is in it
+	}
+	if err != nil {
+		return account{}, err
+	}
+	return a, a.check(cfg, policy.Group, auditors)
+}
+
+// check refuses an account with which agents would have more than what is theirs. A group
+// auditors of 0 is none.
+func (a account) check(cfg config.Config, access, auditors uint32) error {
+	in := func(gid uint32) bool { return a.gid == gid || slices.Contains(a.groups, gid) }
+	leave := func(group string) string { return fmt.Sprintf("sudo gpasswd -d %s %s", a.name, group) }
+	switch {
+	case a.uid == 0 || in(0):
+		return privsep.Errorf("refused", "the agent user %q is root or in root's group", a.name)
+	case a.name == cfg.BridgeUser:
+		return privsep.Errorf("refused", "the agent user %q is the bridge's own: see agent-users= in aaau.conf", a.name)
+	case in(access):
+		return privsep.Errorf("refused", "the agent user %q is in the access group %s: %s", a.name, cfg.Group, leave(cfg.Group))
+	case in(auditors):
+		return privsep.Errorf("refused", "the agent user %q is in %s, whose members read everybody's record: %s", a.name, config.AuditGroup, leave(config.AuditGroup))
+	}
+	return nil
 }
 
 // program is what the session runs: a step of the profile's setup, or the client's

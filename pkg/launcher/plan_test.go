@@ -67,6 +67,35 @@ func TestMayStart(t *testing.T) {
 	}
 }
 
+// An agent is nobody who has more than what is its own: nor who could read other people's
+// sessions in the record.
+func TestAgentAccount(t *testing.T) {
+	cfg := config.Defaults()
+	for _, c := range []struct {
+		account account
+		says    string
+	}{
+		{account{name: "agent", uid: 990, gid: 990, groups: []uint32{990, 1234}}, ""},
+		{account{name: "agent", uid: 0, gid: 990}, "is root or in root's group"},
+		{account{name: "agent", uid: 990, gid: 0}, "is root or in root's group"},
+		{account{name: "agent", uid: 990, gid: 990, groups: []uint32{990, 0}}, "is root or in root's group"},
+		{account{name: "aaau-bridge", uid: 991, gid: 991}, "is the bridge's own: see agent-users= in aaau.conf"},
+		{account{name: "agent", uid: 990, gid: 501}, "is in the access group aaau: sudo gpasswd -d agent aaau"},
+		{account{name: "agent", uid: 990, gid: 990, groups: []uint32{990, 501}}, "is in the access group aaau: sudo gpasswd -d agent aaau"},
+		{account{name: "agent", uid: 990, gid: 502}, "is in aaau-audit, whose members read everybody's record: sudo gpasswd -d agent aaau-audit"},
+		{account{name: "agent", uid: 990, gid: 990, groups: []uint32{990, 502}}, "is in aaau-audit, whose members read everybody's record: sudo gpasswd -d agent aaau-audit"},
+	} {
+		err := c.account.check(cfg, 501, 502)
+		var e *privsep.Error
+		if (err == nil) != (c.says == "") || err != nil && (!errors.As(err, &e) || e.Code != "refused" || !strings.HasSuffix(e.Message, c.says)) {
+			t.Errorf("%+v: %v", c.account, err)
+		}
+	}
+	if err := (account{name: "agent", uid: 990, gid: 990}).check(cfg, 501, 0); err != nil {
+		t.Errorf("without such a group: %v", err)
+	}
+}
+
 func TestEnvironment(t *testing.T) {
 	l, a := &Launcher{}, account{name: "agent", home: "/h"}
 	profile := config.Profile{Name: "claude", Tools: true, Env: []string{"API_KEY"}}

@@ -87,6 +87,17 @@ func TestAgentInTheGroupIsNotStarted(t *testing.T) {
 	refused(t, as(t, "operator"), []string{"agent", "gpasswd -d agent aaau"}, "aaau", "-p", "id")
 }
 
+// Nor as one that could read the record, and so what anybody typed and was shown.
+func TestAgentWhoReadsTheRecordIsNotStarted(t *testing.T) {
+	begin(t)
+	output(t, as(t, "root"), "usermod", "-aG", "aaau-audit", "agent")
+	t.Cleanup(func() { run(t, as(t, "root"), "gpasswd", "-d", "agent", "aaau-audit") })
+	refused(t, as(t, "operator"), []string{"agent", "gpasswd -d agent aaau-audit"}, "aaau", "-p", "id")
+	if r := run(t, as(t, "root"), "/usr/sbin/aaau-server", "init"); r.status == 0 || !strings.Contains(r.stderr, "gpasswd -d agent aaau-audit") {
+		t.Errorf("init says nothing: %+v", r)
+	}
+}
+
 // Whoever was put into the group need not log in anew.
 func TestNewgrpWorksAtOnce(t *testing.T) {
 	begin(t)
