@@ -66,7 +66,7 @@ func TestRoundTrip(t *testing.T) {
 func TestFieldsInOrder(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, Options{Version: "1.0"})
-	add(t, s.Bridge(), Record{Source: Human, User: "operator", SessionID: "s1", Content: "no", Metadata: Denied{Person{UID: 1, PID: 2}}})
+	add(t, s.Bridge(), Record{Source: Human, User: "operator", SessionID: "s1", Content: "no", Metadata: Denied{Person: Person{UID: 1, PID: 2}}})
 	ok(t, s.Close())
 	got := lines(t, dir, BridgeChain)[1]
 	want := `{"timestamp":1795608000.004000,"source":"human","user":"operator","session_id":"s1","command_type":"denied","content":"no","metadata":{"uid":1,"loginuid":null,"pid":2},"seq":2,"prev":"`

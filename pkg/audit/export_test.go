@@ -105,8 +105,8 @@ func TestExportDamaged(t *testing.T) {
 func TestSearch(t *testing.T) {
 	dir, c := t.TempDir(), noon()
 	s := open(t, dir, Options{now: c.now, SegmentSize: 2000})
-	add(t, s.Bridge(), Record{Source: Human, User: "outsider", SessionID: "", Content: "no member", Metadata: Denied{who}})
-	add(t, s.Bridge(), Record{Source: Human, User: "observer", SessionID: "s1", Content: "no needle", Metadata: Denied{who}})
+	add(t, s.Bridge(), Record{Source: Human, User: "outsider", SessionID: "", Content: "no member", Metadata: Denied{Person: who}})
+	add(t, s.Bridge(), Record{Source: Human, User: "observer", SessionID: "s1", Content: "no needle", Metadata: Denied{Person: who}})
 	one := session(t, s, "s1")
 	add(t, one, every()[0], NewInput("operator", who, []byte("find nee\r")))
 	put(t, one, Stdout, "the nee\x1b[1m")

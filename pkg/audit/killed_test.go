@@ -59,7 +59,7 @@ func record(dir string) error {
 		if _, err := c.Output(Stdout, stream[at:min(len(stream), at+1+rng.Intn(40<<10))], false); err != nil {
 			return err
 		}
-		if _, err := s.Bridge().Append(Record{Source: Human, User: "operator", Metadata: Denied{who}}); err != nil {
+		if _, err := s.Bridge().Append(Record{Source: Human, User: "operator", Metadata: Denied{Person: who}}); err != nil {
 			return err
 		}
 	}

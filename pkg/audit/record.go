@@ -152,8 +152,16 @@ type Control struct {
 	Error  string      `json:"error,omitempty"`  // for people
 }
 
-// Denied is somebody who was refused something; the content says what, and why.
-type Denied struct{ Person }
+// Denied is somebody who was refused something; the content says what, and why. With More
+// it stands for so many refusals, of which no other record tells: what else it says is of
+// the last.
+type Denied struct {
+	Person
+	More    int     `json:"more,omitempty"`
+	Since   float64 `json:"since,omitempty"`   // when the first was, in seconds since 1970
+	Until   float64 `json:"until,omitempty"`   // and the last
+	Several bool    `json:"several,omitempty"` // not all were this user's
+}
 
 // Opened is what a chain says when a bridge begins to write it.
 type Opened struct {

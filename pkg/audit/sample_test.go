@@ -103,10 +103,11 @@ func every() []Record {
 		sys("relock", Control{Action: "relock", Error: "no such file"}),
 		sys("tripped", Control{Action: "tripped", Reason: "a link"}),
 		sys("policy", Control{Action: "policy"}),
-		human("no role on it", Denied{Person{UID: 12, PID: 9}}),
+		human("no role on it", Denied{Person: Person{UID: 12, PID: 9}}),
 		sys("", Retention{Chain: "x", File: "sessions/x-2026-11-01.jsonl.zst", Bytes: 9, Seq: 3, Reason: "age"}),
 		sys("it was gone", Hole{Stream: Stderr, Offset: 3, Bytes: 9}),
-		human("not your session", Denied{who}),
+		human("not your session", Denied{Person: who}),
+		human("7 more were refused; the last: no role on it", Denied{Person: who, More: 7, Since: 1795608000.123456, Until: 1795608009, Several: true}),
 	}
 }
 

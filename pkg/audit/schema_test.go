@@ -95,6 +95,10 @@ func TestSchemaRefuses(t *testing.T) {
 			{"attach", `"prev":"`, `"prev":"0`},
 			{"session_end", `"status":0`, `"status":"0"`},
 			{"bridge_start", `"pid":`, `"pid":0.`},
+			{"denied", `"since":1795608000.123456,`, ``},
+			{"denied", `"more":7,`, ``},
+			{"denied", `"more":7`, `"more":0`},
+			{"denied", `"several":true`, `"several":false`},
 			{"hole", `"source":"system"`, `"source":"agent"`},
 			{"hole", `"bytes":`, `"bytes":-`},
 		} {

@@ -71,7 +71,7 @@ func TestWithhold(t *testing.T) {
 func TestView(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, Options{})
-	add(t, s.Bridge(), Record{Source: Human, User: "x", Content: "needle", Metadata: Denied{who}})
+	add(t, s.Bridge(), Record{Source: Human, User: "x", Content: "needle", Metadata: Denied{Person: who}})
 	for _, id := range []string{"s1", "s2", "s3"} {
 		c := session(t, s, id)
 		if id != "s3" {

@@ -216,15 +216,18 @@ func (c *client) find(w *pieces, q audit.Query, each func(wire.Found) error) (in
 // back has do write what the client looks back at, in pieces, and answers when it is all
 // sent. It says for people what is missing of it.
 func (c *client) back(ctx context.Context, req wire.Request, at *look, id, profile string, did audit.Control, do func(*pieces) (string, error)) (wire.Reply, error) {
-	if err := c.b.tellBack(c, id, profile, did); err != nil {
-		return wire.Reply{}, err
-	}
 	c.waits.Add(1) // no other frame need come meanwhile
 	c.backs.Go(func() {
 		defer c.waits.Add(-1)
 		defer c.b.leaveBack(at)
 		out := &pieces{ctx: ctx, c: c, at: at, seq: req.Seq, whole: req.Do != wire.DoSearch}
-		err := out.take()
+		err := c.b.looks.wait(ctx, c.who.UID)
+		if err == nil {
+			err = c.b.tellBack(c, id, profile, did)
+		}
+		if err == nil {
+			err = out.take()
+		}
 		incomplete := ""
 		if err == nil {
 			incomplete, err = do(out)

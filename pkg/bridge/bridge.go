@@ -68,6 +68,9 @@ type Bridge struct {
 	backs      map[*look]bool // those that look back
 	lastClient uint64
 
+	refused refusals  // that are not told yet
+	looks   allowance // of who looks back
+
 	serving   sync.WaitGroup // clients
 	recording sync.WaitGroup // recorders
 	closing   chan struct{}  // closed when this bridge ends, and recorders do
@@ -100,6 +103,7 @@ func (b *Bridge) Serve(ctx context.Context, listeners ...*net.UnixListener) erro
 	b.retaining = make(chan struct{}, 1)
 	b.perUser = map[uint32]int{}
 	b.clients, b.clientsOf, b.fdsOf = map[*client]bool{}, map[uint32]int{}, map[uint32]int{}
+	b.refused.allowed.every, b.looks.every = refusedEvery, looksEvery
 	b.backs, b.turn = map[*look]bool{}, make(chan struct{}, 1)
 	b.mu.Unlock()
 	b.entered, b.stirred, b.closing, b.anchors = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}), newAnchors()
@@ -128,6 +132,7 @@ func (b *Bridge) Serve(ctx context.Context, listeners ...*net.UnixListener) erro
 	left := slices.Collect(maps.Values(b.sessions))
 	b.mu.Unlock()
 	b.serving.Wait()
+	b.tellHeldBack()
 	if b.stopping.Load() {
 		close(b.closing)
 		b.recording.Wait()

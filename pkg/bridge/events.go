@@ -112,8 +112,11 @@ func (b *Bridge) tellDetached(c *client, err error) {
 }
 
 // tellRefused tells of what somebody must not, with a session or without: named as they
-// did, which may be no session's name.
+// did, which may be no session's name. Beyond what is told of a user it is told later.
 func (b *Bridge) tellRefused(c *client, called, why string) {
+	if b.refused.hold(c, why, b.tellHeldBack) {
+		return
+	}
 	about := journal.About{User: c.user, UID: strconv.FormatUint(uint64(c.who.UID), 10), Client: strconv.FormatUint(c.id, 10)}
 	if l := b.meant(c, called); l != nil {
 		about = l.about(c)

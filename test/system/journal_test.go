@@ -129,7 +129,7 @@ func TestJournalIsAnIndex(t *testing.T) {
 func TestJournalStalls(t *testing.T) {
 	begin(t)
 	operator := as(t, "operator")
-	output(t, operator, "aaau", "-p", "true") // both services run
+	id := output(t, operator, "aaau", "start", "--", "sleep", "1000") // both services run
 	since, before := journalNow(t), records(t)
 	journald := mainPID(t, "systemd-journald.service")
 	if err := syscall.Kill(journald, syscall.SIGSTOP); err != nil {
@@ -140,13 +140,14 @@ func TestJournalStalls(t *testing.T) {
 
 	const many = 12000 // more than the kernel and the bridge keep
 	began := time.Now()
-	for range many {
-		if s, err := client.Open(t.Context(), serverSocket, wire.OpenRequest{Attach: "nosuch"}); err == nil {
-			s.Close()
-			t.Fatal("there is such a session")
+	for range many / 2 { // each comes and goes
+		s, err := client.Open(t.Context(), serverSocket, wire.OpenRequest{Attach: id, ReadOnly: true})
+		if err != nil {
+			t.Fatal(err)
 		}
+		s.Close()
 	}
-	t.Logf("%d refusals in %v", many, time.Since(began))
+	t.Logf("%d come and go in %v", many/2, time.Since(began))
 	slowest := time.Duration(0)
 	for range 10 {
 		began := time.Now()
@@ -167,10 +168,9 @@ func TestJournalStalls(t *testing.T) {
 	}
 
 	goesOn()
-	all := records(t) - before
-	came, lost, said := 0, 0, 0
+	all, came, lost, said := 0, 0, 0, 0
 	eventually(func() bool {
-		came, lost = 0, 0
+		all, came, lost = records(t)-before, 0, 0
 		for _, e := range entries(t, since, "_SYSTEMD_UNIT=aaau.service") {
 			switch {
 			case e["AAAU_EVENT"] == "entries_lost":
@@ -181,7 +181,7 @@ func TestJournalStalls(t *testing.T) {
 				said++
 			}
 		}
-		return came+lost >= all
+		return all >= many && came+lost >= all
 	})
 	t.Logf("%d records, %d entries, %d lost", all, came, lost)
 	if came+lost != all || all < many || lost == 0 || said == 0 {
@@ -189,6 +189,45 @@ func TestJournalStalls(t *testing.T) {
 	}
 	if said := journal(t, since, "--catalog", "AAAU_EVENT=entries_lost"); !regexp.MustCompile(`Subject: \d+ entries are not in the journal`).MatchString(said) {
 		t.Errorf("journalctl -x: %s", said)
+	}
+}
+
+// Who is refused things without end fills neither the record nor the journal, nor has the
+// journal leave out what else the bridge tells; and each refusal is counted in both.
+func TestManyRefusals(t *testing.T) {
+	begin(t)
+	output(t, as(t, "operator"), "aaau", "-p", "true")
+	since := journalNow(t)
+	began := time.Now()
+	const many = 12000 // more than journald takes of one service in half a minute
+	for range many {
+		if s, err := client.Open(t.Context(), serverSocket, wire.OpenRequest{Attach: "nosuch"}); err == nil {
+			s.Close()
+			t.Fatal("there is such a session")
+		}
+	}
+	took := time.Since(began)
+	output(t, as(t, "root"), "systemctl", "restart", "aaau.service") // it tells what it has held back
+	id := output(t, as(t, "operator"), "aaau", "start", "--", "true")
+	records, refused := 0, 0
+	for e, err := range audit.Search(recordDir, audit.Query{Kinds: []audit.Kind{audit.KindDenied}, From: began}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		var d audit.Denied
+		if err := json.Unmarshal(e.Metadata, &d); err != nil {
+			t.Fatal(err)
+		}
+		records++
+		refused += max(d.More, 1)
+	}
+	told := len(entries(t, since, "_SYSTEMD_UNIT=aaau.service", "AAAU_EVENT=denied"))
+	t.Logf("%d refusals in %v are %d records, and %d entries in the journal", many, took, records, told)
+	if refused != many || told != records || records > 1000 {
+		t.Errorf("of %d refusals %d are told in %d records, and %d entries", many, refused, records, told)
+	}
+	if len(entries(t, since, "AAAU_EVENT=session_start", "AAAU_SESSION="+id)) != 1 {
+		t.Error("the journal has not what came after them")
 	}
 }
 
