@@ -61,8 +61,8 @@ func (b *Bridge) startOf(l *live, c *client) audit.Record {
 	})
 }
 
-// tellEnded says whether the end is recorded. A bridge whose sessions go on without it
-// leaves one that is not to the next.
+// tellEnded tells a session's end, and says whether it is recorded. A bridge whose sessions
+// go on without it leaves one that is not to the next.
 func (b *Bridge) tellEnded(l *live) bool {
 	took, exit, used := time.Since(l.Began).Round(time.Millisecond), l.Exit(), l.Used()
 	end := audit.SessionEnd{

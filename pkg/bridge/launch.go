@@ -74,7 +74,7 @@ func (b *Bridge) launch(ctx context.Context, c *client, req wire.OpenRequest, di
 	if err != nil {
 		return nil, nil, err
 	}
-	live, err := b.enter(s, req.Name)
+	live, err := b.enter(s, req.Name, c)
 	if err != nil {
 		return nil, nil, refusal(record, "the record cannot be written, so no session starts: %v", err)
 	}
@@ -90,7 +90,7 @@ func (b *Bridge) launch(ctx context.Context, c *client, req wire.OpenRequest, di
 			closeAll(cursors)
 		}
 	}()
-	if err := live.rec.begin(b.startOf(live, c)); err != nil {
+	if err := live.rec.begin(); err != nil {
 		b.running.Go(func() { b.end(s) })
 		return nil, nil, refusal(record, "the record cannot be written, so no session starts: %v", err)
 	}

@@ -39,11 +39,13 @@ type recorder struct {
 
 	mu    sync.Mutex     // guards what follows, never held across I/O: others hold locks of theirs who note
 	notes []audit.Record // that are not in the chain
+	taken int            // how many of them are being recorded
 	over  bool           // the chain has its end
 
 	noted chan struct{} // has room for one: there are notes
 	last  chan struct{} // closed by leave: no more output comes
 	whole bool          // all of it is recorded; set before done
+	short bool          // the rest of it never will be; likewise
 	done  chan struct{} // closed when run has returned
 }
 
@@ -67,6 +69,9 @@ const (
 	record = "record"
 	// recordAgain is how often it is tried then.
 	recordAgain = time.Second
+	// endTime is how long the end of a session waits to be recorded whose profile has it go
+	// on without a record.
+	endTime = 5 * time.Second
 	// inputRecord is about how much a record of input takes beside what was typed, in bytes.
 	inputRecord = 512
 	// maxNotes bounds what is kept of a session that cannot be recorded. It is frozen, and
@@ -115,9 +120,14 @@ func (r *recorder) note(rec audit.Record) {
 		r.b.recordOwn(rec, r.l.about(nil))
 		return
 	}
-	lost := len(r.notes) >= maxNotes
-	if !lost {
+	lost := false
+	switch last := len(r.notes) - 1; {
+	case last >= r.taken && isResize(rec) && isResize(r.notes[last]):
+		r.notes[last] = rec // nothing is recorded that was printed at the size before
+	case len(r.notes) < maxNotes:
 		r.notes = append(r.notes, rec)
+	default:
+		lost = true
 	}
 	r.mu.Unlock()
 	if lost {
@@ -128,6 +138,8 @@ func (r *recorder) note(rec audit.Record) {
 	default: // that is known
 	}
 }
+
+func isResize(rec audit.Record) bool { return rec.Metadata.Kind() == audit.KindResize }
 
 // hole tells what the record has not.
 func (r *recorder) hole(format string, args ...any) {
@@ -160,9 +172,14 @@ func (r *recorder) write(rec audit.Record) error {
 	return err
 }
 
-// begin records the session's start, and has that be on the disk and anchored soon.
-func (r *recorder) begin(start audit.Record) error {
-	if err := r.write(start); err != nil {
+// begin records the session's start, which is the first of the notes, and has that be on
+// the disk and anchored soon. What cannot be recorded stays noted: the record of a session
+// that did not come to pass for that begins with it, too, if it can be written later.
+func (r *recorder) begin() error {
+	r.writing.Lock()
+	err := r.flush()
+	r.writing.Unlock()
+	if err != nil {
 		return err
 	}
 	r.b.running.Go(func() {
@@ -179,16 +196,18 @@ func (r *recorder) flush() error {
 		return err
 	}
 	r.mu.Lock()
-	notes := slices.Clone(r.notes)
-	r.mu.Unlock()
-	if len(notes) == 0 || r.chain.Ended() {
+	if len(r.notes) == 0 || r.chain.Ended() {
+		r.mu.Unlock()
 		return nil
 	}
+	notes := slices.Clone(r.notes)
+	r.taken = len(notes)
+	r.mu.Unlock()
 	r.b.anchors.change(&r.head)
 	n, err := r.chain.Append(notes...)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.notes = slices.Delete(r.notes, 0, n) // more may have come after them
+	r.notes, r.taken = slices.Delete(r.notes, 0, n), 0 // more may have come after them
 	return err
 }
 
@@ -213,6 +232,7 @@ func (r *recorder) run() {
 		more[i] = c.More()
 	}
 	last, ending := r.last, false
+	var enough <-chan time.Time
 	_, failing := r.l.Frozen()[record] // so an earlier bridge has found it
 	for {
 		if failing {
@@ -237,9 +257,38 @@ func (r *recorder) run() {
 		case <-r.noted:
 		case <-again:
 		case <-last:
-			last, ending = nil, true
+			last, ending, enough = nil, true, r.patience()
+		case <-enough:
+			r.forgo()
+			return
 		}
 	}
+}
+
+// patience is ready when the end of a session need not wait any more for its record. For
+// most that is never.
+func (r *recorder) patience() <-chan time.Time {
+	if r.l.recording.OnFailure == config.Continue {
+		return time.After(endTime)
+	}
+	return nil
+}
+
+// forgo gives up what is not recorded of a session that has ended.
+func (r *recorder) forgo() {
+	missing := int64(0)
+	for i, c := range r.tracks {
+		from := c.Pos()
+		if r.chain != nil {
+			from = min(from, r.chain.Recorded(audit.Stream(i)))
+		}
+		missing += c.Head() - from
+	}
+	r.mu.Lock()
+	notes := len(r.notes)
+	r.notes, r.short = nil, true
+	r.mu.Unlock()
+	r.hole("its end, %d bytes of output before it, and %d records of what people did", missing, notes)
 }
 
 // all records what there is now.
@@ -309,7 +358,7 @@ func (r *recorder) failed(err error, was, ending bool) bool {
 func (r *recorder) freeze(err error, ending bool) {
 	switch {
 	case ending:
-		return // there is nobody to be frozen; its end is told when it is recorded
+		return // there is nobody to be frozen; its end is told when it is recorded: see patience
 	case r.l.recording.OnFailure == config.Continue:
 		r.hold(tape.Never) // what the tape loses is a hole
 		return
@@ -349,10 +398,13 @@ func (r *recorder) thaw() {
 }
 
 // finish records a session's end, when all else is, and brings the record to the disk. It
-// is tried again and again; false if the bridge ends before.
+// is tried again and again; false if the bridge ends before, or it is not waited for.
 func (r *recorder) finish(end audit.Record) bool {
 	<-r.done
-	for {
+	if r.short {
+		return false
+	}
+	for enough := r.patience(); ; {
 		err := r.write(end)
 		if err == nil {
 			// One that is closed is on the disk: the last time something else went wrong.
@@ -367,6 +419,9 @@ func (r *recorder) finish(end audit.Record) bool {
 		r.l.trouble("recording its end: %v", err)
 		select {
 		case <-r.b.closing:
+			return false
+		case <-enough:
+			r.hole("its end")
 			return false
 		case <-time.After(recordAgain):
 		}

@@ -1,11 +1,14 @@
 package bridge
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +16,7 @@ import (
 
 	"github.com/AgentaaU/AaaU/pkg/audit"
 	"github.com/AgentaaU/AaaU/pkg/config"
+	"github.com/AgentaaU/AaaU/pkg/journal"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
 	"github.com/AgentaaU/AaaU/pkg/session"
 	"github.com/AgentaaU/AaaU/pkg/spec"
@@ -247,5 +251,137 @@ func TestGuessesAreCounted(t *testing.T) {
 	}
 	for _, at := range all {
 		h.leaveBack(at)
+	}
+}
+
+// recordsOf are the kinds in a session's record.
+func (h *harness) recordsOf(id string) (kinds []audit.Kind) {
+	h.t.Helper()
+	for e, err := range audit.Read(h.record, id) {
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		kinds = append(kinds, e.Kind)
+	}
+	return kinds
+}
+
+// A session whose profile has it go on without a record also ends without one.
+func TestEndWithoutARecord(t *testing.T) {
+	var said bytes.Buffer
+	h := start(t, func(b *Bridge) { b.Log = journal.To(&said) })
+	s := h.sh("echo what it says; read x; echo and then")
+	h.mu.Lock()
+	l := h.sessions[s.ID]
+	h.mu.Unlock()
+	soon(t, "it is recorded", func() bool { return len(h.recordsOf(s.ID)) == 3 })
+	l.rec.writing.Lock() // what it sees it sees in order
+	l.recording.OnFailure = config.Continue
+	err := l.rec.chain.Close() // as a disk does that is gone
+	l.rec.writing.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Write([]byte("\n")); err != nil {
+		t.Fatal(err)
+	}
+	if out, ended := h.all(s); !strings.HasSuffix(out, "and then\r\n") || ended.Code != 0 {
+		t.Errorf("%q, %+v", out, ended)
+	}
+	if err := h.stop(); err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{"the record has a hole: 1 bytes that", "the record has a hole: its end, 12 bytes of output before it, and 0 records of what people did"} {
+		if !strings.Contains(said.String(), want) {
+			t.Errorf("not said: %q, in\n%s", want, said.String())
+		}
+	}
+}
+
+// A session that does not come to pass since its start cannot be recorded has a record that
+// begins with that when it can.
+func TestStartThatCannotBeRecorded(t *testing.T) {
+	h := start(t, nil)
+	sessions := filepath.Join(h.record, "sessions")
+	if err := os.Rename(sessions, sessions+"-gone"); err != nil {
+		t.Fatal(err)
+	}
+	var note *wire.ErrorNote
+	if _, err := h.open(wire.OpenRequest{Session: spec.Session{Argv: []string{"true"}}}); !errors.As(err, &note) || note.Code != record {
+		t.Fatal(err)
+	}
+	if err := os.Rename(sessions+"-gone", sessions); err != nil {
+		t.Fatal(err)
+	}
+	want := []audit.Kind{audit.KindSessionStart, audit.KindSessionEnd}
+	soon(t, "its end is recorded", func() bool {
+		files, err := filepath.Glob(sessions + "/*")
+		if err != nil || len(files) == 0 {
+			return false
+		}
+		id, _, _ := strings.Cut(filepath.Base(files[0]), "-")
+		kinds := h.recordsOf(id)
+		if len(kinds) > 0 && kinds[0] != want[0] {
+			t.Fatalf("it begins with %s", kinds[0])
+		}
+		return slices.Equal(kinds, want)
+	})
+	if err := h.stop(); err == nil || !strings.Contains(err.Error(), "was not released") {
+		t.Errorf("the launcher says %v", err)
+	}
+	h.stop = func() error { return nil } // that was to be
+}
+
+// A terminal that changes its size without end, while nothing can be recorded, leaves room
+// for what else happens; and what is recorded of it is its last size.
+func TestManySizes(t *testing.T) {
+	h := start(t, nil)
+	s := h.sh("read x")
+	h.mu.Lock()
+	l := h.sessions[s.ID]
+	h.mu.Unlock()
+	resize := func(rows int) {
+		l.rec.note(l.told(audit.Human, "operator", "", audit.Resize{Rows: uint16(rows), Cols: 80}))
+	}
+	pending := func() int {
+		l.rec.mu.Lock()
+		defer l.rec.mu.Unlock()
+		return len(l.rec.notes)
+	}
+	for n := range 5000 { // some of them while others are being recorded
+		resize(n + 1)
+	}
+	soon(t, "it is recorded", func() bool { return pending() == 0 })
+	l.rec.writing.Lock() // as a disk does that hangs
+	for range 2 {
+		for n := range 2 * maxNotes {
+			resize(n%1000 + 6000)
+		}
+		h.control(l, nil, audit.Control{Action: "thaw", Reason: "there is room"})
+	}
+	resize(7000)
+	if n := pending(); n > 10 {
+		t.Errorf("%d are kept", n)
+	}
+	l.rec.writing.Unlock()
+	soon(t, "the rest is recorded", func() bool { return pending() == 0 })
+	var told []string
+	for e, err := range audit.Read(h.record, s.ID) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch m, err := e.Decode(); m := m.(type) {
+		case *audit.Resize:
+			told = append(told, fmt.Sprint(m.Rows))
+		case *audit.Control:
+			told = append(told, m.Action)
+		default:
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if want := []string{"5000", "6999", "thaw", "6999", "thaw", "7000"}; len(told) < 6 || !slices.Equal(told[len(told)-6:], want) {
+		t.Errorf("%q, want at its end %q", told, want)
 	}
 }

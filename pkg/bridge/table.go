@@ -99,9 +99,10 @@ func (b *Bridge) nameFor(s *session.Session, asked string) string {
 	return name
 }
 
-// enter puts a session into the table, and starts it.
+// enter puts a session that c has asked for into the table, and starts it. Its start is
+// noted before anybody can come to it, and so is what its record begins with.
 // An error means that it cannot be recorded, and it is closed.
-func (b *Bridge) enter(s *session.Session, name string) (*live, error) {
+func (b *Bridge) enter(s *session.Session, name string, c *client) (*live, error) {
 	l := &live{Session: s, begun: make(chan struct{}), recording: b.recordingOf(s.Profile)}
 	var err error
 	if l.rec, err = newRecorder(b, l); err != nil {
@@ -112,6 +113,7 @@ func (b *Bridge) enter(s *session.Session, name string) (*live, error) {
 	b.mu.Lock()
 	l.name = b.nameFor(s, name)
 	b.mu.Unlock()
+	l.rec.note(b.startOf(l, c))
 	b.install(l)
 	return l, nil
 }

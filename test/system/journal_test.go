@@ -187,6 +187,7 @@ func TestJournalStalls(t *testing.T) {
 	if came+lost != all || all < many || lost == 0 || said == 0 {
 		t.Errorf("of %d records %d are in the journal, and %d are said to be lost, %d times on stderr", all, came, lost, said)
 	}
+	output(t, operator, "aaau", "kill", id)
 	if said := journal(t, since, "--catalog", "AAAU_EVENT=entries_lost"); !regexp.MustCompile(`Subject: \d+ entries are not in the journal`).MatchString(said) {
 		t.Errorf("journalctl -x: %s", said)
 	}
