@@ -193,10 +193,11 @@ func TestRefusalsAtTheEnd(t *testing.T) {
 func TestLooksAreTold(t *testing.T) {
 	h := start(t, nil)
 	h.sh("exit 0")
-	const looks = 5
+	const looks, every = 5, 20 * time.Millisecond
 	h.looks.mu.Lock()
-	h.looks.every = 20 * time.Millisecond
+	h.looks.every = every
 	h.looks.mu.Unlock()
+	began := time.Now()
 	for range maxAtOnce {
 		h.looks.take(uint32(os.Getuid()))
 	}
@@ -205,6 +206,9 @@ func TestLooksAreTold(t *testing.T) {
 		if _, err := asking.Search(t.Context(), "", wire.Query{Text: "x"}, func(wire.Found) error { return nil }); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if took := time.Since(began); took < looks*every {
+		t.Errorf("%d looks beyond what may be told took %v", looks, took)
 	}
 	n := 0
 	for e, err := range audit.Read(h.record, audit.BridgeChain) {
