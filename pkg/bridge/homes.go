@@ -23,12 +23,12 @@ const (
 	// system call.
 	homesTick = 2 * time.Second
 	// homesRest is how rarely it is while nothing does: an idle bridge is not to wake.
-	homesRest = time.Minute
+	homesRest = 10 * time.Minute
 	// homesFill is how fast a disk may fill, in bytes a second, when nobody has looked for
 	// long.
-	homesFill = 2 << 30
-	// homesAnyway is after how long a home is measured though no room was lost:
-	// somebody else may have made room at the same time.
+	homesFill = 1 << 30
+	// homesAnyway is after how long a home is measured though no room was lost, if
+	// something goes on: somebody else may have made room at the same time.
 	homesAnyway = 10 * time.Minute
 	// homesTries is how often a home may fail to be measured before it counts as
 	// full: its agent could see to that.
@@ -74,9 +74,9 @@ func (b *Bridge) watchHomes(ctx context.Context) {
 			if err != nil {
 				b.Log.Printf("looking at %s: %v", homesDir, err)
 			} else {
-				full = b.boundHomes(ctx, by, known, began, free, size)
+				full = b.boundHomes(ctx, by, known, began, free, size, rest == homesTick)
 			}
-			if rest = restOf(rest, free-last, free-reserve(size)); full {
+			if rest = b.restOf(rest, free-last, free-reserve(size)); full {
 				rest = homesTick // somebody is making room, perhaps
 			}
 			last, tick = free, time.After(rest)
@@ -109,18 +109,18 @@ func (b *Bridge) stir() {
 
 // restOf is how long the homes need not be looked at when the room has changed by so much
 // since the last time, and so much is left: the longer, the longer nothing happened.
-func restOf(last time.Duration, changed, left int64) time.Duration {
-	if changed < -1<<20 || changed > 1<<20 {
+func (b *Bridge) restOf(last time.Duration, changed, left int64) time.Duration {
+	if max(changed, -changed) >= b.HomeMax/64 {
 		return homesTick
 	}
 	full := time.Duration(max(left, 0)/homesFill) * time.Second
-	return max(homesTick, min(2*last, homesRest, full))
+	return max(homesTick, min(4*last, homesRest, full))
 }
 
 // boundHomes looks at each home in use, and says whether any session waits for room.
-func (b *Bridge) boundHomes(ctx context.Context, by map[home][]*live, known map[home]use, began map[*live]use, free, size int64) (full bool) {
+func (b *Bridge) boundHomes(ctx context.Context, by map[home][]*live, known map[home]use, began map[*live]use, free, size int64, busy bool) (full bool) {
 	for h, sessions := range by {
-		if !b.measure(ctx, h, known, free) {
+		if !b.measure(ctx, h, known, free, busy) {
 			continue
 		}
 		for _, s := range sessions {
@@ -153,9 +153,9 @@ func (b *Bridge) homes() map[home][]*live {
 }
 
 // measure brings what is known of a home up to date, and says whether it is known.
-func (b *Bridge) measure(ctx context.Context, h home, known map[home]use, free int64) bool {
+func (b *Bridge) measure(ctx context.Context, h home, known map[home]use, free int64, busy bool) bool {
 	last, ok := known[h]
-	if ok && last.failed == 0 && last.free-free < b.HomeMax/64 && free-last.free < b.HomeMax/64 && time.Since(last.measured) < homesAnyway {
+	if ok && last.failed == 0 && max(last.free-free, free-last.free) < b.HomeMax/64 && (!busy || time.Since(last.measured) < homesAnyway) {
 		return true
 	}
 	reply, err := b.ask(ctx, privsep.Request{Measure: &privsep.Measure{User: h.user, UID: h.uid}})

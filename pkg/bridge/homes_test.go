@@ -8,22 +8,23 @@ import (
 // The homes are looked at ever more rarely while nothing happens, but often enough that
 // no disk is full meanwhile.
 func TestRestOf(t *testing.T) {
+	b := Bridge{HomeMax: 64 << 20}
 	for _, c := range []struct {
 		last          time.Duration
 		changed, left int64
 		want          time.Duration
 	}{
-		{homesTick, 0, 1 << 40, 2 * homesTick},
-		{2 * homesTick, 1 << 20, 1 << 40, 4 * homesTick},
-		{40 * time.Second, -1 << 20, 1 << 40, homesRest},
+		{homesTick, 0, 1 << 40, 4 * homesTick},
+		{4 * homesTick, 1<<20 - 1, 1 << 40, 16 * homesTick},
+		{homesRest / 2, 1 - 1<<20, 1 << 40, homesRest},
 		{homesRest, 0, 1 << 40, homesRest},
-		{homesRest, 1<<20 + 1, 1 << 40, homesTick},  // somebody made room
-		{homesRest, -1<<20 - 1, 1 << 40, homesTick}, // or took it
-		{homesRest, 0, 20 << 30, 10 * time.Second},
+		{homesRest, 1 << 20, 1 << 40, homesTick},  // somebody made room
+		{homesRest, -1 << 20, 1 << 40, homesTick}, // or took it
+		{homesRest, 0, 10 << 30, 10 * time.Second},
 		{homesRest, 0, 1 << 30, homesTick},
 		{homesRest, 0, -1 << 30, homesTick},
 	} {
-		if got := restOf(c.last, c.changed, c.left); got != c.want {
+		if got := b.restOf(c.last, c.changed, c.left); got != c.want {
 			t.Errorf("after %v, %d more room, %d left: %v, not %v", c.last, c.changed, c.left, got, c.want)
 		}
 	}

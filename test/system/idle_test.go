@@ -23,7 +23,7 @@ func idle() time.Duration {
 // nothing: three context switches a minute, of which Go's own runtime makes two.
 //
 // The kernel does not bound the homes here, so the bridge looks how full they are: on a
-// large disk ever more rarely, up to once a minute.
+// large disk ever more rarely.
 func TestIdleBridge(t *testing.T) {
 	beginLong(t, 2*time.Minute+3*idle())
 	largeHomes(t)
