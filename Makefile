@@ -239,9 +239,9 @@ check-unit: ## unit tests, with the race detector
 check-system: deb $(later) $(unrecorded) ## tests on a real systemd
 	go test -count=1 -timeout 20m ./test/bench ./test/layers ./test/system
 
-soak: deb ## for long what the checks do for a while: hostile input, 1,000 bridges killed, 400 sessions, idling
-	AAAU_FUZZ_TIME=$(or $(AAAU_FUZZ_TIME),10m) AAAU_KILLS=$(or $(AAAU_KILLS),1000) AAAU_MANY=$(or $(AAAU_MANY),400) AAAU_IDLE=$(or $(AAAU_IDLE),3m) \
-		go test -count=1 -timeout 0 -v -run 'TestStrangersForAWhile|TestBridgeIsKilled|TestManySessionsOutliveTheirBridges|TestIdleBridge' ./test/system
+soak: deb $(unrecorded) ## for long what the checks do for a while: hostile input, 1,000 bridges killed, 400 sessions, idling; and figures
+	AAAU_FUZZ_TIME=$(or $(AAAU_FUZZ_TIME),10m) AAAU_KILLS=$(or $(AAAU_KILLS),1000) AAAU_MANY=$(or $(AAAU_MANY),400) AAAU_IDLE=$(or $(AAAU_IDLE),10m) AAAU_EXACT=1 \
+		go test -count=1 -timeout 0 -v -run '^Test(StrangersForAWhile|BridgeIsKilled|ManySessionsOutliveTheirBridges|IdleBridge|Throughput.*|ViewersCostNothing)$$' ./test/system
 
 check-vm: deb deps-vm ## tests that need a kernel of their own, in a virtual machine
 	go test -count=1 -timeout 10m ./test/vm

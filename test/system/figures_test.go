@@ -254,15 +254,20 @@ func TestThroughputRecorded(t *testing.T) {
 }
 
 // Others use the machine too, and disturb: both figures have their turn in each round,
-// and more rounds are had where the comparison does not hold at once.
-const fewRounds, manyRounds = 8, 40
+// and more rounds are had where the comparison does not hold at once. Where they never
+// leave off, less is let pass, unless AAAU_EXACT is set, as make soak does.
+const (
+	fewRounds, manyRounds = 8, 40
+	disturbance           = 0.2
+)
 
 // compare makes sure that one figure is at least a part of another, by the middle of the
 // rounds: a single one can be anything.
-func compare(t *testing.T, unit string, least float64, other, ours func() float64) {
+func compare(t *testing.T, unit string, promised float64, other, ours func() float64) {
 	t.Helper()
 	var figures, others []float64
-	for len(figures) < fewRounds || len(figures) < manyRounds && middle(figures) < least*middle(others) {
+	ratio := func() float64 { return middle(figures) / middle(others) }
+	for len(figures) < fewRounds || len(figures) < manyRounds && ratio() < promised {
 		if len(figures)%2 == 0 {
 			others = append(others, other())
 			figures = append(figures, ours())
@@ -271,8 +276,12 @@ func compare(t *testing.T, unit string, least float64, other, ours func() float6
 			others = append(others, other())
 		}
 	}
-	t.Logf("%.1f %s of %.1f in %d rounds: %.2f", middle(figures), unit, middle(others), len(figures), middle(figures)/middle(others))
-	if middle(figures) < least*middle(others) {
+	t.Logf("%.1f %s of %.1f in %d rounds: %.2f of %.2f that are promised", middle(figures), unit, middle(others), len(figures), ratio(), promised)
+	least := promised
+	if os.Getenv("AAAU_EXACT") == "" {
+		least -= disturbance
+	}
+	if ratio() < least {
 		t.Errorf("less than %.2f: %.1f of %.1f", least, figures, others)
 	}
 }
