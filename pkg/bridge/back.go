@@ -219,7 +219,6 @@ func (c *client) back(ctx context.Context, req wire.Request, at *look, id, profi
 	c.waits.Add(1) // no other frame need come meanwhile
 	c.backs.Go(func() {
 		defer c.waits.Add(-1)
-		defer c.b.leaveBack(at)
 		out := &pieces{ctx: ctx, c: c, at: at, seq: req.Seq, whole: req.Do != wire.DoSearch}
 		err := c.b.looks.wait(ctx, c.who.UID)
 		if err == nil {
@@ -236,6 +235,7 @@ func (c *client) back(ctx context.Context, req wire.Request, at *look, id, profi
 			err = err2
 		}
 		out.release()
+		c.b.leaveBack(at) // before the answer: the client may ask again at once
 		var bad *audit.BadLine
 		switch {
 		case ctx.Err() != nil: // it has gone

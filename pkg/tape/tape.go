@@ -291,7 +291,7 @@ func (t *Tape) oldest() int64 { return t.oldestWith(t.armed.Load()) }
 // arrived, and is wanted again. Only what the writer may be at just now is gone.
 func (t *Tape) oldestFor(hold Hold) int64 {
 	if hold == Always {
-		return max(0, t.armed.Load()-t.size+MaxChunk)
+		return max(0, t.armed.Load()-t.size+min(MaxChunk, t.size/8)) // never more than oldest
 	}
 	return t.oldest()
 }
