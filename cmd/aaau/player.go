@@ -31,6 +31,7 @@ type player struct {
 	due    time.Time     // when what is next is to be shown; without it, when the last was
 	left   time.Duration // while paused: until due
 	paused bool
+	step   bool          // while paused: what is next is shown when it comes
 	skip   time.Duration // up to here nothing is waited for
 
 	titled time.Time
@@ -101,7 +102,13 @@ func (p *player) play(k *cast, wait bool) error {
 				return k.err
 			}
 			p.next = &e
-			p.schedule()
+			if p.step {
+				if err := p.show(); err != nil {
+					return err
+				}
+			} else {
+				p.schedule()
+			}
 		case <-due:
 			if err := p.show(); err != nil {
 				return err
@@ -148,7 +155,7 @@ func (p *player) schedule() {
 // show shows what is next, without what it would ask the terminal, or do to its
 // clipboard.
 func (p *player) show() error {
-	p.at = max(p.at, p.next.at)
+	p.at, p.step = max(p.at, p.next.at), false
 	p.held = append(p.held, p.next.data...)
 	p.next = nil
 	for len(p.held) > 0 {
@@ -210,6 +217,7 @@ func (p *player) key(key byte) error {
 		if p.paused && p.next != nil {
 			return p.show()
 		}
+		p.step = p.paused // when it comes
 	case '+', '=':
 		p.faster(2)
 	case '-':
@@ -234,7 +242,7 @@ func (p *player) pause(on bool) {
 	if p.next != nil {
 		left = p.remains()
 	}
-	p.paused, p.left, p.due = on, left, time.Now().Add(left)
+	p.paused, p.step, p.left, p.due = on, false, left, time.Now().Add(left)
 }
 
 func (p *player) faster(times float64) {

@@ -99,6 +99,7 @@ func TestPlayer(t *testing.T) {
 		"both":              {&player{speed: 2, idle: 3e9}, three, nil, []string{"0.5 a", "1.0 b", "2.5 c"}, nil},
 		"paused":            {&player{speed: 1}, three, map[float64]string{1.5: " ", 100: " "}, []string{"1.0 a", "100.5 b", "110.5 c"}, nil},
 		"stepped":           {&player{speed: 1}, three, map[float64]string{1.5: " ", 3: ".", 4: "...", 50: " "}, []string{"1.0 a", "3.0 b", "4.0 c"}, nil},
+		"a step too soon":   {&player{speed: 1}, three, map[float64]string{0.5: " ..", 3: " "}, []string{"0.5 ab", "13.0 c"}, nil},
 		"a step for no one": {&player{speed: 1}, three, map[float64]string{1.5: "."}, []string{"1.0 a", "2.0 b", "12.0 c"}, nil},
 		"made faster":       {&player{speed: 1}, three, map[float64]string{4: "+"}, []string{"1.0 a", "2.0 b", "8.0 c"}, nil},
 		"made slower":       {&player{speed: 1}, three, map[float64]string{4: "-"}, []string{"1.0 a", "2.0 b", "20.0 c"}, nil},
