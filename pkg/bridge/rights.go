@@ -31,7 +31,7 @@ func (c *client) inRecord(ref string) (id string, right auth.Session, err error)
 	if p, ok := c.b.resolvePast(c.who, ref); ok {
 		return p.Info.ID, p.Right, nil
 	}
-	if !errors.As(err, &note) || note.Code != "no-session" {
+	if !errors.As(err, &note) || note.Code != "no-session" && note.Code != wire.StateStranded {
 		return "", right, err
 	}
 	id, right, failed := c.b.resolveOld(c.who, ref)

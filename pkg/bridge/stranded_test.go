@@ -41,6 +41,12 @@ func TestWhoSeesStranded(t *testing.T) {
 			if !errors.As(err, &note) || (note.Code == wire.StateStranded) != got[id] {
 				t.Errorf("uid %d, %s: %v", uid, id, err)
 			}
+			// What it had printed until then is recorded, and can be looked back at.
+			c := &client{b: b, who: peer.Peer{UID: uid, GID: 990}, most: auth.Admin}
+			recorded := got[id] && id != "unheard"
+			if seen, _, err := c.inRecord(id); (seen == id) != recorded || (err == nil) != recorded {
+				t.Errorf("uid %d looks back at %s: %q, %v", uid, id, seen, err)
+			}
 		}
 	}
 	gone := b.strand("oldopen", "aaau-claude-oldopen.scope", errors.New("it is new"))
