@@ -285,8 +285,8 @@ func (r *recorder) forgo() {
 		missing += c.Head() - from
 	}
 	r.mu.Lock()
-	notes := len(r.notes)
-	r.notes, r.short = nil, true
+	notes := len(r.notes) - r.taken
+	r.notes, r.short = r.notes[:r.taken], true // who writes just now takes those away
 	r.mu.Unlock()
 	r.hole("its end, %d bytes of output before it, and %d records of what people did", missing, notes)
 }
@@ -431,6 +431,8 @@ func (r *recorder) finish(end audit.Record) bool {
 // close leaves the record of a session whose end is in it.
 func (r *recorder) close() {
 	<-r.done
+	r.writing.Lock() // first: who writes just now takes away what it has written
+	defer r.writing.Unlock()
 	r.mu.Lock()
 	late := r.notes
 	r.notes, r.over = nil, true
@@ -438,8 +440,6 @@ func (r *recorder) close() {
 	for _, rec := range late {
 		r.b.recordOwn(rec, r.l.about(nil))
 	}
-	r.writing.Lock()
-	defer r.writing.Unlock()
 	if r.chain == nil {
 		return
 	}

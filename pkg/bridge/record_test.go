@@ -299,6 +299,20 @@ func TestEndWithoutARecord(t *testing.T) {
 	}
 }
 
+// Who types while a session's record is given up is in the midst of writing what was noted:
+// that stays theirs.
+func TestGivingUpWhileOthersWrite(t *testing.T) {
+	var said bytes.Buffer
+	h := start(t, func(b *Bridge) { b.Log = journal.To(&said) })
+	l := &live{Session: &session.Session{Info: session.Info{Session: privsep.Session{ID: "x1"}}}}
+	rec := l.told(audit.Human, "operator", "", audit.Control{Action: "thaw"})
+	r := &recorder{b: h.Bridge, l: l, notes: []audit.Record{rec, rec, rec}, taken: 2} // as flush leaves it while it writes
+	r.forgo()
+	if len(r.notes) != 2 || !strings.Contains(said.String(), "and 1 records of what people did") {
+		t.Errorf("%d are left to who writes, and said is %s", len(r.notes), said.String())
+	}
+}
+
 // A session that does not come to pass since its start cannot be recorded has a record that
 // begins with that when it can.
 func TestStartThatCannotBeRecorded(t *testing.T) {
