@@ -324,6 +324,12 @@ func (b *Bridge) settle(l *live, place *session.Place) {
 	b.mu.Unlock()
 	if is {
 		b.drop(l.Session)
+		b.running.Go(func() {
+			l.AwaitFreed()
+			if err := l.Forget(); err != nil {
+				l.trouble("%v", err)
+			}
+		})
 	}
 }
 

@@ -152,6 +152,16 @@ func (s *Session) AwaitFreed() {
 	}
 }
 
+// Forget gives back the rest of the memory of tapes that are freed, and that nobody is to
+// adopt any more.
+func (s *Session) Forget() error {
+	var errs []error
+	for _, t := range s.tracks {
+		errs = append(errs, t.tape.Forget())
+	}
+	return errors.Join(errs...)
+}
+
 func closeTapes(tapes []*tape.Tape) {
 	for _, t := range tapes {
 		t.Close()

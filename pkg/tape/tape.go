@@ -150,6 +150,22 @@ func (t *Tape) free() error {
 // Freed is closed when the ring's memory is nobody's any more in this process.
 func (t *Tape) Freed() <-chan struct{} { return t.freed }
 
+// Forget gives back the rest of the memory of a tape that is Freed and is not to be opened
+// any more: as long as any of it is mapped the kernel keeps all of it, and what stands
+// before the ring is until the Tape is collected. That is this process's own from here on.
+func (t *Tape) Forget() error {
+	own, err := unix.MmapPtr(-1, 0, nil, ringAt, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	if err != nil {
+		return fmt.Errorf("freeing the tape: %w", err)
+	}
+	copy(unsafe.Slice((*byte)(own), noteAt), t.page) // all that somebody may still ask for
+	// It takes the other's place at once, for whoever asks meanwhile.
+	if _, err := unix.MremapPtr(own, ringAt, unsafe.Pointer(&t.page[0]), ringAt, unix.MREMAP_MAYMOVE|unix.MREMAP_FIXED); err != nil {
+		return errors.Join(fmt.Errorf("freeing the tape: %w", err), unix.MunmapPtr(own, ringAt))
+	}
+	return nil
+}
+
 // Memory is how many bytes a tape of this size takes when all of it has been used.
 func Memory(size int64) int64 { return memory(int(size)) }
 

@@ -3,10 +3,14 @@ package tape
 import (
 	"bytes"
 	"crypto/sha256"
+	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const size = 4 * MaxChunk
@@ -34,6 +38,48 @@ func cursor(t testing.TB, tp *Tape, from int64) *Cursor {
 	}
 	t.Cleanup(func() { c.Close() })
 	return c
+}
+
+// Of a tape that is forgotten nothing is mapped, and what was known of it still is.
+func TestForget(t *testing.T) {
+	mapped := func(of *Tape) int {
+		var st unix.Stat_t
+		if err := unix.Fstat(of.fd, &st); err != nil {
+			t.Fatal(err)
+		}
+		maps, err := os.ReadFile("/proc/self/maps")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return bytes.Count(maps, fmt.Appendf(nil, " %d ", st.Ino))
+	}
+	tp, err := New(size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(tp, []byte("some"))
+	tp.words[3].Store(7)
+	if mapped(tp) == 0 {
+		t.Fatal("it is not found")
+	}
+	fd, err := unix.FcntlInt(uintptr(tp.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := tp.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := tp.Forget(); err != nil {
+		t.Fatal(err)
+	}
+	if n := mapped(&Tape{fd: fd}); n > 0 || tp.Head() != 4 || tp.words[3].Load() != 7 {
+		t.Errorf("it is mapped %d times, %d bytes, %d", n, tp.Head(), tp.words[3].Load())
+	}
+	tp.words[3].Store(8)
+	if tp.words[3].Load() != 8 {
+		t.Error("its words are no more")
+	}
 }
 
 // A reader that keeps up gets every byte, once, across many turns of the ring.
