@@ -3,7 +3,29 @@ package bridge
 import (
 	"testing"
 	"time"
+
+	"github.com/AgentaaU/AaaU/pkg/spec"
+	"github.com/AgentaaU/AaaU/pkg/wire"
 )
+
+// That a session begins is something that happens, and that it ends, though it prints
+// nothing: the homes are looked at soon.
+func TestSilentSessionStirs(t *testing.T) {
+	h := start(t, nil)
+	s, err := h.open(wire.OpenRequest{Session: spec.Session{Pipes: true, Argv: []string{"cat"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	stirred := func() bool { return len(h.stirred) > 0 }
+	soon(t, "its beginning stirs", stirred)
+	<-h.stirred
+	if err := s.EndInput(); err != nil {
+		t.Fatal(err)
+	}
+	h.all(s)
+	soon(t, "its end stirs", stirred)
+}
 
 // The homes are looked at ever more rarely while nothing happens, but often enough that
 // no disk is full meanwhile.

@@ -132,6 +132,7 @@ func (b *Bridge) install(l *live) {
 	case b.entered <- struct{}{}:
 	default: // somebody is about to look anyway
 	}
+	b.stir() // and then soon again, though it prints nothing
 	s.Start(func(*session.Session) { b.leave(l) }, func(why string) { b.tellTripped(l, why) })
 	b.running.Go(l.watch.run)
 	b.recording.Add(1)
@@ -161,6 +162,7 @@ func (b *Bridge) leave(l *live) {
 		err = b.remember(past{Info: info, Right: rights, At: time.Now()})
 	}
 	b.mu.Unlock()
+	b.stir()
 	if err != nil {
 		l.trouble("noting its end for the next bridge: %v", err)
 	}
