@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"math/rand"
 	"os"
 	"path/filepath"
@@ -196,6 +197,53 @@ func (f broken) Sync() error {
 		return f.b.sync
 	}
 	return f.File.Sync()
+}
+
+// What could not be opened can be when that is put right, also by the same process: no
+// file stays locked.
+func TestOpeningAgain(t *testing.T) {
+	dir := t.TempDir()
+	yesterday := func() time.Time { return noon().now().AddDate(0, 0, -1) }
+	s := open(t, dir, Options{now: yesterday})
+	ok(t, s.Bridge().Announce())
+	c := session(t, s, "s1")
+	put(t, c, Stdout, "before")
+	ok(t, s.Close())
+
+	full := func(name string, flag int, mode os.FileMode) (file, error) {
+		if flag&os.O_CREATE != 0 {
+			return nil, syscall.ENOSPC
+		}
+		return os.OpenFile(name, flag, mode)
+	}
+	for range 2 {
+		if _, err := Open(dir, Options{now: noon().now, open: full}); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("with a full disk: %v", err)
+		}
+	}
+	gone := false
+	s = open(t, dir, Options{open: func(name string, flag int, mode os.FileMode) (file, error) {
+		f, err := os.OpenFile(name, flag, mode)
+		if gone {
+			ok(t, os.Rename(name, name+"-gone"))
+		}
+		return f, err
+	}})
+	first := filepath.Join(dir, c.seg.name())
+	for range 2 {
+		gone = true
+		if _, err := s.Session("s1", "agent", false); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("without its first segment: %v", err)
+		}
+		gone = false
+		ok(t, os.Rename(first+"-gone", first))
+	}
+	c = session(t, s, "s1")
+	put(t, c, Stdout, " and after")
+	ok(t, s.Close())
+	if got := raws(t, dir, "s1", Stdout); got != "before and after" {
+		t.Errorf("%q", got)
+	}
 }
 
 // What cannot be written is told as it is, leaves nothing, and works when the disk does.

@@ -109,6 +109,7 @@ func Open(dir string, o Options) (_ *Store, err error) {
 	s.bridge.mu.Lock()
 	defer s.bridge.mu.Unlock()
 	if err := s.bridge.ready(); err != nil { // whether it can be written is known now
+		s.bridge.letGo()
 		return nil, err
 	}
 	return s, nil
@@ -168,10 +169,20 @@ func (s *Store) openChain(name, user string, pipes bool) (*Chain, error) {
 	s.chains[name] = c
 	s.mu.Unlock()
 	if err := c.resume(pipes); err != nil {
+		c.letGo()
 		s.forget(name)
 		return nil, fmt.Errorf("opening the record of %s: %w", name, err)
 	}
 	return c, nil
+}
+
+// letGo closes the file of a chain that cannot be opened, and so unlocks it for who tries
+// again.
+func (c *Chain) letGo() {
+	if c.f != nil {
+		c.f.Close()
+		c.f = nil
+	}
 }
 
 // segments are a chain's files. The directory is read once: it may have many thousands,
