@@ -95,6 +95,15 @@ func (a *anchors) add(name string, h audit.Head, final bool) {
 	a.signal()
 }
 
+// leave has the last of a chain that is left without its end be anchored, and nothing more
+// of it: what did not come to the disk never will.
+func (a *anchors) leave(name string, h audit.Head) {
+	a.add(name, h, false)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.changed = slices.DeleteFunc(a.changed, func(c *anchored) bool { return c.name == name })
+}
+
 // take are the heads that are to be anchored now. Of chains that are being written it is
 // what is on the disk: else a power cut would look like tampering.
 func (a *anchors) take(all bool) []anchor.Head {

@@ -428,7 +428,7 @@ func (r *recorder) finish(end audit.Record) bool {
 	}
 }
 
-// close leaves the record of a session whose end is in it.
+// close leaves the record of a session whose end is in it, or is a hole.
 func (r *recorder) close() {
 	<-r.done
 	r.writing.Lock() // first: who writes just now takes away what it has written
@@ -445,5 +445,8 @@ func (r *recorder) close() {
 	}
 	if err := r.chain.Close(); err != nil && !errors.Is(err, audit.ErrClosed) {
 		r.l.trouble("leaving the record: %v", err)
+	}
+	if !r.chain.Ended() || r.chain.Durable() != r.chain.Head() { // it was given up
+		r.b.anchors.leave(r.l.ID, r.chain.Durable())
 	}
 }

@@ -289,6 +289,11 @@ func TestEndWithoutARecord(t *testing.T) {
 	if out, ended := h.all(s); !strings.HasSuffix(out, "and then\r\n") || ended.Code != 0 {
 		t.Errorf("%q, %+v", out, ended)
 	}
+	soon(t, "nothing more of it is to be anchored", func() bool {
+		h.anchors.mu.Lock()
+		defer h.anchors.mu.Unlock()
+		return !slices.ContainsFunc(h.anchors.changed, func(c *anchored) bool { return c.name == s.ID })
+	})
 	if err := h.stop(); err != nil {
 		t.Error(err)
 	}
