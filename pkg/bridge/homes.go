@@ -23,7 +23,7 @@ const (
 	// system call.
 	homesTick = 2 * time.Second
 	// homesRest is how rarely it is while nothing does: an idle bridge is not to wake.
-	homesRest = 10 * time.Minute
+	homesRest = 15 * time.Minute
 	// homesFill is how fast a disk may fill, in bytes a second, when nobody has looked for
 	// long.
 	homesFill = 1 << 30
