@@ -35,7 +35,8 @@ type harness struct {
 
 func start(t *testing.T, change func(*Bridge)) *harness {
 	t.Helper()
-	t.Cleanup(func() { goleak.VerifyNone(t, goleak.IgnoreCurrent()) })
+	before := goleak.IgnoreCurrent()
+	t.Cleanup(func() { nothingLeft(t, before) })
 	dir := t.TempDir()
 	listen := func(network, name string) *net.UnixListener {
 		ln, err := net.ListenUnix(network, &net.UnixAddr{Name: filepath.Join(dir, name), Net: network})
@@ -78,9 +79,27 @@ func start(t *testing.T, change func(*Bridge)) *harness {
 	return h
 }
 
+// patience is how long anything may take that takes milliseconds when all is well.
+const patience = time.Minute
+
+// nothingLeft waits for the end of all goroutines that were not there before.
+func nothingLeft(t *testing.T, before goleak.Option) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; {
+		err := goleak.Find(before)
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			t.Error(err)
+			return
+		}
+	}
+}
+
 // open starts or joins a session.
 func (h *harness) open(req wire.OpenRequest) (*api.Session, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if req.Rows == 0 {
 		req.Size = wire.Size{Rows: 24, Cols: 80}

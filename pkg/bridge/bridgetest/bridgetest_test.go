@@ -24,12 +24,13 @@ import (
 // serve starts a server; its Close says if it has seen anything that was not right.
 func serve(t *testing.T, change ...func(*bridge.Bridge)) (context.Context, *bridgetest.Server) {
 	t.Helper()
-	t.Cleanup(func() { goleak.VerifyNone(t, goleak.IgnoreCurrent()) })
+	before := goleak.IgnoreCurrent()
+	t.Cleanup(func() { goleak.VerifyNone(t, before) })
 	s, err := bridgetest.New(change...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(func() {
 		cancel()
 		if err := s.Close(); err != nil {
