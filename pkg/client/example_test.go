@@ -117,7 +117,7 @@ func ExampleConn_List() {
 	// site cat running
 }
 
-// Hear of what happens in all sessions that one may see.
+// Hear of what happens in all sessions that one may see, and answer.
 func ExampleConn_Events() {
 	socket, stop := serve()
 	defer stop()
@@ -127,19 +127,21 @@ func ExampleConn_Events() {
 		log.Fatal(err)
 	}
 	defer conn.Close()
-	go func() {
-		s, err := client.Open(ctx, socket, wire.OpenRequest{Session: program("sh", "-c", `printf '\033]9;look here\a'; exit 2`)})
-		if err != nil {
-			log.Fatal(err)
-		}
-		s.Copy(client.Sink{})
-	}()
+	// It asks for attention until it has some: what happens before Events is not heard of.
+	s, err := client.Open(ctx, socket, wire.OpenRequest{Session: program("bash", "-c", `until read -t 1 x; do printf '\033]9;look here\a'; done; exit 2`)})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+	asked := false
 	done := errors.New("heard enough")
 	err = conn.Events(ctx, func(e wire.Event) error {
-		switch e.Kind {
-		case wire.EventAttention:
+		switch {
+		case e.Kind == wire.EventAttention && !asked:
+			asked = true
 			fmt.Println("attention:", e.Message)
-		case wire.EventEnd:
+			fmt.Fprintln(s, "here I am")
+		case e.Kind == wire.EventEnd:
 			fmt.Println("the end:", e.Ended.Code)
 			return done
 		}
