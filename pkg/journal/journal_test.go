@@ -128,7 +128,8 @@ func TestJournalStalls(t *testing.T) {
 		t.Errorf("%q", e)
 	}
 	l.Close()
-	if said := stderr.String(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "i/o timeout") {
+	// It is said once, each time: on a busy machine this test may be a second time too slow.
+	if said := stderr.String(); strings.Count(said, "\n") > 3 || !strings.Contains(said, "i/o timeout") {
 		t.Errorf("%q", said)
 	}
 }

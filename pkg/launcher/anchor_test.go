@@ -418,11 +418,18 @@ func TestAnchorsInTheJournal(t *testing.T) {
 	// Nobody reads: what does not fit into the socket's queue is given up on.
 	const more = 20_000
 	a.journal(heads(5, more))
+	raw, err := ln.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
 	got := 0
-	for ln.SetReadDeadline(time.Now().Add(50 * time.Millisecond)); ; got++ {
-		if _, err := ln.Read(buf); err != nil {
-			break
+	err = raw.Control(func(fd uintptr) { // what came through is there
+		for _, _, err := unix.Recvfrom(int(fd), buf, unix.MSG_DONTWAIT); err == nil; got++ {
+			_, _, err = unix.Recvfrom(int(fd), buf, unix.MSG_DONTWAIT)
 		}
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	if got == 0 || got >= more || len(*said) != 2 || !strings.Contains((*said)[1], fmt.Sprint(more-got)+" are in the files alone") {
 		t.Errorf("%d came through, and it says %q", got, *said)
