@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,8 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/journal"
 )
 
+var dateOf = regexp.MustCompile(`\d{4}-\d\d-\d\d`)
+
 // aged moves all files of a session's record in dir to the bridge's, as of another day.
 func (h *harness) aged(dir, id, day string) (files []string) {
 	h.t.Helper()
@@ -19,9 +22,8 @@ func (h *harness) aged(dir, id, day string) (files []string) {
 	if err != nil || len(names) == 0 {
 		h.t.Fatal(names, err)
 	}
-	today := time.Now().UTC().Format(time.DateOnly)
 	for _, name := range names {
-		from, to := filepath.Join(dir, name), filepath.Join(h.record, strings.Replace(name, today, day, 1))
+		from, to := filepath.Join(dir, name), filepath.Join(h.record, dateOf.ReplaceAllString(name, day))
 		if err := os.Rename(from, to); err != nil || from == to {
 			h.t.Fatal(to, err)
 		}

@@ -28,7 +28,7 @@ func (h *harness) v1(line string) *client1 {
 		h.t.Fatal(err)
 	}
 	h.t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.SetDeadline(time.Now().Add(patience))
 	if _, err := io.WriteString(conn, line); err != nil {
 		h.t.Fatal(err)
 	}
@@ -127,11 +127,11 @@ func TestVersion1Lines(t *testing.T) {
 		"NEW:true:24:80":          `^SESSION:s\d+\n$`, // and the end of its input
 		" NEW:echo:hi:24:80 \r\n": `^SESSION:s\d+\nhi\r\n$`,
 	} {
+		began := time.Now() // before the bridge has anything of it
 		c := h.v1(line)
 		if !strings.HasSuffix(line, "\n") {
 			c.conn.CloseWrite()
 		}
-		began := time.Now()
 		for c.read() {
 		}
 		if got := c.out.String(); !regexp.MustCompile(want).MatchString(got) {
