@@ -27,7 +27,7 @@ func (h *harness) bare(frames ...any) *bare {
 		h.t.Fatal(err)
 	}
 	h.t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.SetDeadline(time.Now().Add(patience))
 	c := &bare{Reader: wire.NewClientReader(conn), conn: conn, t: h.t}
 	if _, err := conn.Write(wire.Hello()); err != nil {
 		h.t.Fatal(err)
@@ -123,7 +123,7 @@ func TestFloodKeepsNobodyIn(t *testing.T) {
 				if got == want {
 					return
 				}
-			case <-time.After(15 * time.Second):
+			case <-time.After(patience):
 				t.Fatalf("no frame of type %#x", want)
 			}
 		}
@@ -153,7 +153,7 @@ func TestInputThatNobodyReads(t *testing.T) {
 	c.next(wire.Pong, nil)
 	c.conn.Close()
 	asking := h.asking()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		s, err := asking.Status(t.Context(), reply.ID)
 		if err != nil {
 			t.Fatal(err)

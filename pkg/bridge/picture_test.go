@@ -106,7 +106,7 @@ func (h *harness) printer(draws string, size wire.Size) string {
 // shows waits until a session's screen shows something.
 func (h *harness) shows(id, text string) {
 	h.t.Helper()
-	for until := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for until := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		s, err := h.asking().Peek(h.t.Context(), id)
 		if err != nil || time.Now().After(until) {
 			h.t.Fatalf("%+v, %v", s, err)

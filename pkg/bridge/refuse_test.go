@@ -60,7 +60,7 @@ func TestRefuse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer waits.Close()
-	ln.SetDeadline(time.Now().Add(20 * time.Second))
+	ln.SetDeadline(time.Now().Add(patience))
 	c, err := ln.Accept()
 	if err != nil {
 		t.Fatal(err)
