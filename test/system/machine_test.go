@@ -16,9 +16,9 @@ import (
 const (
 	// patience is how long anything may take that takes milliseconds when all is
 	// well.
-	patience = 15 * time.Second
+	patience = 30 * time.Second
 	// lifetime is how long a whole test may take.
-	lifetime = time.Minute
+	lifetime = 3 * time.Minute
 )
 
 // begin is every test's first line. At the test's end it makes sure that no

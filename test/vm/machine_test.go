@@ -58,6 +58,11 @@ type session struct {
 // start runs a program that starts a session, and waits for that to be there.
 func start(t *testing.T, argv ...string) *session {
 	t.Helper()
+	scopes := func() []string {
+		dirs, _ := filepath.Glob("/sys/fs/cgroup/aaau.slice/aaau-*.slice/aaau-*.scope")
+		return dirs
+	}
+	await(t, "the last session to be gone", func() bool { return len(scopes()) == 0 })
 	s := &session{cmd: exec.Command(argv[0], argv[1:]...), said: filepath.Join(t.TempDir(), "said")}
 	f, err := os.Create(s.said)
 	if err != nil {
@@ -70,8 +75,7 @@ func start(t *testing.T, argv ...string) *session {
 	}
 	t.Cleanup(func() { s.end(t) })
 	await(t, "the session", func() bool {
-		dirs, _ := filepath.Glob("/sys/fs/cgroup/aaau.slice/aaau-*.slice/aaau-*.scope")
-		if len(dirs) == 1 {
+		if dirs := scopes(); len(dirs) == 1 {
 			s.scope = dirs[0]
 		}
 		return s.scope != ""
