@@ -52,12 +52,13 @@ func TestJournalIsAnIndex(t *testing.T) {
 	output(t, root, "aaau", "thaw", s.id)
 	o.typed("\x1d\x1d\x1d")
 	o.leave()
+	await(t, "the watcher to be gone", func() bool { return inStatus(t, s.id, "clients") == "1" })
 	s.close()
 	// Somebody else's, at the same time.
 	output(t, operator, "aaau", "-p", "true")
 	of := "AAAU_SESSION=" + s.id
-	await(t, "the end in the journal", func() bool {
-		return strings.Contains(journal(t, since, "--output=cat", of), " ended: ")
+	await(t, "the end in the journal, and its anchor", func() bool {
+		return strings.Contains(journal(t, since, "--output=cat", of), " ended: ") && journal(t, since, "--output=cat", of, "AAAU_FINAL=yes") != ""
 	})
 
 	var events, told []string
@@ -148,24 +149,28 @@ func TestJournalStalls(t *testing.T) {
 		s.Close()
 	}
 	t.Logf("%d come and go in %v", many/2, time.Since(began))
-	slowest := time.Duration(0)
+	var took []time.Duration
 	for range 10 {
 		began := time.Now()
 		output(t, operator, "aaau", "-p", "true")
-		slowest = max(slowest, time.Since(began))
+		took = append(took, time.Since(began))
 	}
-	t.Logf("the slowest of ten starts took %v", slowest)
-	if slowest > 3*time.Second {
-		t.Errorf("a session took %v", slowest)
+	slices.Sort(took) // others may disturb some
+	t.Logf("ten starts took %v", took)
+	if took[len(took)/2] > 3*time.Second {
+		t.Errorf("sessions took %v", took)
 	}
-	used := func() time.Duration { return cpuTime(t, "aaau.service") + cpuTime(t, "aaau-launcher.service") }
-	earlier := used()
-	time.Sleep(time.Second) // it is about what they do in a second
-	if used := used() - earlier; used > 300*time.Millisecond {
+	inASecond := func() time.Duration {
+		used := func() time.Duration { return cpuTime(t, "aaau.service") + cpuTime(t, "aaau-launcher.service") }
+		earlier := used()
+		time.Sleep(time.Second) // it is about what they do in a second
+		return used() - earlier
+	}
+	used := time.Duration(0)
+	if !eventually(func() bool { used = inASecond(); return used <= 300*time.Millisecond }) { // all who came have gone
 		t.Errorf("while they wait for the journal they use %v of a second", used)
-	} else {
-		t.Logf("waiting for the journal takes %v of a second", used)
 	}
+	t.Logf("waiting for the journal takes %v of a second", used)
 
 	goesOn()
 	all, came, lost, said := 0, 0, 0, 0

@@ -41,13 +41,24 @@ func TestTimePasses(t *testing.T) {
 
 	const span, most = 2 * time.Second, 20 * time.Millisecond // two ticks
 	services := []string{"aaau.service", "aaau-launcher.service"}
-	before := map[string]time.Duration{}
-	for _, service := range services {
-		before[service] = cpuTime(t, service)
+	used := map[string]time.Duration{}
+	for range 3 { // what came before may still be going on
+		before := map[string]time.Duration{}
+		for _, service := range services {
+			before[service] = cpuTime(t, service)
+		}
+		time.Sleep(span) // the very thing that is measured
+		idle := true
+		for _, service := range services {
+			used[service] = cpuTime(t, service) - before[service]
+			idle = idle && used[service] <= most
+		}
+		if idle {
+			break
+		}
 	}
-	time.Sleep(span) // the very thing that is measured
-	for _, service := range services {
-		if used := cpuTime(t, service) - before[service]; used > most {
+	for service, used := range used {
+		if used > most {
 			t.Errorf("%s is idle, and has used %v within %v", service, used, span)
 		}
 	}
