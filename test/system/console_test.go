@@ -240,7 +240,7 @@ func (c *console) match(pattern string) []string {
 // session is the id of the session that the client says it is in.
 func (c *console) session() string {
 	c.t.Helper()
-	return c.match(`session ([0-9a-z]+)`)[2]
+	return c.match(`session ([0-9a-z]+)[^0-9a-z]`)[2] // whole: output may come in pieces
 }
 
 func (c *console) modes() (m unix.Termios) {

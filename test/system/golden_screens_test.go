@@ -54,7 +54,7 @@ func subjects(m *models) []*subject {
 		},
 		{
 			name:    "htop",
-			start:   "htop -d 10",
+			start:   "htop -d 30", // between two pictures of its own there is time to compare
 			to:      []step{{"", `F10Quit`}, {"\x1bOR", `F3Next`}, {"\x1b", `F10Quit`}, {"\x1b[15~", `F5List`}},
 			on:      []step{{"\x1bOQ", `\[Setup\]`}, {"\x1bOB\x1bOB", ``}},
 			further: []step{{"\x1b[21~", `F10Quit`}, {"\x1b[17~", `Sort by`}},
@@ -203,7 +203,7 @@ func (s *subject) driver() *pane { return s.panes[0] }
 func (s *subject) begin(t *testing.T, w *wall) {
 	p := w.open(t, goldenRows, goldenCols, "aaau", "--no-workspace", "--", "bash", "--norc", "--noprofile")
 	s.panes = []*pane{p}
-	s.session = p.shows(t, `session ([0-9a-z]+)`)[1]
+	s.session = p.shows(t, `session ([0-9a-z]+)[^0-9a-z]`)[1]
 	w.t.Cleanup(func() {
 		if w.t.Failed() {
 			run(w.t, as(w.t, "root"), "aaau", "kill", s.session)

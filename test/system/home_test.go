@@ -57,9 +57,7 @@ func TestFullHomeFreezesItsSessions(t *testing.T) {
 	for _, c := range []*console{s.console, o, second.console} { // in words, to all
 		c.match(`(?i)aaau: [^\n]*(home|full)[^\n]*\n`)
 	}
-	if frozen := property(t, filepath.Base(scopeDir(t, s.id)), "FreezerState"); frozen != "frozen" {
-		t.Errorf("the session is %s", frozen)
-	}
+	await(t, "the freeze", func() bool { return property(t, filepath.Base(scopeDir(t, s.id)), "FreezerState") == "frozen" })
 	await(t, "a word in the journal", func() bool {
 		return regexp.MustCompile(s.id + `.*home`).MatchString(messages(t, since, "aaau.service"))
 	})

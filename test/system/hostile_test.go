@@ -526,7 +526,7 @@ func TestLocksComeBack(t *testing.T) {
 
 // soon is eventually for what should take milliseconds.
 func soon(yes func() bool) bool {
-	for end := time.Now().Add(3 * time.Second); !yes(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(10 * time.Second); !yes(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			return false
 		}

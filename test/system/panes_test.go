@@ -284,7 +284,7 @@ func plainLine(line []glyph) string {
 func (a *pane) same(t *testing.T, what string, b *pane) {
 	t.Helper()
 	differ := ""
-	for end := time.Now().Add(patience / 2); ; {
+	for end := time.Now().Add(patience); ; {
 		before := a.picture(t)
 		differ = a.differ(before, b.picture(t))
 		if differ == "" && a.differ(before, a.picture(t)) == "" {
