@@ -18,7 +18,7 @@ import (
 // Whoever connects is told why nobody serves, also beside those who say much, or nothing,
 // or hear nothing; and then the listener is as it was.
 func TestRefuse(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer nothingLeft(t, goleak.IgnoreCurrent())
 	socket := filepath.Join(t.TempDir(), "socket")
 	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket, Net: "unix"})
 	if err != nil {

@@ -23,7 +23,7 @@ import (
 )
 
 // patience is how long anything may take that takes milliseconds when all is well.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // fake is a session whose program is real, on real pipes or a real terminal, and
 // whose stage is this test and a child that lives as long.
@@ -40,6 +40,8 @@ func start(t *testing.T, pipes bool, script string) *fake {
 	leaks := goleak.IgnoreCurrent()
 	before := openFDs(t)
 	t.Cleanup(func() {
+		for end := time.Now().Add(patience); goleak.Find(leaks) != nil && time.Now().Before(end); { // they may take a while to end
+		}
 		goleak.VerifyNone(t, leaks)
 		if after := openFDs(t); after > before { // less: the collector closed an earlier one's
 			t.Errorf("%d descriptors open before, %d after", before, after)
