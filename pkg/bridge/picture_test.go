@@ -17,10 +17,11 @@ import (
 type viewer struct {
 	*bare
 	terminal *screen.Screen
-	reads    bool  // but does not draw output
-	next     int64 // the offset of what comes next; negative while it is shown pictures
-	redrawn  int   // how often the screen was drawn, in whole
-	skipped  int64 // how many bytes it was told to have been left out
+	reads    bool   // but does not draw output
+	undrawn  []byte // what it has read so
+	next     int64  // the offset of what comes next; negative while it is shown pictures
+	redrawn  int    // how often the screen was drawn, in whole
+	skipped  int64  // how many bytes it was told to have been left out
 }
 
 func (h *harness) viewer(req wire.OpenRequest) *viewer {
@@ -41,6 +42,18 @@ func (v *viewer) sees(text string) {
 	}
 }
 
+// follows reads on until a text comes, and then draws all that came: to draw it takes this
+// test longer than it takes a terminal, and more so where others work.
+func (v *viewer) follows(text string) {
+	v.t.Helper()
+	v.reads = true
+	for !bytes.Contains(v.undrawn[max(0, len(v.undrawn)-2*wire.MaxPayload):], []byte(text)) {
+		v.one()
+	}
+	v.terminal.Write(v.undrawn)
+	v.reads, v.undrawn = false, nil
+}
+
 // one takes a frame.
 func (v *viewer) one() {
 	v.t.Helper()
@@ -54,7 +67,9 @@ func (v *viewer) one() {
 		if err != nil || at != v.next {
 			v.t.Fatalf("output of %d, not %d; %v", at, v.next, err)
 		}
-		if !v.reads {
+		if v.reads {
+			v.undrawn = append(v.undrawn, data...)
+		} else {
 			v.terminal.Write(data)
 		}
 		v.next = at + int64(len(data))
@@ -127,7 +142,7 @@ func TestLateViewer(t *testing.T) {
 			h := start(t, nil)
 			id := h.printer(fmt.Sprintf(draws, printed), wire.Size{Rows: 24, Cols: 80})
 			first := h.viewer(wire.OpenRequest{Attach: id})
-			first.sees("drawn")
+			first.follows("drawn")
 			first.send(wire.Input, []byte("\xb4\x1b[1mtyped"))
 			first.sees("typed")
 			second := h.viewer(wire.OpenRequest{Attach: id, ReadOnly: true})
