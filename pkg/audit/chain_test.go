@@ -625,6 +625,10 @@ func TestCompressingCrashes(t *testing.T) {
 	plain := contents(t, path(t, master, "s1"))
 	ok(t, pack(master, segment{chain: "s1", day: "2026-11-25", number: 1}))
 	packed := contents(t, path(t, master, "s1"))
+	ok(t, pack(master, segment{chain: "s1", day: "2026-11-25", number: 1})) // somebody was faster
+	if err := pack(master, segment{chain: "s1", day: "2026-11-25", number: 2}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("compressing what is not there: %v", err)
+	}
 	for step, files := range []map[string]string{
 		{"": plain, zstdSuffix + tempSuffix: ""},
 		{"": plain, zstdSuffix + tempSuffix: packed[:len(packed)/2]},

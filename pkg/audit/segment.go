@@ -226,7 +226,9 @@ func (d damage) Unwrap() error { return d.error }
 // is made aside, is on the disk before it gets its name, and only then the old one goes.
 func pack(dir string, s segment) error {
 	name := filepath.Join(dir, s.name())
-	if err := packAside(name); err != nil {
+	if err := packAside(name); errors.Is(err, fs.ErrNotExist) && isThere(name+zstdSuffix) {
+		return nil // somebody was faster: a bridge beside this one, or we
+	} else if err != nil {
 		if rm := os.Remove(name + zstdSuffix + tempSuffix); rm != nil && !errors.Is(rm, fs.ErrNotExist) {
 			err = errors.Join(err, rm)
 		}
@@ -238,10 +240,15 @@ func pack(dir string, s segment) error {
 	if err := syncDir(filepath.Dir(name)); err != nil {
 		return fmt.Errorf("compressing the record: %w", err)
 	}
-	if err := os.Remove(name); err != nil {
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("compressing the record: %w", err)
 	}
 	return nil
+}
+
+func isThere(name string) bool {
+	_, err := os.Lstat(name)
+	return err == nil
 }
 
 // packers are encoders, which take some MiB: sessions end one after the other. With a
