@@ -20,6 +20,9 @@ func (b *Bridge) reply(l *live, role auth.Role, client uint64, offset int64) wir
 		Limits: wire.Limits{Memory: memory, Tasks: tasks, Home: b.HomeMax},
 		Record: "all",
 	}
+	if l.recording.NoInput {
+		r.Record = "output, how much is typed"
+	}
 	room := maxPaths
 	for _, d := range l.Dirs {
 		if room -= len(d.Path); room >= 0 {

@@ -61,7 +61,7 @@ type OpenReply struct {
 	Private bool         `json:"private,omitempty"` // only its owner, Admins, and those it is shared with may join it
 	Pipes   bool         `json:"pipes,omitempty"`   // it has no terminal
 	Limits  Limits       `json:"limits"`
-	Record  string       `json:"record"` // what is recorded: all
+	Record  string       `json:"record"` // what is recorded, for people: all, or what else
 }
 
 // Limits are a session's, 0 where there is none.

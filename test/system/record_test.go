@@ -159,6 +159,9 @@ func TestRecordingByProfile(t *testing.T) {
 	}
 	s := openShell(t, operator, "untyped")
 	s.prints("echo not $((6*7)) to be seen", "not 42 to be seen")
+	if said := strings.Join(strings.Fields(plain(s.all())), " "); !strings.Contains(said, "recorded: output, how much is typed;") {
+		t.Errorf("they are told %q", said)
+	}
 	s.close()
 	if got := strings.Join(recorded(t, s.id, audit.KindInput), ""); got != "" {
 		t.Errorf("input is recorded as %q", got)
