@@ -25,13 +25,16 @@ import (
 // It also watches git's own directories for what the program alone may put there,
 // and never has a reason to: see tripped.
 type guard struct {
-	want    map[string]bool   // the locks
-	above   map[string]bool   // the directories on the way to them
-	repos   map[string]string // directories of git's: what HEAD says there, empty if they are not in order
-	gitDirs map[string]bool   // that hold a locked config, and where git keeps its logs
-	events  int               // inotify(7)
-	urgent  *urgent           // sees and does all but to have locks made anew
-	links   *gitlinks         // its alone
+	want    map[string]bool // the locks
+	above   map[string]bool // the directories on the way to them
+	repos   map[string]bool // directories of git's
+	gitDirs map[string]bool // that hold a locked config, and where git keeps its logs
+	events  int             // inotify(7)
+	urgent  *urgent         // sees and does all but to have locks made anew
+
+	// urgent's alone
+	heads map[string]string // of repos: what HEAD says there, nothing if they were not in order
+	links *gitlinks
 
 	tripping atomic.Bool // set before the program is killed: start's end is to be awaited
 
@@ -45,7 +48,7 @@ type guard struct {
 // made the instance, and an agent could use up its own. It is nil if there are no
 // locks.
 func newGuard(o privsep.Orders) (*guard, error) {
-	g := &guard{want: map[string]bool{}, above: map[string]bool{}, gitDirs: map[string]bool{}, repos: map[string]string{}, wds: map[int32]string{}}
+	g := &guard{want: map[string]bool{}, above: map[string]bool{}, gitDirs: map[string]bool{}, repos: map[string]bool{}, heads: map[string]string{}, wds: map[int32]string{}}
 	for _, m := range o.Mounts {
 		for _, l := range m.Lock {
 			path := filepath.Join(string(m.Path), l)
@@ -54,7 +57,7 @@ func newGuard(o privsep.Orders) (*guard, error) {
 				g.above[dir] = true
 			}
 			if filepath.Base(path) == "config" {
-				g.repos[filepath.Dir(path)] = ""
+				g.repos[filepath.Dir(path)] = true
 				for _, below := range []string{"", "logs", "logs/refs", "logs/refs/heads", "logs/refs/remotes"} {
 					g.gitDirs[filepath.Join(filepath.Dir(path), below)] = true
 				}
@@ -76,7 +79,7 @@ func newGuard(o privsep.Orders) (*guard, error) {
 	}
 	err = workspace.As(o.UID, o.GID, func() error {
 		for dir := range g.repos {
-			g.repos[dir] = head(dir)
+			g.heads[dir] = head(dir)
 		}
 		if err := g.watch(); err != nil {
 			return err
@@ -397,12 +400,12 @@ func readUpTo(path string, limit int64) ([]byte, error) {
 
 // broken looks whether a repository is one no more, and then does as tripped does.
 func (g *guard) broken(dir string) (why string) {
-	before := g.repos[dir]
+	before := g.heads[dir]
 	if before == "" {
 		return ""
 	}
 	if now := head(dir); now != "" {
-		g.repos[dir] = now
+		g.heads[dir] = now
 		return ""
 	}
 	// Somebody outside may be removing all of it, who has every right to. The program
