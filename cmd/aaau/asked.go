@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/kballard/go-shellquote"
 	"github.com/urfave/cli/v2"
@@ -42,6 +43,9 @@ func asked(c *cli.Context) (order, error) {
 	if err := o.view(c); err != nil {
 		return o, err
 	}
+	if err := o.takes(c); err != nil {
+		return o, err
+	}
 	if t, no := c.Bool("terminal"), c.Bool("no-terminal"); t || no {
 		o.terminal = &t
 		if t && no {
@@ -66,8 +70,8 @@ func asked(c *cli.Context) (order, error) {
 		return o, errors.New("-n joins a session that runs its program already: leave -p, -- or the alias out")
 	case o.Attach != "" && (len(o.workspaces) > 0 || o.dir != "" || o.noWorkspace || len(o.env) > 0):
 		return o, errors.New("-n joins a session that has its workspace already: leave --workspace, -C and --env out")
-	case o.Attach != "" && (o.Name != "" || o.terminal != nil):
-		return o, errors.New("-n joins a session that has its name and its terminal already: leave --name, -t and -T out")
+	case o.Attach != "" && (o.Name != "" || o.terminal != nil || o.Time != 0):
+		return o, errors.New("-n joins a session that has its name, its time and its terminal already: leave --name, --time, -t and -T out")
 	case o.noWorkspace && (len(o.workspaces) > 0 || o.dir != ""):
 		return o, errors.New("--no-workspace goes with neither --workspace nor -C")
 	case hasRest && len(rest) == 0:
@@ -87,6 +91,16 @@ func asked(c *cli.Context) (order, error) {
 		o.Argv = argv
 	}
 	return o, nil
+}
+
+// takes reads how long a session may take: whole seconds, rounded up.
+func (o *order) takes(c *cli.Context) error {
+	d := c.Duration("time")
+	if c.IsSet("time") && d <= 0 || d > wire.MaxTime*time.Second {
+		return fmt.Errorf("--time %v: give a time such as 90m or 8h, of a year at most", d)
+	}
+	o.Time = int64((d + time.Second - 1) / time.Second)
+	return nil
 }
 
 // defaultKey is ^].

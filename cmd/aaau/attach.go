@@ -201,7 +201,7 @@ func leave(s *client.Session, t *terminal, out *shown, over func(), took luggage
 
 // events says which of a session's a person in it is told: those that explain what
 // they see. Who comes and goes is for aaau status and aaau events.
-var events = map[string]bool{wire.EventFreeze: true, wire.EventThaw: true, wire.EventTrouble: true, wire.EventKill: true}
+var events = map[string]bool{wire.EventFreeze: true, wire.EventThaw: true, wire.EventTrouble: true, wire.EventKill: true, wire.EventDeadline: true}
 
 // output copies until the session's end; the error is the status to exit with,
 // or nil for 0.

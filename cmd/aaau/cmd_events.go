@@ -26,7 +26,7 @@ const maxExec = 8
 // kinds are those that --only takes.
 var kinds = []string{
 	wire.EventStart, wire.EventEnd, wire.EventAttach, wire.EventDetach, wire.EventAttention, wire.EventFreeze, wire.EventThaw,
-	wire.EventKill, wire.EventShare, wire.EventUnshare, wire.EventTrouble, wire.EventDropped,
+	wire.EventKill, wire.EventDeadline, wire.EventShare, wire.EventUnshare, wire.EventTrouble, wire.EventDropped,
 }
 
 func eventsCommand() *cli.Command {

@@ -42,6 +42,9 @@ func printStatus(s wire.SessionInfo) error {
 	row("owner", "%s (uid %d)", harmless(s.OwnerName), s.Owner)
 	row("you", "%s", s.Role)
 	row("began", "%s, %s ago", time.UnixMicro(int64(s.Began*1e6)).Format(time.DateTime), age(s.Began))
+	if s.Deadline != 0 && s.Ended == nil {
+		row("ends", "%s", time.UnixMicro(int64(s.Deadline*1e6)).Format(time.DateTime))
+	}
 	for _, d := range s.Workspaces {
 		row("workspace", "%s", short(d))
 	}

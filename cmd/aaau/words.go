@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/AgentaaU/AaaU/pkg/wire"
@@ -22,11 +23,24 @@ func firstLine(s wire.OpenReply, o order) string {
 	if len(s.Secrets) > 0 {
 		parts = append(parts, "has "+strings.Join(s.Secrets, ", "))
 	}
-	parts = append(parts, limits(s.Limits), "recorded: "+s.Record)
+	parts = append(parts, limits(s.Limits))
+	if s.Deadline != 0 {
+		parts = append(parts, "ends at "+moment(s.Deadline))
+	}
+	parts = append(parts, "recorded: "+s.Record)
 	if o.detachKey != 0 && !s.Pipes {
 		parts = append(parts, "press "+keyName(o.detachKey)+" three times to detach")
 	}
 	return strings.Join(parts, "; ")
+}
+
+// moment is a time, in seconds since 1970, with the day if that is another.
+func moment(at float64) string {
+	t := time.UnixMicro(int64(at * 1e6))
+	if t.Format(time.DateOnly) == time.Now().Format(time.DateOnly) {
+		return t.Format(time.TimeOnly)
+	}
+	return t.Format(time.DateTime)
 }
 
 // sees lists the person's directories, the tools in a word.

@@ -74,8 +74,9 @@ type SessionStart struct {
 	Cols       uint16            `json:"cols,omitempty"`
 	Scope      string            `json:"scope"`
 	Name       string            `json:"name,omitempty"`
-	Private    bool              `json:"private,omitempty"` // the owner's and Admins' only
-	Limits     map[string]string `json:"limits,omitempty"`  // systemd's properties
+	Private    bool              `json:"private,omitempty"`  // the owner's and Admins' only
+	Deadline   float64           `json:"deadline,omitempty"` // when it will be ended, in seconds since 1970
+	Limits     map[string]string `json:"limits,omitempty"`   // systemd's properties
 	Workspaces argv.Argv         `json:"workspaces"`
 	Secrets    argv.Argv         `json:"secrets"`         // the names of what it was given
 	Input      string            `json:"input,omitempty"` // full or none: whether input is recorded

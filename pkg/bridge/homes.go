@@ -22,11 +22,11 @@ const (
 	// homesTick is how often room is looked at while something goes on, which costs one
 	// system call.
 	homesTick = 2 * time.Second
-	// homesRest is how rarely it is while nothing does: an idle bridge is not to wake.
-	homesRest = 15 * time.Minute
-	// homesFill is how fast a disk may fill, in bytes a second, when nobody has looked for
-	// long.
-	homesFill = 1 << 30
+	// homesPause is after how long it is looked at once more when nothing does, for what a
+	// silent program may have begun; and homesRest how often from then on. An idle bridge is
+	// not to wake: a look costs it ten context switches, of three a minute.
+	homesPause = time.Minute
+	homesRest  = 15 * time.Minute
 	// homesAnyway is after how long a home is measured though no room was lost, if
 	// something goes on: somebody else may have made room at the same time.
 	homesAnyway = 10 * time.Minute
@@ -76,7 +76,7 @@ func (b *Bridge) watchHomes(ctx context.Context) {
 			} else {
 				full = b.boundHomes(ctx, by, known, began, free, size, rest == homesTick)
 			}
-			if rest = b.restOf(rest, free-last, free-reserve(size)); full {
+			if rest = b.restOf(rest, free-last); full {
 				rest = homesTick // somebody is making room, perhaps
 			}
 			last, tick = free, time.After(rest)
@@ -107,14 +107,16 @@ func (b *Bridge) stir() {
 	}
 }
 
-// restOf is how long the homes need not be looked at when the room has changed by so much
-// since the last time, and so much is left: the longer, the longer nothing happened.
-func (b *Bridge) restOf(last time.Duration, changed, left int64) time.Duration {
-	if max(changed, -changed) >= b.HomeMax/64 {
+// restOf is how long the homes need not be looked at after a rest in which the room
+// changed by so much: the longer, the longer nothing happened.
+func (b *Bridge) restOf(last time.Duration, changed int64) time.Duration {
+	switch {
+	case max(changed, -changed) >= b.HomeMax/64:
 		return homesTick
+	case last == homesTick:
+		return homesPause
 	}
-	full := time.Duration(max(left, 0)/homesFill) * time.Second
-	return max(homesTick, min(4*last, homesRest, full))
+	return homesRest
 }
 
 // boundHomes looks at each home in use, and says whether any session waits for room.

@@ -67,8 +67,9 @@ func (b *Bridge) launch(ctx context.Context, c *client, req wire.OpenRequest, di
 		privsep.Close(fds...)
 		return nil, nil, errors.New("hearing the launcher: not a session")
 	}
+	began := time.Now()
 	s, err := session.New(session.Info{
-		Session: *reply.Session, Profile: req.Profile, Owner: owner, Began: time.Now(),
+		Session: *reply.Session, Profile: req.Profile, Owner: owner, Began: began, Deadline: deadlineOf(began, req),
 		Private: len(reply.Session.Dirs)+len(reply.Session.Secrets) > 0,
 	}, fds)
 	if err != nil {
@@ -119,6 +120,12 @@ const grace = 5 * time.Second
 func (b *Bridge) end(s *session.Session) {
 	b.drop(s)
 	s.Abandon()
+	b.insist(s)
+}
+
+// insist returns when a session has ended that is to do so by itself: else, and at once
+// if it is frozen, by force.
+func (b *Bridge) insist(s *session.Session) {
 	wait := grace
 	if len(s.Frozen()) > 0 {
 		wait = 0

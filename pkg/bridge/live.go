@@ -223,7 +223,7 @@ func (l *live) status(role auth.Role) wire.SessionInfo {
 func describe(s session.Info, called string, role auth.Role) wire.SessionInfo {
 	return wire.SessionInfo{
 		ID: s.ID, Name: called, Profile: s.Profile, Program: program(s.Argv), Owner: s.Owner.UID, OwnerName: name(s.Owner.UID),
-		User: s.User, Role: role.String(), Began: seconds(s.Began), Private: s.Private, Pipes: s.Pipes,
+		User: s.User, Role: role.String(), Began: seconds(s.Began), Deadline: deadline(s), Private: s.Private, Pipes: s.Pipes,
 		Workspaces: bounded(workspaces(s)),
 	}
 }

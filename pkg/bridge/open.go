@@ -20,7 +20,7 @@ func (c *client) open(ctx context.Context, req wire.OpenRequest) error {
 	fds := c.fds.take()
 	defer c.fds.drop(fds)
 	defer c.fds.close() // from here on none is of use
-	if err := errors.Join(req.Check(), checkName(req.Name)); err != nil {
+	if err := errors.Join(req.Check(), checkName(req.Name), checkTime(req.Time)); err != nil {
 		return refusal("malformed", "%v", err)
 	}
 	if len(fds) != len(req.Dirs) {

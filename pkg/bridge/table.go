@@ -140,6 +140,9 @@ func (b *Bridge) install(l *live) {
 	if len(s.Locks) > 0 {
 		b.running.Go(func() { b.keepLocked(l) })
 	}
+	if !s.Deadline.IsZero() {
+		b.running.Go(func() { b.keepDeadline(l) })
+	}
 }
 
 // leave takes a session that has ended out of the table, and records it: both are

@@ -13,6 +13,7 @@ const (
 	Detach
 	Denied
 	Kill
+	Deadline // ended, as its time is over
 	Freeze
 	Thaw
 	Share
@@ -53,6 +54,7 @@ var kinds = [...]struct {
 	Detach:        {"8abe996defe54b33905a0974454a7832", "detach", journal.PriInfo},
 	Denied:        {"32d4511798294543a8597b7dcb939f53", "denied", journal.PriNotice},
 	Kill:          {"fc73457000b84e0eb09f5351caa61f20", "kill", journal.PriNotice},
+	Deadline:      {"7b28c43b389d41eca96a08b97db1e44b", "deadline", journal.PriNotice},
 	Freeze:        {"1ad36613374c448ba6ed080264210aca", "freeze", journal.PriNotice},
 	Thaw:          {"9b8d1df5f59f4e28b993032af7e38bd1", "thaw", journal.PriNotice},
 	Share:         {"1e84001901d448f086b65cd4b29f9e5c", "share", journal.PriNotice},

@@ -48,7 +48,9 @@ type Info struct {
 	Profile string
 	Owner   peer.Peer
 	Began   time.Time
-	Private bool // it sees files or secrets of its owner's
+	// Deadline is when it is to be ended, if it has not; zero: never.
+	Deadline time.Time `json:",omitzero"`
+	Private  bool      // it sees files or secrets of its owner's
 }
 
 // Exit is how a session ended: its program's wait status, if it ran.

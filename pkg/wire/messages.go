@@ -16,6 +16,9 @@ type OpenRequest struct {
 	spec.Session
 	Name     string `json:"name,omitempty"` // a new session's; empty: after its directory
 	ReadOnly bool   `json:"read_only,omitempty"`
+	// Time is how long a new session may take, in seconds, at most MaxTime; 0: as long as
+	// it likes.
+	Time int64 `json:"time,omitempty"`
 	// Piped says that a new session is a part of a pipe: its program waits for
 	// this client however slow it is, and ends when the client goes away.
 	Piped bool `json:"piped,omitempty"`
@@ -35,6 +38,9 @@ type OpenRequest struct {
 	Detached bool `json:"detached,omitempty"`
 }
 
+// MaxTime bounds OpenRequest.Time: a year.
+const MaxTime = 366 * 24 * 60 * 60
+
 // OpenReply is a session that the client is now in.
 type OpenReply struct {
 	ID      string  `json:"id"`
@@ -47,6 +53,8 @@ type OpenReply struct {
 	Client  uint64  `json:"client"` // this client's number among all
 	Began   float64 `json:"began"`  // in seconds since 1970
 	Offset  int64   `json:"offset"` // of the first byte that will come
+
+	Deadline float64 `json:"deadline,omitempty"` // when it will be ended, likewise; 0: never
 
 	OffsetErrors int64 `json:"offset_errors,omitempty"` // likewise, of the errors
 	// Typed is how many bytes of a resuming client's input the program got, Unknown how
@@ -181,7 +189,8 @@ type SessionInfo struct {
 	User       string     `json:"user"` // the agent's
 	Role       string     `json:"role"` // what who asks is there
 	Began      float64    `json:"began"`
-	State      string     `json:"state"` // StateRunning, StateFrozen, StateEnded, StateStranded
+	Deadline   float64    `json:"deadline,omitempty"` // when it will be ended; 0: never
+	State      string     `json:"state"`              // StateRunning, StateFrozen, StateEnded, StateStranded
 	Frozen     []string   `json:"frozen,omitempty"`
 	Why        string     `json:"why,omitempty"`   // it is stranded
 	Title      string     `json:"title,omitempty"` // as its program set it, made harmless
@@ -263,6 +272,7 @@ const (
 	EventFreeze    = "freeze"
 	EventThaw      = "thaw"
 	EventKill      = "kill"
+	EventDeadline  = "deadline" // the session's time is over, or soon will be: Message
 	EventShare     = "share"
 	EventUnshare   = "unshare"
 	EventTrouble   = "trouble" // Message says what
