@@ -77,13 +77,13 @@ staticcheck := build/tools/staticcheck-v0.8.2
 
 .PHONY: help build install uninstall deb dist try fmt bench clean FORCE \
 	deps deps-check deps-try deps-trixie deps-vm have-go \
-	check check-fmt check-vet check-lint check-unit check-system check-vm check-trixie soak
+	check check-fmt check-vet check-lint check-unit check-system check-race check-vm check-trixie soak
 
 help: ## list these targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' Makefile | while IFS='	' read -r t d; do printf '  %-14s%s\n' "$$t" "$$d"; done
 
 # Before anything else that they need.
-bench fmt check check-fmt check-vet check-lint check-unit check-system check-vm check-trixie soak: have-go
+bench fmt check check-fmt check-vet check-lint check-unit check-system check-race check-vm check-trixie soak: have-go
 have-go:
 	@$(need-go)
 
@@ -170,6 +170,12 @@ $(unrecorded): $(binaries)
 	@CGO_ENABLED=0 go build -overlay build/overlay.json -o $@ ./cmd/aaau-server
 	@rm build/record.go build/overlay.json
 
+# The programs as they tell of data races. Static, as they run in a root of another system.
+race := $(patsubst build/bin/%,build/race/%,$(binaries))
+$(race) &: $(sources)
+	@echo 'building the programs with the race detector' >&2
+	@CGO_ENABLED=1 go build -race -tags urfave_cli_no_docs,netgo,osusergo -ldflags '-linkmode external -extldflags -static' -o build/race/ ./cmd/...
+
 $(nfpm): build/tools/nfpm-%:
 	@$(need-go)
 	@echo 'building nfpm $*, which makes the packages' >&2
@@ -205,7 +211,7 @@ fmt: $(staticcheck) ## format, then vet and staticcheck
 	go vet $(packages)
 	$(staticcheck) $(packages)
 
-check: deps-check check-fmt check-vet check-lint check-unit check-system check-vm check-trixie ## everything below: what CI runs
+check: deps-check check-fmt check-vet check-lint check-unit check-system check-race check-vm check-trixie ## everything below: what CI runs
 
 deps: deps-check deps-vm deps-trixie ## install what the checks need and the machine lacks
 
@@ -239,6 +245,12 @@ check-unit: ## unit tests, with the race detector
 check-system: deb $(later) $(unrecorded) ## tests on a real systemd
 	go test -count=1 -timeout 60m ./test/bench ./test/layers ./test/system
 
+# A few that have many at work in each program; RUN=. for all, but what is measured, or is too much for
+# programs ten times as slow.
+check-race: RUN ?= ^Test(RepositoriesWithinMayBeNamed|LocksComeBack|BridgeDies|Replay)$$
+check-race: deb $(later) $(race) ## a few of them with programs that tell of data races (RUN=)
+	AAAU_RACE=1 go test -count=1 -timeout 90m -run '$(RUN)' -skip '^Test(IdleBridge|Throughput.*|ViewersCostNothing|BridgeIsKilled|ManySessionsOutliveTheirBridges|StrangersForAWhile|Record)$$' ./test/system
+
 soak: deb $(unrecorded) ## for long what the checks do for a while: hostile input, 1,000 bridges killed, 400 sessions, idling; and figures
 	AAAU_FUZZ_TIME=$(or $(AAAU_FUZZ_TIME),10m) AAAU_KILLS=$(or $(AAAU_KILLS),1000) AAAU_MANY=$(or $(AAAU_MANY),400) AAAU_IDLE=$(or $(AAAU_IDLE),10m) AAAU_EXACT=1 \
 		go test -count=1 -timeout 0 -v -run '^Test(StrangersForAWhile|BridgeIsKilled|ManySessionsOutliveTheirBridges|IdleBridge|Throughput.*|ViewersCostNothing|GitlinkIsUndoneInTime)$$' ./test/system
@@ -246,8 +258,9 @@ soak: deb $(unrecorded) ## for long what the checks do for a while: hostile inpu
 check-vm: deb deps-vm ## tests that need a kernel of their own, in a virtual machine
 	go test -count=1 -timeout 30m ./test/vm
 
-check-trixie: deb $(later) deps-trixie ## the same on Debian 13, but for figures, which are the bridge's alone
-	AAAU_SANDBOX_ROOT=build/roots/trixie go test -count=1 -timeout 60m -skip '^Test(IdleBridge|Throughput.*|ViewersCostNothing)$$' ./test/system
+# But for what is the same on every system: figures, what strangers send, what screens show.
+check-trixie: deb $(later) deps-trixie ## the tests of check-system on Debian 13
+	AAAU_SANDBOX_ROOT=build/roots/trixie go test -count=1 -timeout 60m -skip '^Test(IdleBridge|Throughput.*|ViewersCostNothing|StrangersForAWhile|GoldenScreens|RecordRate|TimeIsTold|TimePasses)$$' ./test/system
 
 clean: ## remove build/ and dist/
 	rm -rf build dist

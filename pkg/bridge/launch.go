@@ -79,7 +79,16 @@ func (b *Bridge) launch(ctx context.Context, c *client, req wire.OpenRequest, di
 	if err != nil {
 		return nil, nil, refusal(record, "the record cannot be written, so no session starts: %v", err)
 	}
-	defer close(live.begun)
+	var ending <-chan struct{}
+	defer func() {
+		if ending != nil { // its place is free, and no list has it, when its person hears that it failed
+			select {
+			case <-ending:
+			case <-time.After(grace):
+			}
+		}
+	}()
+	defer close(live.begun) // for which its end waits
 	entered = true
 	b.resized(s.Memory() - memory) // the profile may have been changed meanwhile
 	cursors, err := live.read(0, 0, hold)
@@ -106,6 +115,7 @@ func (b *Bridge) launch(ctx context.Context, c *client, req wire.OpenRequest, di
 	timer := time.AfterFunc(launchTimeout, func() { b.end(s) })
 	defer timer.Stop()
 	if err := s.Started(); err != nil {
+		ending = s.Ended()
 		return nil, nil, err
 	}
 	b.tellStarted(live, c)

@@ -73,27 +73,27 @@ func TestTimeIsTold(t *testing.T) {
 	operator := as(t, "operator")
 	since := journalNow(t)
 	events := listen(t, operator, "--only", "deadline", "--only", "attention")
-	s := openShell(t, operator, "--time", "20s")
+	s := openShell(t, operator, "--time", "10s")
 	if !strings.Contains(s.all(), "; ends at ") {
 		t.Errorf("the first line is %q", s.all())
 	}
 	info := parsed[object](t, operator, "aaau", "status", s.id, "--json")
 	took := info["deadline"].(float64) - info["began"].(float64)
-	if took < 19.99 || took > 20.01 {
+	if took < 9.99 || took > 10.01 {
 		t.Errorf("it may take %v", took)
 	}
 	if status := output(t, operator, "aaau", "status", s.id); !strings.Contains(status, "\nends: ") {
 		t.Errorf("aaau status says\n%s", status)
 	}
-	s.expect("the session's time is over in 2s")
-	s.expect("the session is ended: its time of 20s is over")
+	s.expect("the session's time is over in 1s")
+	s.expect("the session is ended: its time of 10s is over")
 	s.ends(128 + int(syscall.SIGHUP))
-	for _, text := range []string{"is over in 2s", "time of 20s is over"} {
+	for _, text := range []string{"is over in 1s", "time of 10s is over"} {
 		if e := events.next(s.id).shows(); !strings.Contains(e, text) || !strings.Contains(e, "kind=deadline") {
 			t.Errorf("the event is %s, not %q", e, text)
 		}
 	}
-	if said := journal(t, since, "AAAU_EVENT=deadline", "AAAU_SESSION="+s.id); strings.Count(said, "its time of 20s is over") != 1 {
+	if said := journal(t, since, "AAAU_EVENT=deadline", "AAAU_SESSION="+s.id); strings.Count(said, "its time of 10s is over") != 1 {
 		t.Errorf("the journal has %q", said)
 	}
 	if status := output(t, operator, "aaau", "status", s.id); strings.Contains(status, "\nends: ") {
@@ -116,7 +116,7 @@ func TestTimeOutlivesTheBridge(t *testing.T) {
 	begin(t)
 	operator := as(t, "operator")
 	early := began(t, operator, "/", "--time", "1s", "--", "sh", "-c", "trap 'exit 7' TERM; echo ready; while :; do sleep 0.1; done")
-	late := began(t, operator, "/", "--time", "8s", "--", "sh", "-c", "trap 'exit 8' TERM; while :; do sleep 0.1; done")
+	late := began(t, operator, "/", "--time", "5s", "--", "sh", "-c", "trap 'exit 8' TERM; while :; do sleep 0.1; done")
 	was := inStatus(t, late, "deadline")
 	kill(t, mainPID(t, "aaau.service"), syscall.SIGSTOP)
 	time.Sleep(1500 * time.Millisecond) // the very thing: its time is over while there is no bridge

@@ -34,9 +34,13 @@ func TestIdleBridge(t *testing.T) {
 	for range 5 {
 		shells = append(shells, openShell(t, operator))
 	}
-	time.Sleep(70 * time.Second) // until the last of it is anchored, and room was looked at
+	tries := 2 // before a minute has passed, when the last of it is anchored, and room is looked at
+	if idle() > time.Minute {
+		time.Sleep(70 * time.Second) // or after that
+		tries = 1
+	}
 	last, still := -1, 0
-	for range 15 { // and what was begun is done
+	for range 15 { // what was begun is done
 		now := switches(t, "aaau.service")
 		if still++; now != last {
 			last, still = now, 0
@@ -47,7 +51,7 @@ func TestIdleBridge(t *testing.T) {
 		time.Sleep(time.Second)
 	}
 	most, made := int(idle()*3/time.Minute), 0
-	for range 3 { // a busy machine makes some that are not ours
+	for range tries { // a busy machine makes some that are not ours
 		last = switches(t, "aaau.service")
 		time.Sleep(idle()) // the very thing that is measured
 		made = switches(t, "aaau.service") - last

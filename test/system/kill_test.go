@@ -166,6 +166,10 @@ func TestFailedStartsDoNotCount(t *testing.T) {
 	begin(t)
 	configure(t, "max-sessions=1\n")
 	for range 3 {
+		refused(t, as(t, "operator"), []string{"no-such-program"}, "aaau", "start", "-p", "no-such-program")
+		if list := output(t, as(t, "operator"), "aaau", "list", "--json"); list != "[]" {
+			t.Errorf("after it had failed there is %s", list)
+		}
 		run(t, as(t, "operator"), "aaau", "-p", "no-such-program")
 		run(t, as(t, "operator"), "aaau", "no_such_alias")
 	}

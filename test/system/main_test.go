@@ -60,7 +60,21 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "installing the tests' own programs:", err)
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	if os.Getenv("AAAU_RACE") != "" {
+		if err := installRaceDetector(); err != nil {
+			fmt.Fprintln(os.Stderr, "installing what tells of data races:", err)
+			os.Exit(1)
+		}
+	}
+	status := m.Run()
+	if os.Getenv("AAAU_RACE") != "" {
+		told, err := toldRaces()
+		if told != "" || err != nil {
+			fmt.Fprintln(os.Stderr, told, err)
+			status = 1
+		}
+	}
+	os.Exit(status)
 }
 
 // enterSandbox becomes the sandbox's command, which runs the same tests inside: on

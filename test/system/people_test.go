@@ -79,6 +79,9 @@ func (a account) command(ctx context.Context, argv ...string) *exec.Cmd {
 		"HOME=" + a.home, "USER=" + a.name, "LOGNAME=" + a.name, "SHELL=/bin/bash",
 		"PATH=" + path, "LANG=C.UTF-8", "TERM=xterm-256color",
 	}, a.env...)
+	if options := raceOptions(); options != "" {
+		cmd.Env = append(cmd.Env, options)
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Setsid:     true,
 		Credential: &syscall.Credential{Uid: a.uid, Gid: a.gid, Groups: a.groups},
