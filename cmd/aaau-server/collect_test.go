@@ -47,11 +47,11 @@ func TestCollectWhenGrown(t *testing.T) {
 		}
 		runtime.KeepAlive(keep)
 		// Some may be made while it is collected, and cleanups come a little later: on a busy
-		// machine a small heap is collected twice as often as it should be.
+		// machine a small heap has been collected more than twice as often as it should be.
 		times, most := after.NumGC-before.NumGC, uint64(3*inUse+16*leastGarbage)
 		t.Logf("%d MiB in use: %d collections for %d MiB, at most %d MiB", inUse>>20, times, garbage>>20, largest>>20)
-		if largest > most || times < 2 || times > 8*garbage/leastGarbage {
-			t.Errorf("more than %d MiB, or fewer than 2 or more than %d collections", most>>20, 8*garbage/leastGarbage)
+		if largest > most || times < 2 || times > 4*garbage/leastGarbage {
+			t.Errorf("more than %d MiB, or fewer than 2 or more than %d collections", most>>20, 4*garbage/leastGarbage)
 		}
 	}
 }

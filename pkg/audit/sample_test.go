@@ -80,7 +80,7 @@ func every() []Record {
 	return []Record{
 		{Source: System, User: "operator", Content: `"claude" "--x"`, Metadata: SessionStart{
 			Person: who, Program: "claude", Argv: []string{"claude", "--x", "\xff\n"}, Profile: "claude", AgentUser: "agent", AgentPID: 99,
-			PTY: "/dev/pts/0", Rows: 24, Cols: 80, Scope: "aaau-claude-x.scope", Name: "project", Private: true, Limits: map[string]string{"MemoryMax": "1G"},
+			PTY: "/dev/pts/0", Rows: 24, Cols: 80, Scope: "aaau-claude-x.scope", Name: "project", Private: true, Deadline: 1767225600.5, Limits: map[string]string{"MemoryMax": "1G"},
 			Workspaces: []string{"/home/operator/pröject\u0085"}, Secrets: []string{"TOKEN"}, Input: "full"}},
 		{Source: System, User: "1000", Metadata: SessionStart{Person: Person{UID: 1000, PID: 1}, Pipes: true}},
 		sys("exit status 0", SessionEnd{Status: ptr(0), DurationMS: 12, Bytes: 5, ErrorBytes: 7, MemoryPeak: ptr(int64(1 << 30)), CPUUsec: ptr(int64(1e6))}),
@@ -102,6 +102,7 @@ func every() []Record {
 		human("search", Control{Person: &who, Action: "search"}),
 		sys("relock", Control{Action: "relock", Error: "no such file"}),
 		sys("tripped", Control{Action: "tripped", Reason: "a link"}),
+		sys("deadline", Control{Action: "deadline", Reason: "its time of 1h0m0s is over"}),
 		sys("policy", Control{Action: "policy"}),
 		human("no role on it", Denied{Person: Person{UID: 12, PID: 9}}),
 		sys("", Retention{Chain: "x", File: "sessions/x-2026-11-01.jsonl.zst", Bytes: 9, Seq: 3, Reason: "age"}),

@@ -3,8 +3,11 @@ package bridge
 import (
 	"context"
 	"fmt"
+	"os"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/AgentaaU/AaaU/pkg/audit"
 	"github.com/AgentaaU/AaaU/pkg/journal"
@@ -12,14 +15,17 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
-// A session may be given a time, after which it is ended, kindly first. The deadline is noted with the session, and so the next bridge's to keep.
+// A session may be given a time, after which it is ended, kindly first. The deadline is
+// noted with the session, and so the next bridge's to keep. It is one of the clock that
+// goes on while the machine sleeps, and that nobody sets.
 
-// warning is how long before a deadline people are told of it, at most: a tenth of the
-// session's time.
-const warning = time.Minute
-
-// hint is how long each signal is given to end a session.
-const hint = 2 * time.Second
+const (
+	// warning is how long before a deadline people are told of it, at most: a tenth of the
+	// session's time.
+	warning = time.Minute
+	// hint is how long each signal is given to end a session.
+	hint = 2 * time.Second
+)
 
 // checkTime holds a session's time to what can be meant.
 func checkTime(seconds int64) error {
@@ -29,61 +35,107 @@ func checkTime(seconds int64) error {
 	return nil
 }
 
-// deadlineOf is when a session is to end that was asked for, zero for never.
-func deadlineOf(began time.Time, req wire.OpenRequest) time.Time {
-	if req.Time == 0 {
-		return time.Time{}
+// setTime gives a new session the time that was asked for.
+func setTime(s *session.Info, req wire.OpenRequest) {
+	if req.Time > 0 {
+		s.Time = time.Duration(req.Time) * time.Second
+		s.Deadline = sinceBoot() + s.Time
 	}
-	return began.Add(time.Duration(req.Time) * time.Second)
 }
 
-// deadline is a session's, in seconds since 1970; 0: it has none.
+func sinceBoot() time.Duration {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) // of a clock that is there it does not fail
+	return time.Duration(ts.Nano())
+}
+
+// deadline is a session's, in seconds since 1970 as clocks are set now; 0: it has none.
 func deadline(s session.Info) float64 {
-	if s.Deadline.IsZero() {
+	if s.Time == 0 {
 		return 0
 	}
-	return seconds(s.Deadline)
+	return seconds(time.Now().Add(s.Deadline - sinceBoot()))
 }
 
 // keepDeadline ends the session when its time is over, unless it has ended before.
 func (b *Bridge) keepDeadline(l *live) {
-	soon := min(warning, l.Deadline.Sub(l.Began)/10)
-	if !l.lasts(time.Until(l.Deadline) - soon) {
+	if l.begun != nil {
+		<-l.begun
+	}
+	if l.allBack != nil { // those who were here in another bridge's time are to hear it
+		select {
+		case <-l.allBack:
+		case <-l.Gone():
+		case <-time.After(comeBack):
+		}
+	}
+	if !l.reaches(l.Deadline - min(warning, l.Time/10)) {
 		return
 	}
-	if left := time.Until(l.Deadline); left > 0 { // else an earlier bridge has told
-		b.publish(l.event(wire.EventDeadline, fmt.Sprintf("the session's time is over in %v", left.Round(time.Second))), l)
+	if left := (l.Deadline - sinceBoot()).Round(time.Second); left > 0 {
+		b.publish(l.event(wire.EventDeadline, fmt.Sprintf("the session's time is over in %v", left)), l)
 	}
-	if !l.lasts(time.Until(l.Deadline)) {
+	if !l.reaches(l.Deadline) || b.stopping.Load() {
 		return
 	}
 	b.tellDeadline(l)
 	ctx, cancel := context.WithTimeout(context.Background(), launchTimeout)
 	defer cancel()
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP} { // a shell heeds only the latter
-		if err := b.kill(ctx, l.Session, sig); err != nil {
+		if len(l.Frozen()) > 0 {
+			break
+		}
+		if err := b.kill(ctx, l.Session, sig); err != nil && !l.IsGone() {
 			l.trouble("%v", err)
 		}
-		if len(l.Frozen()) > 0 || !l.lasts(hint) {
-			break
+		if !l.reaches(sinceBoot() + hint) {
+			return
 		}
 	}
 	b.insist(l.Session)
 }
 
-// lasts says whether the session is still there after a time.
-func (l *live) lasts(d time.Duration) bool {
+// reaches waits until it is so long since boot, and says whether the session is still
+// there then.
+func (l *live) reaches(at time.Duration) bool {
+	rings, stop, err := alarm(at)
+	if err != nil {
+		l.trouble("a timer for its deadline: %v", err)
+		return false
+	}
+	defer stop()
 	select {
 	case <-l.Gone():
 		return false
-	case <-time.After(d):
-		return true
+	case <-rings:
+		return !l.IsGone()
 	}
+}
+
+// alarm closes rings at a time since boot, if it is not stopped before. (A timer of Go's
+// stands still while the machine sleeps.)
+func alarm(at time.Duration) (rings <-chan struct{}, stop func(), err error) {
+	fd, err := unix.TimerfdCreate(unix.CLOCK_BOOTTIME, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK)
+	if err != nil {
+		return nil, nil, fmt.Errorf("timerfd_create: %w", err)
+	}
+	timer := os.NewFile(uintptr(fd), "timer")
+	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(max(1, int64(at)))} // 0 would be never
+	if err := unix.TimerfdSettime(fd, unix.TFD_TIMER_ABSTIME, &spec, nil); err != nil {
+		timer.Close()
+		return nil, nil, fmt.Errorf("timerfd_settime: %w", err)
+	}
+	rang := make(chan struct{})
+	go func() {
+		defer close(rang)
+		_, _ = timer.Read(make([]byte, 8)) // it fails only when it is closed
+	}()
+	return rang, func() { timer.Close() }, nil
 }
 
 // tellDeadline tells that the session is ended as its time is over.
 func (b *Bridge) tellDeadline(l *live) {
-	why := fmt.Sprintf("its time of %v is over", l.Deadline.Sub(l.Began).Round(time.Second))
+	why := fmt.Sprintf("its time of %v is over", l.Time)
 	b.Log.Tell(journal.Deadline, l.about(nil), "session %s: %s: it is ended", l.ID, why)
 	b.control(l, nil, audit.Control{Action: "deadline", Reason: why})
 	b.publish(l.event(wire.EventDeadline, "the session is ended: "+why), l)

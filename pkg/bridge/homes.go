@@ -24,7 +24,7 @@ const (
 	homesTick = 2 * time.Second
 	// homesPause is after how long it is looked at once more when nothing does, for what a
 	// silent program may have begun; and homesRest how often from then on. An idle bridge is
-	// not to wake: a look costs it ten context switches, of three a minute.
+	// not to wake: a look costs it five to thirteen context switches, of three a minute.
 	homesPause = time.Minute
 	homesRest  = 15 * time.Minute
 	// homesAnyway is after how long a home is measured though no room was lost, if

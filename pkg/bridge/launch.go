@@ -67,11 +67,12 @@ func (b *Bridge) launch(ctx context.Context, c *client, req wire.OpenRequest, di
 		privsep.Close(fds...)
 		return nil, nil, errors.New("hearing the launcher: not a session")
 	}
-	began := time.Now()
-	s, err := session.New(session.Info{
-		Session: *reply.Session, Profile: req.Profile, Owner: owner, Began: began, Deadline: deadlineOf(began, req),
+	info := session.Info{
+		Session: *reply.Session, Profile: req.Profile, Owner: owner, Began: time.Now(),
 		Private: len(reply.Session.Dirs)+len(reply.Session.Secrets) > 0,
-	}, fds)
+	}
+	setTime(&info, req)
+	s, err := session.New(info, fds)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -84,6 +85,7 @@ func (b *Bridge) launch(ctx context.Context, c *client, req wire.OpenRequest, di
 		if ending != nil { // its place is free, and no list has it, when its person hears that it failed
 			select {
 			case <-ending:
+			case <-ctx.Done():
 			case <-time.After(grace):
 			}
 		}
@@ -115,6 +117,7 @@ func (b *Bridge) launch(ctx context.Context, c *client, req wire.OpenRequest, di
 	timer := time.AfterFunc(launchTimeout, func() { b.end(s) })
 	defer timer.Stop()
 	if err := s.Started(); err != nil {
+		b.running.Go(func() { b.end(s) })
 		ending = s.Ended()
 		return nil, nil, err
 	}
@@ -152,7 +155,7 @@ func (b *Bridge) insist(s *session.Session) {
 			b.Log.Tell(journal.Trouble, journal.About{Session: s.ID, Profile: s.Profile}, "session %s: %v", s.ID, err)
 		}
 		cancel()
-		wait = grace
+		wait = max(grace, min(2*wait, time.Minute)) // the launcher may not be there
 	}
 }
 

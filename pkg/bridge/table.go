@@ -140,7 +140,7 @@ func (b *Bridge) install(l *live) {
 	if len(s.Locks) > 0 {
 		b.running.Go(func() { b.keepLocked(l) })
 	}
-	if !s.Deadline.IsZero() {
+	if s.Time > 0 {
 		b.running.Go(func() { b.keepDeadline(l) })
 	}
 }

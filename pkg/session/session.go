@@ -48,9 +48,10 @@ type Info struct {
 	Profile string
 	Owner   peer.Peer
 	Began   time.Time
-	// Deadline is when it is to be ended, if it has not; zero: never.
-	Deadline time.Time `json:",omitzero"`
-	Private  bool      // it sees files or secrets of its owner's
+	// Time is how long it may take, 0 for as long as it likes; Deadline is when that is
+	// over: clock_gettime(2), CLOCK_BOOTTIME.
+	Time, Deadline time.Duration `json:",omitzero"`
+	Private        bool          // it sees files or secrets of its owner's
 }
 
 // Exit is how a session ended: its program's wait status, if it ran.
@@ -445,6 +446,25 @@ func (s *Session) expose() {
 	}
 }
 
+// IsGone asks the kernel whether any process of the session is left: Gone may be closed
+// a little later.
+func (s *Session) IsGone() (is bool) {
+	raw, err := s.pidfd.SyscallConn()
+	if err != nil {
+		return true
+	}
+	err = raw.Control(func(fd uintptr) { is = hasEnded(fd) })
+	return is || err != nil // it is closed
+}
+
+// hasEnded says whether a pidfd's process has: there is nothing to read, but it is
+// readable then (pidfd_open(2)).
+func hasEnded(fd uintptr) bool {
+	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	n, err := unix.Poll(p, 0)
+	return err == nil && n == 1
+}
+
 // awaitStage waits until the stage is gone; as it is PID 1 of the session's
 // processes, none of them is left then (pid_namespaces(7)).
 func (s *Session) awaitStage() {
@@ -452,10 +472,5 @@ func (s *Session) awaitStage() {
 	if err != nil {
 		return
 	}
-	// A pidfd has nothing to read, but is readable at the end (pidfd_open(2)).
-	raw.Read(func(fd uintptr) bool {
-		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		n, err := unix.Poll(p, 0)
-		return err == nil && n == 1
-	})
+	raw.Read(hasEnded)
 }

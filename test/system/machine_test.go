@@ -48,6 +48,9 @@ func beginLong(t *testing.T, most time.Duration) {
 			t.Logf("the journal:\n%s", journal(t, began, "--output=short-precise"))
 		}
 	})
+	if os.Getenv("AAAU_RACE") != "" {
+		installRaces(t)
+	}
 }
 
 // eventually asks until the answer is yes, for want of an event to wait for; no

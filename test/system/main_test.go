@@ -61,7 +61,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	if os.Getenv("AAAU_RACE") != "" {
-		if err := installRaceDetector(); err != nil {
+		if err := beginRaces(); err != nil {
 			fmt.Fprintln(os.Stderr, "installing what tells of data races:", err)
 			os.Exit(1)
 		}

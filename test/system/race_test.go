@@ -1,16 +1,18 @@
 package system
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"testing"
 )
 
 // With AAAU_RACE the programs are the ones of build/race, which tell of data races: unit
 // tests do not see those of the stage and the launcher. They are much slower, and a session
-// ends a second later.
+// ends a second later: a stage has no environment to be told otherwise by.
 
 // races is where clients leave what they tell; services tell the journal.
 const races = "/tmp/aaau-races"
@@ -23,33 +25,48 @@ func raceOptions() string {
 	return "GORACE=atexit_sleep_ms=0 log_path=" + races + "/of"
 }
 
-// installRaceDetector puts them in the place of those that the package has brought.
-func installRaceDetector() error {
-	if err := os.Mkdir(races, 0o777); err != nil {
+// beginRaces has services be such programs from their next start on, and clients leave
+// what they tell.
+func beginRaces() error {
+	if err := errors.Join(os.Mkdir(races, 0o777), os.Chmod(races, 0o777)); err != nil {
 		return err
 	}
-	if err := os.Chmod(races, 0o777); err != nil {
-		return err
-	}
-	for _, place := range []string{"/usr/bin/aaau", "/usr/sbin/aaau-server", "/usr/libexec/aaau/aaau-launcher"} {
-		from := filepath.Join("../../build/race", filepath.Base(place))
-		if out, err := exec.Command("cp", "--remove-destination", from, place).CombinedOutput(); err != nil {
-			return fmt.Errorf("%w: %s", err, out)
-		}
-	}
-	for _, args := range [][]string{
-		{"set-environment", "GORACE=atexit_sleep_ms=0"},
-		{"stop", "aaau.service", "aaau-launcher.service"}, // which the next connection starts
-	} {
-		if out, err := exec.Command("systemctl", args...).CombinedOutput(); err != nil {
-			return fmt.Errorf("systemctl %q: %w: %s", args, err, out)
-		}
+	if out, err := exec.Command("systemctl", "set-environment", "GORACE=atexit_sleep_ms=0").CombinedOutput(); err != nil {
+		return fmt.Errorf("systemctl set-environment: %w: %s", err, out)
 	}
 	return nil
 }
 
+// installRaces puts them in the place of those that a package has brought, which tests
+// install again.
+func installRaces(t *testing.T) {
+	t.Helper()
+	replaced := false
+	for _, place := range []string{"/usr/bin/aaau", "/usr/sbin/aaau-server", "/usr/libexec/aaau/aaau-launcher"} {
+		from, err := filepath.Abs("../../build/race/" + filepath.Base(place))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ours, err := os.Stat(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if is, err := os.Stat(place); err == nil && is.Size() == ours.Size() {
+			continue
+		}
+		replaced = true
+		output(t, as(t, "root"), "cp", "--remove-destination", from, place)
+	}
+	if replaced {
+		systemctl(t, "stop", "aaau.service", "aaau-launcher.service") // which the next connection starts
+	}
+}
+
 // toldRaces is what the programs have told of data races, all of it.
 func toldRaces() (string, error) {
+	if out, err := exec.Command("journalctl", "--sync").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("journalctl --sync: %w: %s", err, out)
+	}
 	out, err := exec.Command("journalctl", "--quiet", "--no-pager", "--output=cat", "--identifier=aaau-server", "--identifier=aaau-launcher").Output()
 	if err != nil {
 		return "", fmt.Errorf("journalctl: %w", err)

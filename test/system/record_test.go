@@ -46,13 +46,18 @@ func metadata(t *testing.T, id string) (all []audit.Metadata) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := e.Decode()
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, m)
+		all = append(all, decoded(t, e))
 	}
 	return all
+}
+
+func decoded(t *testing.T, e *audit.Entry) audit.Metadata {
+	t.Helper()
+	m, err := e.Decode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
 
 // verified says that a session's chain is whole, and ended.
