@@ -99,21 +99,25 @@ func (b *Bridge) keepDeadline(l *live) {
 // there then.
 func (l *live) reaches(at time.Duration) bool {
 	rings, stop, err := alarm(at)
-	if err != nil {
-		l.trouble("a timer for its deadline: %v", err)
-		return false
+	if err != nil { // a timer of Go's stands still while the machine sleeps
+		l.trouble("its deadline is late by as long as the machine sleeps: %v", err)
+		late := time.NewTimer(at - sinceBoot())
+		defer late.Stop()
+		select {
+		case <-l.Gone():
+		case <-late.C:
+		}
+		return !l.IsGone()
 	}
 	defer stop()
 	select {
 	case <-l.Gone():
-		return false
 	case <-rings:
-		return !l.IsGone()
 	}
+	return !l.IsGone()
 }
 
-// alarm closes rings at a time since boot, if it is not stopped before. (A timer of Go's
-// stands still while the machine sleeps.)
+// alarm closes rings at a time since boot, or when it is stopped.
 func alarm(at time.Duration) (rings <-chan struct{}, stop func(), err error) {
 	fd, err := unix.TimerfdCreate(unix.CLOCK_BOOTTIME, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK)
 	if err != nil {
@@ -130,7 +134,10 @@ func alarm(at time.Duration) (rings <-chan struct{}, stop func(), err error) {
 		defer close(rang)
 		_, _ = timer.Read(make([]byte, 8)) // it fails only when it is closed
 	}()
-	return rang, func() { timer.Close() }, nil
+	return rang, func() {
+		timer.Close()
+		<-rang
+	}, nil
 }
 
 // tellDeadline tells that the session is ended as its time is over.
