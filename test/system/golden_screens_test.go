@@ -262,7 +262,8 @@ func (s *subject) compare(t *testing.T) {
 }
 
 // writeGolden writes what the programs show: lines that are long, and wide, and of any
-// colour, and with marks.
+// colour, and with marks. Joiners (ZWJ) are not among them: tmux 3.3 joins or does not,
+// by where its reads end.
 func writeGolden(t *testing.T) {
 	t.Helper()
 	if err := os.Mkdir(goldenDir, 0o755); err != nil {
@@ -273,7 +274,7 @@ func writeGolden(t *testing.T) {
 	for i := range 60 {
 		fmt.Fprintf(&text, "\x1b[1;3%dm%d\x1b[m \x1b[38;2;%d;%d;9;48;5;%dmtrue\x1b[m ", i%8, i, i*4, 255-i*4, i+16)
 		for j := range i % 6 {
-			text.WriteString([]string{"日本語 漢字 ", "e\u0301a\u0308o\u0302\u0323 ", "\x1b[4;3mslanted\x1b[24m \x1b[7mreverse\x1b[m ", "\U0001F642 ─│┌ ｱ ", "\u2764\ufe0f \U0001F468\u200d\U0001F469\u200d\U0001F467 \U0001F1E9\U0001F1EA \u1112\u1161\u11ab \u05e9\u05b8\u05dc \u0928\u092e\u0938\u094d\u0924\u0947 \U0001F44D\U0001F3FD 1\ufe0f\u20e3 \u00ad\u200b ", "long long long long long long long long long long "}[j])
+			text.WriteString([]string{"日本語 漢字 ", "e\u0301a\u0308o\u0302\u0323 ", "\x1b[4;3mslanted\x1b[24m \x1b[7mreverse\x1b[m ", "\U0001F642 ─│┌ ｱ ", "\u2764\ufe0f \U0001F1E9\U0001F1EA \u1112\u1161\u11ab \u05e9\u05b8\u05dc \u0928\u092e\u0938\u094d\u0924\u0947 \U0001F44D\U0001F3FD 1\ufe0f\u20e3 \u00ad\u200b ", "long long long long long long long long long long "}[j])
 		}
 		text.WriteString("\n")
 	}
