@@ -2,10 +2,12 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/AgentaaU/AaaU/pkg/privsep"
+	"github.com/AgentaaU/AaaU/pkg/session"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
@@ -77,6 +79,9 @@ func (b *Bridge) keepLocked(l *live) {
 			if err == nil {
 				break
 			}
+			if errors.Is(err, session.ErrEnded) {
+				return
+			}
 			if !frozen && time.Since(began) > relockSoon {
 				b.tellRelocked(l, err)
 				why := fmt.Sprintf("something that git runs was removed or replaced from outside, and cannot be kept from the agent (%v): the session is frozen until it is there again; or end it: aaau kill %s", err, l.ID)
@@ -107,7 +112,7 @@ func (b *Bridge) keepLocked(l *live) {
 func (b *Bridge) relock(ctx context.Context, l *live, remake bool) error {
 	for _, r := range l.Locks {
 		r.Remake = remake
-		if _, err := b.ask(ctx, privsep.Request{Relock: &r}, int(l.Mounts.Fd())); err != nil {
+		if _, err := b.askIn(ctx, l.Session, privsep.Request{Relock: &r}); err != nil {
 			return err
 		}
 	}

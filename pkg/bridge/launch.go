@@ -168,18 +168,22 @@ func (b *Bridge) kill(ctx context.Context, s *session.Session, sig syscall.Signa
 // put asks the launcher to copy a file, a memfd with all seals, into a session's /tmp,
 // and says what it is called there: name, or like it. The file stays the caller's.
 func (b *Bridge) put(ctx context.Context, s *session.Session, name string, file int) (path string, err error) {
+	reply, err := b.askIn(ctx, s, privsep.Request{Put: &privsep.Put{Name: name, UID: s.UID, GID: s.GID}}, file)
+	return reply.Path, err
+}
+
+// askIn is ask for something in a session's mount namespace, which goes before fds. Once
+// there is none it is session.ErrEnded.
+func (b *Bridge) askIn(ctx context.Context, s *session.Session, req privsep.Request, fds ...int) (reply privsep.Reply, err error) {
 	mounts, err := s.Mounts.SyscallConn()
 	if err != nil {
-		return "", err
+		return reply, session.ErrEnded
 	}
-	var reply privsep.Reply
-	err2 := mounts.Control(func(ns uintptr) {
-		reply, err = b.ask(ctx, privsep.Request{Put: &privsep.Put{Name: name, UID: s.UID, GID: s.GID}}, int(ns), file)
-	})
+	err2 := mounts.Control(func(ns uintptr) { reply, err = b.ask(ctx, req, append([]int{int(ns)}, fds...)...) })
 	if err2 != nil { // it is closed
-		return "", session.ErrEnded
+		return reply, session.ErrEnded
 	}
-	return reply.Path, err
+	return reply, err
 }
 
 // ask asks the launcher for something that is not a session.
