@@ -172,9 +172,10 @@ $(unrecorded): $(binaries)
 
 # The programs as they tell of data races. Static, as they run in a root of another system.
 race := $(patsubst build/bin/%,build/race/%,$(binaries))
-$(race) &: $(sources)
+$(race) &: $(sources) build/version
 	@echo 'building the programs with the race detector' >&2
-	@CGO_ENABLED=1 go build -race -tags urfave_cli_no_docs,netgo,osusergo -ldflags '-linkmode external -extldflags -static' -o build/race/ ./cmd/...
+	@CGO_ENABLED=1 go build -race -tags urfave_cli_no_docs,netgo,osusergo -o build/race/ \
+		-ldflags '-linkmode external -extldflags -static -X github.com/AgentaaU/AaaU/pkg/version.Version=$(VERSION)' ./cmd/...
 
 $(nfpm): build/tools/nfpm-%:
 	@$(need-go)
