@@ -95,9 +95,12 @@ func asked(c *cli.Context) (order, error) {
 
 // takes reads how long a session may take: whole seconds, rounded up.
 func (o *order) takes(c *cli.Context) error {
-	d := c.Duration("time")
-	if c.IsSet("time") && d <= 0 || d > wire.MaxTime*time.Second {
-		return fmt.Errorf("--time %v: give a time such as 90m or 8h, of a year at most", d)
+	if !c.IsSet("time") {
+		return nil
+	}
+	d, err := time.ParseDuration(c.String("time"))
+	if err != nil || d <= 0 || d > wire.MaxTime*time.Second {
+		return fmt.Errorf("--time %q: give a time such as 90m or 8h, of a year at most", c.String("time"))
 	}
 	o.Time = int64((d + time.Second - 1) / time.Second)
 	return nil

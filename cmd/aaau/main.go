@@ -119,7 +119,7 @@ func newFlags() []cli.Flag {
 	return append([]cli.Flag{
 		&cli.StringFlag{Name: "program", Aliases: []string{"p"}, Usage: "run `'CMD ARGS'`, split as a shell splits words"},
 		&cli.StringFlag{Name: "name", Usage: "call the session `NAME` (default: as its directory)"},
-		&cli.DurationFlag{Name: "time", Usage: "end the session after this `TIME`, as 90m or 8h (default: never)"},
+		&cli.StringFlag{Name: "time", Usage: "end the session after this `TIME`, as 90m or 8h (default: never)"},
 		&cli.BoolFlag{Name: "terminal", Aliases: []string{"t"}, Usage: "give the program a terminal, also if the input is none"},
 		&cli.BoolFlag{Name: "no-terminal", Aliases: []string{"T"}, Usage: "give the program three pipes, also if the input is a terminal"},
 	}, workspaceFlags()...)

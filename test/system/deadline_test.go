@@ -107,7 +107,7 @@ func TestTimeIsTold(t *testing.T) {
 	}
 
 	for _, bad := range []string{"0", "0s", "-1s", "soon", "10", "9000h"} {
-		refused(t, operator, []string{"time"}, "aaau", "start", "--time="+bad, "--", "true")
+		refused(t, operator, []string{"--time", bad, "such as 90m"}, "aaau", "start", "--time="+bad, "--", "true")
 	}
 	id := began(t, operator, "/", "--", "sleep", "1000")
 	refused(t, operator, []string{"--time"}, "aaau", "-n", id, "--time", "1h")
