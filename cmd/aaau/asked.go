@@ -29,6 +29,7 @@ type order struct {
 	env         []string // names
 	noTerminal  bool     // neither the input nor the output is one
 	terminal    *bool    // -t or -T: whether the program is to have one
+	noInput     bool     // the program's input is empty
 	detachKey   byte     // 0: none
 }
 
@@ -37,7 +38,7 @@ func asked(c *cli.Context) (order, error) {
 	o := order{
 		OpenRequest: wire.OpenRequest{Attach: c.String("session")},
 		workspaces:  c.StringSlice("workspace"), dir: c.String("C"), noWorkspace: c.Bool("no-workspace"),
-		env: c.StringSlice("env"),
+		env: c.StringSlice("env"), noInput: c.Bool("no-input"),
 	}
 	o.Name = c.String("name")
 	if err := o.view(c); err != nil {
@@ -50,6 +51,9 @@ func asked(c *cli.Context) (order, error) {
 		o.terminal = &t
 		if t && no {
 			return o, errors.New("both -t and -T: leave one out")
+		}
+		if t && o.noInput {
+			return o, errors.New("-t gives the program a terminal, -N no input: leave one out")
 		}
 	}
 	o.Profile = c.Args().First()
@@ -70,8 +74,8 @@ func asked(c *cli.Context) (order, error) {
 		return o, errors.New("-n joins a session that runs its program already: leave -p, -- or the alias out")
 	case o.Attach != "" && (len(o.workspaces) > 0 || o.dir != "" || o.noWorkspace || len(o.env) > 0):
 		return o, errors.New("-n joins a session that has its workspace already: leave --workspace, -C and --env out")
-	case o.Attach != "" && (o.Name != "" || o.terminal != nil || o.Time != 0):
-		return o, errors.New("-n joins a session that has its name, its time and its terminal already: leave --name, --time, -t and -T out")
+	case o.Attach != "" && (o.Name != "" || o.terminal != nil || o.noInput || o.Time != 0):
+		return o, errors.New("-n joins a session that has its name, its time and its terminal already: leave --name, --time, -t, -T and -N out")
 	case o.noWorkspace && (len(o.workspaces) > 0 || o.dir != ""):
 		return o, errors.New("--no-workspace goes with neither --workspace nor -C")
 	case hasRest && len(rest) == 0:
@@ -103,6 +107,30 @@ func (o *order) takes(c *cli.Context) error {
 		return fmt.Errorf("--time %q: give a time such as 90m or 8h, of a year at most", c.String("time"))
 	}
 	o.Time = int64((d + time.Second - 1) / time.Second)
+	return nil
+}
+
+// streams decides what a new session's program has as its standard streams, by which of the
+// person's own are a terminal. As with ssh, -t and -T decide before that.
+func (o *order) streams(in, out, errs bool) {
+	switch {
+	case o.Attach != "":
+	case o.terminal != nil:
+		o.Pipes = !*o.terminal
+	case in && out:
+		o.ErrorsApart = !errs
+	default:
+		o.Pipes = true
+	}
+}
+
+// modes are those of the terminal on any of our standard streams; nil if there is none.
+func modes() spec.Modes {
+	for _, f := range []*os.File{os.Stdin, os.Stdout, os.Stderr} {
+		if t, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS); err == nil {
+			return spec.ModesOf(*t)
+		}
+	}
 	return nil
 }
 
@@ -168,6 +196,9 @@ func (o *order) pack(ctx context.Context, conn *client.Conn) (l luggage, err err
 	o.Env = project.Environment(os.Environ())
 	if o.noTerminal || o.Pipes {
 		o.Env = slices.DeleteFunc(o.Env, func(e string) bool { return strings.HasPrefix(e, "TERM=") })
+	}
+	if !o.Pipes {
+		o.Modes = modes()
 	}
 	for _, name := range o.env {
 		value, ok := os.LookupEnv(name)

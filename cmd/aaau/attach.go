@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"sync"
@@ -19,15 +20,21 @@ import (
 // attach puts the standard streams into the session that is asked for, until it
 // ends or the person leaves.
 func attach(ctx context.Context, socket string, o order) error {
-	return newTerminal(os.Stdin).attach(ctx, socket, o)
+	in := os.Stdin
+	if o.noInput {
+		null, err := os.Open(os.DevNull)
+		if err != nil {
+			return err
+		}
+		defer null.Close()
+		in = null
+	}
+	return newTerminal(in).attach(ctx, socket, o)
 }
 
 func (t *terminal) attach(ctx context.Context, socket string, o order) error {
 	o.Size, o.noTerminal = size(), !t.isTTY() && !isTTY(os.Stdout)
-	// As ssh has it, a program gets a terminal where there is one.
-	if o.Pipes = o.Attach == "" && !t.isTTY(); o.terminal != nil {
-		o.Pipes = !*o.terminal
-	}
+	o.streams(t.isTTY(), isTTY(os.Stdout), isTTY(os.Stderr))
 	// A person's session waits for them; one that is a part of a pipe ends with it.
 	o.Screen = !o.Pipes && isTTY(os.Stdout)
 	o.Piped = o.Attach == "" && (!t.isTTY() || !isTTY(os.Stdout) || o.Pipes)
@@ -210,7 +217,11 @@ func output(s *client.Session, out *shown) error {
 	if !s.Pipes && isTTY(os.Stderr) { // on a line of its own, where there may be a screen
 		tell = func(line string) { fmt.Fprintf(os.Stderr, "\r\naaau: %s\r\n", harmless(line)) }
 	}
-	ended, err := s.Copy(client.Sink{Out: out, Redraw: out.redraw, Errors: os.Stderr, Notice: tell, Event: func(e wire.Event) {
+	var errs io.Writer = os.Stderr
+	if s.ErrorsApart && isTTY(os.Stderr) {
+		errs = nil // they would spoil the screen
+	}
+	ended, err := s.Copy(client.Sink{Out: out, Redraw: out.redraw, Errors: errs, Notice: tell, Event: func(e wire.Event) {
 		switch {
 		case e.Kind == wire.EventSkipped:
 			tell(fmt.Sprintf("%d bytes of output were too fast for this terminal: this is the screen now", e.Count))

@@ -63,12 +63,12 @@ func app() *cli.App {
 		Version:                   version.Version,
 		HideHelpCommand:           true,
 		DisableSliceFlagSeparator: true,
-		Flags:                     slices.Concat(socketFlag(), joinFlags(), newFlags()),
+		Flags:                     slices.Concat(socketFlag(), joinFlags(), newFlags(), noInputFlag()),
 		Action:                    connect,
 		ExitErrHandler:            func(*cli.Context, error) {},
 		Commands: []*cli.Command{
 			{Name: "connect", Usage: "start a session, or join one (the default)", ArgsUsage: "[ALIAS [ARG...]]",
-				Flags: slices.Concat(joinFlags(), newFlags()), Action: connect},
+				Flags: slices.Concat(joinFlags(), newFlags(), noInputFlag()), Action: connect},
 			startCommand(), attachCommand(), detachCommand(),
 			listCommand(), statusCommand(), peekCommand(), sendCommand(), putCommand(), waitCommand(),
 			killCommand(), freezeCommand(), thawCommand(), shareCommand(), unshareCommand(), eventsCommand(),
@@ -120,9 +120,13 @@ func newFlags() []cli.Flag {
 		&cli.StringFlag{Name: "program", Aliases: []string{"p"}, Usage: "run `'CMD ARGS'`, split as a shell splits words"},
 		&cli.StringFlag{Name: "name", Usage: "call the session `NAME` (default: as its directory)"},
 		&cli.StringFlag{Name: "time", Usage: "end the session after this `TIME`, as 90m or 8h (default: never)"},
-		&cli.BoolFlag{Name: "terminal", Aliases: []string{"t"}, Usage: "give the program a terminal, also if the input is none"},
-		&cli.BoolFlag{Name: "no-terminal", Aliases: []string{"T"}, Usage: "give the program three pipes, also if the input is a terminal"},
+		&cli.BoolFlag{Name: "terminal", Aliases: []string{"t"}, Usage: "give the program a terminal, also if the input or the output is none"},
+		&cli.BoolFlag{Name: "no-terminal", Aliases: []string{"T"}, Usage: "give the program three pipes, also if input and output are a terminal"},
 	}, workspaceFlags()...)
+}
+
+func noInputFlag() []cli.Flag {
+	return []cli.Flag{&cli.BoolFlag{Name: "no-input", Aliases: []string{"N"}, Usage: "give the program an empty input, and leave ours to others: for loops that read it"}}
 }
 
 func workspaceFlags() []cli.Flag {

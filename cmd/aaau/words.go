@@ -28,6 +28,9 @@ func firstLine(s wire.OpenReply, o order) string {
 		parts = append(parts, "ends at "+moment(s.Deadline))
 	}
 	parts = append(parts, "recorded: "+s.Record)
+	if s.ErrorsApart && isTTY(os.Stderr) {
+		parts = append(parts, "its errors go elsewhere and are not shown here")
+	}
 	if o.detachKey != 0 && !s.Pipes {
 		parts = append(parts, "press "+keyName(o.detachKey)+" three times to detach")
 	}

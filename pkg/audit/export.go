@@ -185,7 +185,7 @@ func (c *caster) see(e *Entry) error {
 		if err != nil {
 			return fmt.Errorf("%s:%d: %w", e.File, e.Line, err)
 		}
-		if c.pipes { // no terminal has done it
+		if c.pipes || m.Stream == Stderr { // no terminal has done it
 			p = bytes.ReplaceAll(p, []byte{'\n'}, []byte("\r\n"))
 		}
 		return c.event(e.Time, "o", string(p))

@@ -62,24 +62,26 @@ type Person struct {
 // SessionStart is the first record of a session. Its source is the system, its user
 // the owner, its content the program for people.
 type SessionStart struct {
-	Person                       // the owner
-	Program    argv.String       `json:"program"`
-	Argv       argv.Argv         `json:"argv"`
-	Profile    string            `json:"profile"`
-	AgentUser  string            `json:"agent_user"`
-	AgentPID   int               `json:"agent_pid"` // of its stage
-	PTY        string            `json:"pty,omitempty"`
-	Pipes      bool              `json:"pipes,omitempty"` // instead of a terminal
-	Rows       uint16            `json:"rows,omitempty"`
-	Cols       uint16            `json:"cols,omitempty"`
-	Scope      string            `json:"scope"`
-	Name       string            `json:"name,omitempty"`
-	Private    bool              `json:"private,omitempty"`  // the owner's and Admins' only
-	Deadline   float64           `json:"deadline,omitempty"` // when it will be ended, in seconds since 1970
-	Limits     map[string]string `json:"limits,omitempty"`   // systemd's properties
-	Workspaces argv.Argv         `json:"workspaces"`
-	Secrets    argv.Argv         `json:"secrets"`         // the names of what it was given
-	Input      string            `json:"input,omitempty"` // full or none: whether input is recorded
+	Person                // the owner
+	Program   argv.String `json:"program"`
+	Argv      argv.Argv   `json:"argv"`
+	Profile   string      `json:"profile"`
+	AgentUser string      `json:"agent_user"`
+	AgentPID  int         `json:"agent_pid"` // of its stage
+	PTY       string      `json:"pty,omitempty"`
+	Pipes     bool        `json:"pipes,omitempty"` // instead of a terminal
+	// ErrorsApart: a pipe for the standard error, beside a terminal.
+	ErrorsApart bool              `json:"errors_apart,omitempty"`
+	Rows        uint16            `json:"rows,omitempty"`
+	Cols        uint16            `json:"cols,omitempty"`
+	Scope       string            `json:"scope"`
+	Name        string            `json:"name,omitempty"`
+	Private     bool              `json:"private,omitempty"`  // the owner's and Admins' only
+	Deadline    float64           `json:"deadline,omitempty"` // when it will be ended, in seconds since 1970
+	Limits      map[string]string `json:"limits,omitempty"`   // systemd's properties
+	Workspaces  argv.Argv         `json:"workspaces"`
+	Secrets     argv.Argv         `json:"secrets"`         // the names of what it was given
+	Input       string            `json:"input,omitempty"` // full or none: whether input is recorded
 }
 
 // SessionEnd tells how a session ended. Status and Signal are nil when the program

@@ -82,7 +82,7 @@ func every() []Record {
 			Person: who, Program: "claude", Argv: []string{"claude", "--x", "\xff\n"}, Profile: "claude", AgentUser: "agent", AgentPID: 99,
 			PTY: "/dev/pts/0", Rows: 24, Cols: 80, Scope: "aaau-claude-x.scope", Name: "project", Private: true, Deadline: 1767225600.5, Limits: map[string]string{"MemoryMax": "1G"},
 			Workspaces: []string{"/home/operator/pröject\u0085"}, Secrets: []string{"TOKEN"}, Input: "full"}},
-		{Source: System, User: "1000", Metadata: SessionStart{Person: Person{UID: 1000, PID: 1}, Pipes: true}},
+		{Source: System, User: "1000", Metadata: SessionStart{Person: Person{UID: 1000, PID: 1}, Pipes: true, ErrorsApart: true}},
 		sys("exit status 0", SessionEnd{Status: ptr(0), DurationMS: 12, Bytes: 5, ErrorBytes: 7, MemoryPeak: ptr(int64(1 << 30)), CPUUsec: ptr(int64(1e6))}),
 		sys("ended by SIGKILL", SessionEnd{Signal: ptr(9)}),
 		human("Admin", Attach{Person: who, Role: "Admin"}),

@@ -56,7 +56,7 @@ func (b *Bridge) startOf(l *live, c *client) audit.Record {
 	rows, cols := l.Size()
 	return l.told(audit.System, c.user, fmt.Sprintf("%q", l.Argv), audit.SessionStart{
 		Person: c.recorded(), Program: argv.String(l.Argv[0]), Argv: l.Argv, Profile: l.Profile, AgentUser: l.User, AgentPID: l.PID,
-		PTY: l.Terminal(), Pipes: l.Pipes, Rows: rows, Cols: cols, Scope: l.Scope, Name: l.name, Private: l.Private, Deadline: deadline(l.Info),
+		PTY: l.Terminal(), Pipes: l.Pipes, ErrorsApart: l.ErrorsApart, Rows: rows, Cols: cols, Scope: l.Scope, Name: l.name, Private: l.Private, Deadline: deadline(l.Info),
 		Limits: scope.Properties(l.Profile, l.Scope), Workspaces: workspaces(l.Info), Secrets: l.Secrets,
 	})
 }

@@ -97,7 +97,7 @@ func (r *recorder) open() error {
 	if r.chain != nil {
 		return nil
 	}
-	chain, err := r.b.Record.Session(r.l.ID, r.l.User, r.l.Pipes)
+	chain, err := r.b.Record.Session(r.l.ID, r.l.User, r.l.SeparateErrors())
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ func (b *Bridge) reply(l *live, role auth.Role, client uint64, offset int64) wir
 		ID: l.ID, Name: l.name, Profile: l.Profile, Program: program(l.Argv), User: l.User,
 		Owner: l.Owner.UID, Role: role.String(), Client: client, Began: seconds(l.Began), Offset: offset,
 		Deadline: deadline(l.Info),
-		Secrets:  l.Secrets, Watch: l.Watch, Private: l.Private, Pipes: l.Pipes,
+		Secrets:  l.Secrets, Watch: l.Watch, Private: l.Private, Pipes: l.Pipes, ErrorsApart: l.ErrorsApart,
 		Limits: wire.Limits{Memory: memory, Tasks: tasks, Home: b.HomeMax},
 		Record: "all",
 	}

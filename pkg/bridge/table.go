@@ -53,7 +53,7 @@ func (b *Bridge) memory(req wire.OpenRequest) int64 {
 	if err != nil {
 		profile.Tape = 0
 	}
-	return session.Memory(profile.Tape, req.Pipes)
+	return session.Memory(profile.Tape, req.Pipes || req.ErrorsApart)
 }
 
 // resized notes that a session's tapes have more bytes than were reserved.

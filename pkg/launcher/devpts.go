@@ -5,6 +5,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/AgentaaU/AaaU/pkg/spec"
 )
 
 // newDevpts makes a devpts instance, whose terminals are owned by uid:gid with mode
@@ -38,8 +40,9 @@ func newDevpts(uid, gid uint32) (mount int, err error) {
 	return mount, nil
 }
 
-// addTerminal makes the first PTY of the devpts instance, of the given size.
-func (s *streams) addTerminal(rows, cols uint16) error {
+// addTerminal makes the first PTY of the devpts instance, of the given size, and with the
+// modes of the person's own terminal where these are known.
+func (s *streams) addTerminal(size spec.Size, modes spec.Modes) error {
 	master, err := unix.Openat(s.devpts, "ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return fmt.Errorf("opening ptmx: %w", err)
@@ -48,7 +51,7 @@ func (s *streams) addTerminal(rows, cols uint16) error {
 	if err := unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 0); err != nil {
 		return fmt.Errorf("unlocking the terminal: %w", err)
 	}
-	if err := unix.IoctlSetWinsize(master, unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: cols}); err != nil {
+	if err := unix.IoctlSetWinsize(master, unix.TIOCSWINSZ, &unix.Winsize{Row: size.Rows, Col: size.Cols}); err != nil {
 		return fmt.Errorf("sizing the terminal: %w", err)
 	}
 	// The flags are the argument itself (ioctl_tty(2)).
@@ -58,13 +61,13 @@ func (s *streams) addTerminal(rows, cols uint16) error {
 		return fmt.Errorf("TIOCGPTPEER: %w", errno)
 	}
 	s.program = []int{int(slave)}
-	// IUTF8 makes Backspace at a prompt take a whole character (termios(3)).
-	modes, err := unix.IoctlGetTermios(int(slave), unix.TCGETS)
+	now, err := unix.IoctlGetTermios(int(slave), unix.TCGETS)
 	if err != nil {
 		return fmt.Errorf("reading the terminal's modes: %w", err)
 	}
-	modes.Iflag |= unix.IUTF8
-	if err := unix.IoctlSetTermios(int(slave), unix.TCSETS, modes); err != nil {
+	now.Iflag |= unix.IUTF8 // Backspace at a prompt takes a whole character (termios(3))
+	modes.Apply(now)
+	if err := unix.IoctlSetTermios(int(slave), unix.TCSETS, now); err != nil {
 		return fmt.Errorf("setting the terminal's modes: %w", err)
 	}
 	return nil

@@ -93,7 +93,7 @@ func (l *Launcher) plan(req privsep.Start, client int, dirs []int) (plan, error)
 		ID: id, LoginUID: human.UID,
 		UID: agent.uid, GID: agent.gid, Groups: agent.groups, Home: agent.home,
 		Hidden: hidden(cfg, human, checked), Stubs: req.Stubs, Cwd: req.Cwd, Umask: 0o022,
-		Pipes: req.Pipes, Argv: argv, Env: append(env, "AAAU_SESSION="+id, "SESSION_ID="+id),
+		Pipes: req.Pipes, ErrorsApart: req.ErrorsApart && !req.Pipes, Argv: argv, Env: append(env, "AAAU_SESSION="+id, "SESSION_ID="+id),
 	}}
 	if req.Umask != nil {
 		p.orders.Umask = *req.Umask

@@ -225,7 +225,7 @@ func TestOpenTerminal(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Fatal("this test makes a devpts: run it as root (sudo make check)")
 	}
-	term, err := openStreams(4321, 4322, false, 33, 101)
+	term, err := openStreams(4321, 4322, spec.Session{Size: spec.Size{Rows: 33, Cols: 101}, Modes: spec.Modes{"erase": 8, "ixon": 0}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,6 +241,10 @@ func TestOpenTerminal(t *testing.T) {
 	var st unix.Stat_t
 	if err := unix.Fstat(slave, &st); err != nil || st.Uid != 4321 || st.Gid != 4322 || st.Mode&0o777 != 0o620 {
 		t.Errorf("%d:%d %o %v", st.Uid, st.Gid, st.Mode, err)
+	}
+	modes, err := unix.IoctlGetTermios(slave, unix.TCGETS)
+	if err != nil || modes.Cc[unix.VERASE] != 8 || modes.Iflag&(unix.IXON|unix.IUTF8|unix.ICRNL) != unix.IUTF8|unix.ICRNL || modes.Lflag&unix.ICANON == 0 {
+		t.Errorf("it is not set as was asked: %+v %v", modes, err)
 	}
 	n, err := unix.IoctlGetInt(master, unix.TIOCGPTN)
 	if err != nil || n != 0 {

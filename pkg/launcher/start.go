@@ -46,7 +46,7 @@ func (l *Launcher) start(ctx context.Context, c *net.UnixConn, req privsep.Start
 		return err
 	}
 	took.lap("plan")
-	std, err := openStreams(plan.orders.UID, plan.orders.GID, req.Pipes, req.Rows, req.Cols)
+	std, err := openStreams(plan.orders.UID, plan.orders.GID, req.Session)
 	if err != nil {
 		return err
 	}
@@ -81,18 +81,19 @@ func (l *Launcher) start(ctx context.Context, c *net.UnixConn, req privsep.Start
 	took.lap("mounts")
 
 	made := privsep.Session{
-		ID:      plan.orders.ID,
-		Scope:   scope.Name(plan.profile.Name, plan.orders.ID),
-		User:    plan.user,
-		Argv:    plan.orders.Argv,
-		PID:     st.pid,
-		UID:     plan.orders.UID,
-		GID:     plan.orders.GID,
-		Pipes:   plan.orders.Pipes,
-		Dirs:    plan.shown(),
-		Secrets: plan.secrets,
-		Watch:   plan.profile.Watch,
-		Locks:   plan.locks(),
+		ID:          plan.orders.ID,
+		Scope:       scope.Name(plan.profile.Name, plan.orders.ID),
+		User:        plan.user,
+		Argv:        plan.orders.Argv,
+		PID:         st.pid,
+		UID:         plan.orders.UID,
+		GID:         plan.orders.GID,
+		Pipes:       plan.orders.Pipes,
+		ErrorsApart: plan.orders.ErrorsApart,
+		Dirs:        plan.shown(),
+		Secrets:     plan.secrets,
+		Watch:       plan.profile.Watch,
+		Locks:       plan.locks(),
 
 		HomeBounded: mounts.homeBounded,
 

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/AgentaaU/AaaU/pkg/spec"
 )
 
 // Pipes are the agent's own, do not block the bridge, and end with their other ends.
@@ -13,7 +15,7 @@ func TestOpenPipes(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Fatal("this test makes a devpts: run it as root (sudo make check)")
 	}
-	s, err := openStreams(4321, 4322, true, 0, 0)
+	s, err := openStreams(4321, 4322, spec.Session{Pipes: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,6 +43,35 @@ func TestOpenPipes(t *testing.T) {
 		}
 	}
 	s.close()
+}
+
+// A terminal with a pipe for errors: input and output are the terminal, and what the program
+// writes to its standard error comes out of the pipe.
+func TestOpenTerminalWithErrorsApart(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Fatal("this test makes a devpts: run it as root (sudo make check)")
+	}
+	s, err := openStreams(4321, 4322, spec.Session{Size: spec.Size{Rows: 24, Cols: 80}, ErrorsApart: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	in, out, errs := s.stdio()
+	if in != out || errs == in || len(s.bridge) != 2 {
+		t.Fatalf("the program has %d, %d, %d, and the bridge %d descriptors", in, out, errs, len(s.bridge))
+	}
+	for fd, want := range map[uintptr]bool{in: true, errs: false} {
+		if _, err := unix.IoctlGetTermios(int(fd), unix.TCGETS); (err == nil) != want {
+			t.Errorf("descriptor %d is a terminal: %t", fd, err == nil)
+		}
+	}
+	if _, err := unix.Write(int(errs), []byte("wrong")); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 5)
+	if _, err := io.ReadFull(readFD(s.bridge[1]), buf); err != nil || string(buf) != "wrong" {
+		t.Errorf("%q %v", buf, err)
+	}
 }
 
 type readFD int

@@ -173,7 +173,8 @@ func (a Anchor) Check() error {
 //   - the pidfd of the stage
 //   - the read end of the status pipe
 //   - the session's mount namespace
-//   - with Pipes, the read ends of the program's output and of its errors
+//   - with Pipes, the read end of the program's output
+//   - with Pipes or ErrorsApart, the read end of its errors
 type Reply struct {
 	Error   *Error   `json:"error,omitempty"`
 	Session *Session `json:"session,omitempty"`
@@ -191,6 +192,8 @@ type Session struct {
 	UID   uint32    `json:"uid"` // the agent's
 	GID   uint32    `json:"gid"`
 	Pipes bool      `json:"pipes,omitempty"` // instead of a terminal
+	// ErrorsApart: the program has a terminal, and a pipe as its standard error.
+	ErrorsApart bool `json:"errors_apart,omitempty"`
 
 	Dirs    []spec.Shown `json:"dirs,omitempty"`    // what it sees of people's files
 	Secrets []string     `json:"secrets,omitempty"` // variables that were named, and credentials
@@ -203,10 +206,16 @@ type Session struct {
 	Locks []Relock `json:"locks,omitempty"` // to be asked for when the stage says Exposed
 }
 
+// SeparateErrors says whether the program's standard error is a stream of its own.
+func (s Session) SeparateErrors() bool { return s.Pipes || s.ErrorsApart }
+
 // FDs is how many descriptors go with a Session, at most MaxFDs.
 func (s Session) FDs() int {
-	if s.Pipes {
+	switch {
+	case s.Pipes:
 		return MaxFDs
+	case s.ErrorsApart:
+		return MaxFDs - 1
 	}
 	return MaxFDs - 2
 }
@@ -248,8 +257,10 @@ type Orders struct {
 	Umask    uint32        `json:"umask"`
 	Argv     argv.Argv     `json:"argv"`
 	Env      argv.Argv     `json:"env"`
-	Pipes    bool          `json:"pipes,omitempty"`  // the program's streams are no terminal
-	Advice   string        `json:"advice,omitempty"` // for when there is no such program
+	Pipes    bool          `json:"pipes,omitempty"` // the program's streams are no terminal
+	// ErrorsApart: they are, but for its standard error.
+	ErrorsApart bool   `json:"errors_apart,omitempty"`
+	Advice      string `json:"advice,omitempty"` // for when there is no such program
 }
 
 // Mount is where a mount belongs.

@@ -198,7 +198,7 @@ func Adopt(parcel []int, info func(note []byte) (Info, error)) (s *Session, reco
 	}
 	tapes, rest := []*tape.Tape{t}, parcel[1:]
 	i, err := info(t.Note())
-	for err == nil && len(tapes) < ways(i.Pipes) && len(rest) > 0 {
+	for err == nil && len(tapes) < ways(i.SeparateErrors()) && len(rest) > 0 {
 		var more int64
 		if t, more, err = tape.Open(rest[0]); err == nil {
 			tapes = append(tapes, t)

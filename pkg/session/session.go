@@ -107,7 +107,7 @@ type Session struct {
 // when New fails.
 func New(info Info, fds []int) (*Session, error) {
 	var tapes []*tape.Tape
-	for range ways(info.Pipes) {
+	for range ways(info.SeparateErrors()) {
 		t, err := tape.New(tapeSize(info.Tape))
 		if err != nil {
 			privsep.Close(fds...)
@@ -120,8 +120,8 @@ func New(info Info, fds []int) (*Session, error) {
 }
 
 // ways is on how many ways a session's program writes.
-func ways(pipes bool) int {
-	if pipes {
+func ways(separateErrors bool) int {
+	if separateErrors {
 		return 2
 	}
 	return 1
@@ -136,8 +136,8 @@ func tapeSize(asked int64) int {
 
 // Memory is how many bytes the tapes of a session will take whose launcher asks for tapes
 // of this size, 0 for its default.
-func Memory(size int64, pipes bool) int64 {
-	return int64(ways(pipes)) * tape.Memory(int64(tapeSize(size)))
+func Memory(size int64, separateErrors bool) int64 {
+	return int64(ways(separateErrors)) * tape.Memory(int64(tapeSize(size)))
 }
 
 // Memory is how many bytes the session's tapes take, when all of them has been used.
@@ -189,7 +189,7 @@ func take(info Info, tapes []*tape.Tape, fds []int) (_ *Session, err error) {
 			closeTapes(tapes)
 		}
 	}()
-	if len(fds) != info.FDs() || len(tapes) != ways(info.Pipes) {
+	if len(fds) != info.FDs() || len(tapes) != ways(info.SeparateErrors()) {
 		return nil, fmt.Errorf("a session with %d descriptors, not %d", len(fds), info.FDs())
 	}
 	for _, fd := range fds {
@@ -215,7 +215,9 @@ func take(info Info, tapes []*tape.Tape, fds []int) (_ *Session, err error) {
 	s.tracks[0].from = s.input
 	if info.Pipes {
 		s.tracks[0].from = os.NewFile(uintptr(fds[4]), "output")
-		s.tracks[1].from = os.NewFile(uintptr(fds[5]), "errors")
+	}
+	if info.SeparateErrors() {
+		s.tracks[1].from = os.NewFile(uintptr(fds[len(fds)-1]), "errors")
 	}
 	return s, nil
 }
@@ -257,9 +259,9 @@ func (s *Session) Read(from int64, hold tape.Hold) (*tape.Cursor, error) {
 }
 
 // ReadErrors is Read for what the program writes to its standard error. The cursor is
-// nil where there is a terminal, which has both.
+// nil where a terminal has both.
 func (s *Session) ReadErrors(from int64, hold tape.Hold) (*tape.Cursor, error) {
-	if !s.Pipes {
+	if !s.SeparateErrors() {
 		return nil, nil
 	}
 	return s.tracks[1].tape.Read(from, hold)
@@ -275,7 +277,7 @@ func (s *Session) Bytes() (n int64) {
 
 // ErrorBytes is how much of that were errors, where they go another way.
 func (s *Session) ErrorBytes() int64 {
-	if !s.Pipes {
+	if !s.SeparateErrors() {
 		return 0
 	}
 	return s.tracks[1].tape.Head()

@@ -38,10 +38,14 @@ type Session struct {
 	// Pipes asks for three of them instead of a terminal, as where the person's own
 	// input is none: nothing is echoed, no byte is changed, errors come apart from
 	// output, and input has an end. Size is of no meaning then.
-	Pipes bool        `json:"pipes,omitempty"`
-	Env   argv.Argv   `json:"env,omitempty"`   // NAME=value
-	Umask *uint32     `json:"umask,omitempty"` // nil: 022
-	Cwd   argv.String `json:"cwd,omitempty"`   // where the program starts; empty: at home
+	Pipes bool `json:"pipes,omitempty"`
+	// ErrorsApart asks for a pipe as the standard error of a program that has a terminal:
+	// the person's own goes to a file or a pipe. With Pipes it means nothing.
+	ErrorsApart bool        `json:"errors_apart,omitempty"`
+	Modes       Modes       `json:"modes,omitempty"` // the person's terminal's; nil: the kernel's own
+	Env         argv.Argv   `json:"env,omitempty"`   // NAME=value
+	Umask       *uint32     `json:"umask,omitempty"` // nil: 022
+	Cwd         argv.String `json:"cwd,omitempty"`   // where the program starts; empty: at home
 	// Stubs are names that are to exist, as links to nowhere, where the session sees
 	// nothing of the person's: else git would take what it does not see for gone.
 	Stubs argv.Argv `json:"stubs,omitempty"`
@@ -107,6 +111,9 @@ func (s Session) Check() error {
 	}
 	if s.Cwd != "" && !filepath.IsAbs(string(s.Cwd)) {
 		return fmt.Errorf("not an absolute path: %.200q", s.Cwd)
+	}
+	if err := s.Modes.Check(); err != nil {
+		return err
 	}
 	if len(s.Dirs) > MaxDirs {
 		return fmt.Errorf("%d directories, at most %d", len(s.Dirs), MaxDirs)

@@ -206,7 +206,10 @@ func begin(o privsep.Orders, mounts []int, mountErr error) (pid int, g *guard, r
 	}
 	pid, refused = startProgram(o.Argv, append(append(o.Env, "PWD="+dir), env...), !o.Pipes, o.Advice)
 	if o.Pipes {
-		privsep.Close(privsep.StdinFD, privsep.StdoutFD, privsep.StderrFD)
+		privsep.Close(privsep.StdinFD, privsep.StdoutFD)
+	}
+	if o.Pipes || o.ErrorsApart {
+		privsep.Close(privsep.StderrFD)
 	}
 	return pid, g, refused
 }

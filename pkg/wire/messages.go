@@ -68,8 +68,10 @@ type OpenReply struct {
 	Watch   []string     `json:"watch,omitempty"`
 	Private bool         `json:"private,omitempty"` // only its owner, Admins, and those it is shared with may join it
 	Pipes   bool         `json:"pipes,omitempty"`   // it has no terminal
-	Limits  Limits       `json:"limits"`
-	Record  string       `json:"record"` // what is recorded, for people: all, or what else
+	// ErrorsApart: it has a terminal, and what it writes to its standard error comes apart.
+	ErrorsApart bool   `json:"errors_apart,omitempty"`
+	Limits      Limits `json:"limits"`
+	Record      string `json:"record"` // what is recorded, for people: all, or what else
 }
 
 // Limits are a session's, 0 where there is none.

@@ -41,16 +41,88 @@ func TestTerminalOrPipes(t *testing.T) {
 			t.Errorf("%q: status %d, %q", argv, status, said)
 		}
 	}
-	// The input alone decides; the standard error may be a file all the same.
-	c := sit(t, operator, "sh", "-c", `aaau -- sh -c '`+streams+`' | cat`)
-	c.expect("2 is a terminal")
-	c.ends(0)
+	// Each stream that goes elsewhere is what it is.
+	c := sit(t, operator, "sh", "-c", `aaau -- sh -c '`+streams+`' 2>/dev/null | cat`)
+	if status, said := c.leave(); status != 0 || said != "out\n" {
+		t.Errorf("output to a pipe: status %d, %q", status, said)
+	}
+	c = sit(t, operator, "sh", "-c", `aaau -- sh -c '`+streams+`' 2>/tmp/errors; echo status $?; cat /tmp/errors; rm /tmp/errors`)
+	if status, said := c.leave(); status != 0 || said != "0 is a terminal\n1 is a terminal\nout\nstatus 3\nerr\n" {
+		t.Errorf("errors to a file: status %d, %q", status, said)
+	}
+	c = sit(t, operator, "sh", "-c", `aaau -t -- sh -c '`+streams+`' 2>/dev/null | cat`)
+	if status, said := c.leave(); status != 0 || said != terminal {
+		t.Errorf("-t with output to a pipe: status %d, %q", status, said)
+	}
 	c = sit(t, operator, "sh", "-c", `aaau -- sh -c '`+streams+`' </dev/null 2>/dev/null`)
 	if status, said := c.leave(); status != 3 || said != "out\n" {
 		t.Errorf("status %d, %q", status, said)
 	}
 	refused(t, operator, []string{"-t", "-T"}, "aaau", "-t", "-T", "-p", "true")
 	refused(t, operator, []string{"-t", "-T"}, "aaau", "start", "-t", "-T", "-p", "true")
+	refused(t, operator, []string{"-t", "-N"}, "aaau", "-t", "-N", "-p", "true")
+}
+
+// With -N a loop that reads its input runs to its end; without, the first session takes all of it.
+func TestNoInput(t *testing.T) {
+	begin(t)
+	operator := as(t, "operator")
+	for option, want := range map[string]string{"-N": "<x>\n<y>\n<z>", "--no-input": "<x>\n<y>\n<z>", "": "<x>\ny\nz"} {
+		got := output(t, operator, "sh", "-c", `printf 'x\ny\nz\n' | while read l; do echo "<$l>"; aaau `+option+` -- cat; done`)
+		if got != want {
+			t.Errorf("%q: %q", option, got)
+		}
+	}
+	c := sit(t, operator, "aaau", "-N", "--", "sh", "-c", "cat; echo over")
+	c.expect("over\r\n")
+	c.ends(0)
+}
+
+// A session of a person with a terminal and errors of their own: who joins later sees no
+// errors on their screen, and the record has them.
+func TestErrorsApart(t *testing.T) {
+	begin(t)
+	operator := as(t, "operator")
+	c := sit(t, operator, "sh", "-c", `aaau --name apart -- sh -c 'stty -echo; echo ready; read x; echo wrong >&2; echo right; read y' 2>/dev/null`)
+	c.expect("ready")
+	o := sit(t, operator, "aaau", "attach", "apart")
+	first := o.match(`session ([0-9a-z]+)[^\n]*\n`)
+	if !strings.Contains(first[1], "its errors go elsewhere") {
+		t.Errorf("the first line is %q", first[1])
+	}
+	o.expect("ready")
+	c.typed("\r")
+	c.expect("right\r\n")
+	o.expect("right\r\n")
+	c.typed("\r")
+	c.ends(0)
+	if status, _ := o.leave(); status != 0 || strings.Contains(o.all()+c.all(), "wrong") {
+		t.Errorf("status %d, and on the screens stands %q and %q", status, c.all(), o.all())
+	}
+	if text := output(t, operator, "aaau", "export", "-f", "text", first[2]); !strings.Contains(text, "wrong") || !strings.Contains(text, "right") {
+		t.Errorf("the record has %q", text)
+	}
+}
+
+// The session's terminal is set as the person's own is.
+func TestTerminalIsSetAsTheirs(t *testing.T) {
+	begin(t)
+	operator := as(t, "operator")
+	const show = `stty -a | tr ';' '\n' | grep -Eo '(intr|erase|susp) = [^ ]+|-?(ixon|iutf8|icrnl|onlcr|isig|echoctl|tostop)$|-?(ixon|iutf8|icrnl|onlcr|isig|echoctl|tostop) ' | tr -d ' ' | sort; echo`
+	for _, set := range []string{"true", "stty erase ^H intr ^X susp undef -ixon iutf8", "stty -echoctl tostop -iutf8"} {
+		own := sit(t, operator, "sh", "-c", "s=$(stty -g); "+set+"; "+show+"; stty $s")
+		_, want := own.leave()
+		theirs := sit(t, operator, "sh", "-c", "s=$(stty -g); "+set+`; aaau -- sh -c "$0"; stty $s`, show)
+		theirs.match(`aaau: session [^\n]*\n`)
+		if _, got := theirs.leave(); got != want || !strings.Contains(want, "intr=") {
+			t.Errorf("after %s a session's terminal is\n%snot\n%s", set, got, want)
+		}
+	}
+	c := sit(t, operator, "sh", "-c", `s=$(stty -g); stty erase ^H; aaau -- sh -c 'echo ready; read x; echo "<$x>"'; stty $s`)
+	c.expect("ready")
+	c.typed("ab\bc\r")
+	c.expect("<ac>")
+	c.ends(0)
 }
 
 // With -T at a terminal that one stays as it is: lines are edited there, ^D ends the

@@ -37,6 +37,14 @@ func openStreams(req privsep.Start) (s streams, err error) {
 			return s, err
 		}
 		s.program, s.bridge = []*os.File{slave, slave, slave}, []*os.File{master}
+		if req.ErrorsApart {
+			r, w, err := os.Pipe()
+			if err != nil {
+				s.close()
+				return streams{}, err
+			}
+			s.program[2], s.bridge = w, append(s.bridge, r)
+		}
 		return s, pty.Setsize(master, &pty.Winsize{Rows: req.Rows, Cols: req.Cols})
 	}
 	for i := range 3 {
@@ -120,7 +128,7 @@ func (l *Launcher) start(c *net.UnixConn, req privsep.Start, fds []int, silent b
 	}
 	defer st.end()
 	err = handOver(c, privsep.Session{
-		ID: id, Scope: id, User: "tester", Argv: req.Argv, PID: st.cmd.Process.Pid, Pipes: req.Pipes, Dirs: shown(req.Dirs, fds[1:]),
+		ID: id, Scope: id, User: "tester", Argv: req.Argv, PID: st.cmd.Process.Pid, Pipes: req.Pipes, ErrorsApart: req.ErrorsApart && !req.Pipes, Dirs: shown(req.Dirs, fds[1:]),
 		UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
 	}, std, st, status)
 	if err != nil || silent {
@@ -188,8 +196,8 @@ func (l *Launcher) run(id string, req privsep.Start, std streams, st *stage) {
 	}
 	l.groups[id] = cmd.Process.Pid
 	l.mu.Unlock()
-	if req.Pipes { // of which the stage holds nothing; a terminal it does
-		for _, f := range std.program {
+	for i, f := range std.program { // the stage holds a terminal, and no pipe
+		if req.Pipes || i == 2 && req.ErrorsApart {
 			f.Close()
 		}
 	}
