@@ -48,7 +48,19 @@ func printTable(all []wire.SessionInfo) error {
 	return w.Flush()
 }
 
+// state is what a session does, in a list.
 func state(s wire.SessionInfo) string {
+	switch s.Activity {
+	case wire.ActivityWaits, wire.ActivityIdle:
+		return s.Activity + " " + age(s.ActivitySince)
+	case wire.ActivityWorks:
+		return s.Activity
+	}
+	return lasting(s)
+}
+
+// lasting is a session's state, whatever its program does meanwhile.
+func lasting(s wire.SessionInfo) string {
 	if len(s.Frozen) > 0 {
 		return s.State + " (" + strings.Join(s.Frozen, ", ") + ")"
 	}

@@ -33,7 +33,10 @@ func printStatus(s wire.SessionInfo) error {
 	row := func(key, format string, args ...any) { fmt.Fprintf(w, "%s:\t%s\n", key, fmt.Sprintf(format, args...)) }
 	row("session", "%s", s.ID)
 	row("name", "%s", dash(s.Name))
-	row("state", "%s", state(s))
+	row("state", "%s", lasting(s))
+	if does := doing(s); does != "" {
+		row("activity", "%s", does)
+	}
 	if s.Ended != nil {
 		row("ended", "%s", how(*s.Ended))
 	}
@@ -67,6 +70,19 @@ func printStatus(s wire.SessionInfo) error {
 		row("client "+fmt.Sprint(p.Client), "%s (pid %d) as %s, for %s%s", harmless(p.Name), p.PID, p.Role, age(p.Since), drives)
 	}
 	return w.Flush()
+}
+
+// doing says what a session's program seems to do; empty if that is not known.
+func doing(s wire.SessionInfo) string {
+	text := map[string]string{
+		wire.ActivityWorks: "works, for %s",
+		wire.ActivityWaits: "waits for a person, for %s",
+		wire.ActivityIdle:  "idle, for %s",
+	}[s.Activity]
+	if text == "" {
+		return ""
+	}
+	return fmt.Sprintf(text, age(s.ActivitySince))
 }
 
 // how says how a session ended.

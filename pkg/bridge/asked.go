@@ -10,6 +10,7 @@ import (
 
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/config"
+	"github.com/AgentaaU/AaaU/pkg/session"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
@@ -118,6 +119,7 @@ func (c *client) sendBytes(_ context.Context, req wire.Request, l *live) (wire.R
 	if err := c.b.recordInput(l, c, req.Bytes); err != nil {
 		return wire.Reply{}, err
 	}
+	l.Note(session.LastTyped, time.Now())
 	if err := l.Type(nil, req.Bytes, c.stays); err != nil {
 		return wire.Reply{}, refusal("no-session", "session %s takes no input any more", l.ID)
 	}
@@ -139,6 +141,7 @@ func (c *client) put(ctx context.Context, req wire.Request, l *live) (wire.Reply
 	if err := c.b.recordInput(l, c, []byte(path)); err != nil {
 		return wire.Reply{}, err
 	}
+	l.Note(session.LastTyped, time.Now())
 	if err := l.Type(nil, []byte(path), c.stays); err != nil {
 		return wire.Reply{}, refusal("no-session", "session %s takes no input any more", l.ID)
 	}

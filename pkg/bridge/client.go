@@ -68,6 +68,7 @@ type client struct {
 	role    atomic.Int32 // an auth.Role: what it is, at most most
 	size    wire.Size    // guarded by in.mu
 	input   vtseq.Input  // of the receiving side
+	hands   vtseq.Input  // likewise: finds what a person typed, also while the client drives
 }
 
 // allowed is what the client may in its session.

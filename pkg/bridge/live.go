@@ -148,6 +148,7 @@ func (l *live) resize(c *client, size wire.Size) {
 // typed writes what a client's terminal sent. What a terminal says by itself counts
 // only from who drives; what a person types makes them drive. Pipes take any byte.
 func (l *live) typed(c *client, data []byte) error {
+	l.noteTyped(c, data)
 	if l.Pipes || c.drives.Load() {
 		c.input.Flush(func(held []byte, _ bool) { data = append(slices.Clone(held), data...) })
 	} else if data = c.persons(data); len(data) == 0 {
@@ -181,6 +182,8 @@ func (l *live) info(role auth.Role) wire.SessionInfo {
 	i.State = wire.StateRunning
 	if frozen := l.Frozen(); len(frozen) > 0 {
 		i.State, i.Frozen = wire.StateFrozen, slices.Sorted(maps.Keys(frozen))
+	} else {
+		i.Activity, i.ActivitySince = l.activity()
 	}
 	i.Rows, i.Cols = l.Size()
 	i.Bytes = l.Bytes()

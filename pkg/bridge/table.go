@@ -156,6 +156,7 @@ func (b *Bridge) leave(l *live) {
 	info := l.info(auth.ReadOnly)
 	note := endedNote(l.Exit())
 	info.State, info.Ended, info.Frozen, info.Clients = wire.StateEnded, &note, nil, 0
+	info.Activity, info.ActivitySince = "", 0
 	rights := l.rights()
 	b.mu.Lock()
 	delete(b.sessions, l.ID)

@@ -10,7 +10,6 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/session"
 	"github.com/AgentaaU/AaaU/pkg/tape"
 	"github.com/AgentaaU/AaaU/pkg/vtseq"
-	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
 // watcher reads a session's output for itself, off everybody's way: for what asks
@@ -26,16 +25,14 @@ type watcher struct {
 
 	scan     vtseq.Output
 	cursor   *tape.Cursor
-	rang     time.Time // when attention was asked for last
+	printed  time.Time // when output was last found
+	calling  calling
 	drawing  *drawing
 	answered []byte // to what the program asked of its terminal, and is not recorded
 
 	mu    sync.Mutex // held to use the drawing when run has returned
 	blind bool       // then: there is none, or it is not to be trusted
 }
-
-// ringing is how often a session may ask for attention.
-const ringing = time.Second
 
 // newWatcher is for a session that has not been started: however short it is, nothing
 // of it is missed.
@@ -86,10 +83,13 @@ func (w *watcher) run() {
 			select { // a program may print for ever
 			case call := <-w.calls:
 				w.do(call)
+			case <-w.calling.over:
+				w.tellCall()
 			default:
 			}
 		}
 		if ending {
+			w.tellCall()
 			w.drawing.draw(w.cursor.Pos())
 			w.blind = false
 			return
@@ -98,6 +98,8 @@ func (w *watcher) run() {
 		case <-w.cursor.More():
 		case call := <-w.calls:
 			w.do(call)
+		case <-w.calling.over:
+			w.tellCall()
 		case <-w.last:
 			ending = true
 		}
@@ -107,6 +109,7 @@ func (w *watcher) run() {
 // look goes through some of what has come.
 func (w *watcher) look() {
 	data, lost := w.cursor.View(chunk)
+	w.noteOutput(time.Now())
 	if lost > 0 {
 		w.scan = vtseq.Output{}
 	}
@@ -161,16 +164,7 @@ func (w *watcher) found(f vtseq.Found) {
 		w.l.title = f.Text
 		w.l.mu.Unlock()
 	case vtseq.Bell, vtseq.Notice:
-		if time.Since(w.rang) < ringing {
-			return
-		}
-		w.rang = time.Now()
-		e := w.l.event(wire.EventAttention, f.Text)
-		e.Title = f.Title
-		if f.Kind == vtseq.Bell {
-			e.Message = "the bell"
-		}
-		w.b.publish(e, w.l)
+		w.heard(f, time.Now())
 	case vtseq.Asked:
 		if w.l.isDriven() {
 			return // its terminal answers

@@ -15,11 +15,12 @@ import (
 // A session outlives the bridge that has it: its descriptors are kept elsewhere, and
 // what is known of it stands in its tape. These are the tape's words.
 const (
-	wordRan    = iota // 1: its program was started
-	wordEnd           // 1<<32 | its wait status
-	wordTold          // 1: its end was recorded and told
-	wordLooks  = 8    // lookWords for each Look
-	wordPlaces = 64   // placeWords for each place
+	wordRan     = iota // 1: its program was started
+	wordEnd            // 1<<32 | its wait status
+	wordTold           // 1: its end was recorded and told
+	wordLooks   = 8    // lookWords for each Look
+	wordMoments = 32   // one for each Moment
+	wordPlaces  = 64   // placeWords for each place
 )
 
 const (

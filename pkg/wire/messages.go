@@ -182,30 +182,34 @@ type ProfileReply struct {
 
 // SessionInfo is a session as those see it who may.
 type SessionInfo struct {
-	ID         string     `json:"id"`
-	Name       string     `json:"name"`
-	Profile    string     `json:"profile"`
-	Program    string     `json:"program"`
-	Owner      uint32     `json:"owner"`
-	OwnerName  string     `json:"owner_name"`
-	User       string     `json:"user"` // the agent's
-	Role       string     `json:"role"` // what who asks is there
-	Began      float64    `json:"began"`
-	Deadline   float64    `json:"deadline,omitempty"` // when it will be ended; 0: never
-	State      string     `json:"state"`              // StateRunning, StateFrozen, StateEnded, StateStranded
-	Frozen     []string   `json:"frozen,omitempty"`
-	Why        string     `json:"why,omitempty"`   // it is stranded
-	Title      string     `json:"title,omitempty"` // as its program set it, made harmless
-	Private    bool       `json:"private"`
-	Pipes      bool       `json:"pipes"`
-	Rows       uint16     `json:"rows"`
-	Cols       uint16     `json:"cols"`
-	Bytes      int64      `json:"bytes"` // of output so far
-	Workspaces argv.Argv  `json:"workspaces"`
-	Clients    int        `json:"clients"`
-	People     []Person   `json:"people,omitempty"`
-	Shared     []Share    `json:"shared,omitempty"`
-	Ended      *EndedNote `json:"ended,omitempty"`
+	ID        string   `json:"id"`
+	Name      string   `json:"name"`
+	Profile   string   `json:"profile"`
+	Program   string   `json:"program"`
+	Owner     uint32   `json:"owner"`
+	OwnerName string   `json:"owner_name"`
+	User      string   `json:"user"` // the agent's
+	Role      string   `json:"role"` // what who asks is there
+	Began     float64  `json:"began"`
+	Deadline  float64  `json:"deadline,omitempty"` // when it will be ended; 0: never
+	State     string   `json:"state"`              // StateRunning, StateFrozen, StateEnded, StateStranded
+	Frozen    []string `json:"frozen,omitempty"`
+	// Activity is what a running session's program seems to do, and ActivitySince since when, in
+	// seconds since 1970: ActivityWorks, ActivityWaits, ActivityIdle. Empty: it is not known.
+	Activity      string     `json:"activity,omitempty"`
+	ActivitySince float64    `json:"activity_since,omitempty"`
+	Why           string     `json:"why,omitempty"`   // it is stranded
+	Title         string     `json:"title,omitempty"` // as its program set it, made harmless
+	Private       bool       `json:"private"`
+	Pipes         bool       `json:"pipes"`
+	Rows          uint16     `json:"rows"`
+	Cols          uint16     `json:"cols"`
+	Bytes         int64      `json:"bytes"` // of output so far
+	Workspaces    argv.Argv  `json:"workspaces"`
+	Clients       int        `json:"clients"`
+	People        []Person   `json:"people,omitempty"`
+	Shared        []Share    `json:"shared,omitempty"`
+	Ended         *EndedNote `json:"ended,omitempty"`
 }
 
 // States of a session.
@@ -216,6 +220,13 @@ const (
 	// StateStranded is that of a session which goes on, and which this bridge cannot take
 	// back, as a newer one made it, say: Why. Little is known of it.
 	StateStranded = "stranded"
+)
+
+// What a running session's program seems to do.
+const (
+	ActivityWorks = "works" // it prints
+	ActivityWaits = "waits" // it called for a person's attention, and nobody has typed since
+	ActivityIdle  = "idle"  // it is silent, and called for nobody
 )
 
 // Person is one client in a session.

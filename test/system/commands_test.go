@@ -92,7 +92,7 @@ func TestListStatusPeek(t *testing.T) {
 	}
 
 	// Programs rely on what members there are.
-	const always = "began bytes clients cols id name owner owner_name pipes private profile program role rows state user workspaces"
+	const always = "activity activity_since began bytes clients cols id name owner owner_name pipes private profile program role rows state user workspaces"
 	for _, o := range parsed[[]object](t, root, "aaau", "list", "--json") {
 		want := always
 		if o["id"] == private {

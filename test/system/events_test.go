@@ -147,6 +147,8 @@ func TestAttention(t *testing.T) {
 		{`\033]99;;just this\033\\`, "just this", ""},
 		{`\033]99;p=body;a body\033\\`, "", "a body"},
 		{`\033]2;no bell of its own\a\033]9;really\a`, "", "really"},
+		{`\a'; sleep .3; printf '\033]9;needs your answer\a`, "", "needs your answer"},
+		{`\033]9;first\a\033]777;notify;A title;and text\a\a`, "A title", "and text"},
 		{`\033]9;red \033[31m\001\tand\302\240\342\200\256more\a`, "", ""},
 	} {
 		id := began(t, operator, shop, "-C", ".", "--", "sh", "-c", "printf '"+test.says+"'; read x")
