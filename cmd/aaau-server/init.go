@@ -58,6 +58,9 @@ func initCommand() *cli.Command {
 	}
 }
 
+// ours are accounts and groups that have another part.
+var ours = []string{"root", "aaau-bridge", config.StageUser, config.AuditGroup}
+
 // accountName is what useradd(8) takes.
 var accountName = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,30}$`)
 
@@ -69,8 +72,8 @@ func (s setup) check() error {
 		return fmt.Errorf("user %q and group %q must be names of the usual form", s.user, s.group)
 	case s.user == s.group:
 		return fmt.Errorf("user and group are both %q: the agents' own group must not be the one that may connect", s.user)
-	case slices.Contains([]string{"root", "aaau-bridge", "aaau-audit"}, s.user), slices.Contains([]string{"root", "aaau-bridge", "aaau-audit"}, s.group):
-		return errors.New("none of root, aaau-bridge and aaau-audit can be the agents' user or the access group")
+	case slices.Contains(ours, s.user), slices.Contains(ours, s.group):
+		return fmt.Errorf("none of %s can be the agents' user or the access group", strings.Join(ours, ", "))
 	}
 	for _, p := range []string{s.socket, s.logDir, s.home, s.shell} {
 		if !filepath.IsAbs(p) || strings.ContainsAny(p, " \t\n\"%$\\") {
@@ -91,7 +94,7 @@ func (s setup) files() []file {
 	vendor := s.user == defaults.user && s.group == defaults.group && s.home == defaults.home && installed()
 	var sysusers, tmpfiles, conf, socket, service string
 	if !vendor {
-		sysusers = fmt.Sprintf("g %s -\ng aaau-audit -\nu aaau-bridge - \"AaaU bridge\" - /usr/sbin/nologin\nu %s - \"AaaU agent\" %s /usr/sbin/nologin\n",
+		sysusers = fmt.Sprintf("g %s -\ng aaau-audit -\nu aaau-bridge - \"AaaU bridge\" - /usr/sbin/nologin\nu aaau-stage - \"AaaU stage\" - /usr/sbin/nologin\nu %s - \"AaaU agent\" %s /usr/sbin/nologin\n",
 			s.group, s.user, s.home)
 	}
 	if !vendor || s.logDir != defaults.logDir || s.socket != defaults.socket {

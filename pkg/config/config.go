@@ -49,6 +49,10 @@ func (d Dirs) all() []string { return append([]string{d.Admin}, d.Vendor...) }
 // AuditGroup is whose members read the record. No agent's user may be one.
 const AuditGroup = "aaau-audit"
 
+// StageUser is the user whose uid the first process of a session has beside the agent's. It
+// owns no file and runs nothing else.
+const StageUser = "aaau-stage"
+
 // Config is aaau.conf.
 type Config struct {
 	Group              string        // group=: who may connect

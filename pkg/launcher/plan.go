@@ -89,9 +89,13 @@ func (l *Launcher) plan(req privsep.Start, client int, dirs []int) (plan, error)
 	if err != nil {
 		return plan{}, err
 	}
+	stageUID, err := stageUID()
+	if err != nil {
+		return plan{}, err
+	}
 	p := plan{human: human, profile: profile, user: agent.name, secrets: secrets, dirs: checked, homeMax: cfg.HomeMax, orders: privsep.Orders{
 		ID: id, LoginUID: human.UID,
-		UID: agent.uid, GID: agent.gid, Groups: agent.groups, Home: agent.home,
+		StageUID: stageUID, UID: agent.uid, GID: agent.gid, Groups: agent.groups, Home: agent.home,
 		Hidden: hidden(cfg, human, checked), Stubs: req.Stubs, Cwd: req.Cwd, Umask: 0o022,
 		Pipes: req.Pipes, ErrorsApart: req.ErrorsApart && !req.Pipes, Argv: argv, Env: append(env, "AAAU_SESSION="+id, "SESSION_ID="+id),
 	}}
@@ -198,6 +202,15 @@ func findAgent(cfg config.Config, policy auth.Policy, profile config.Profile, as
 	return a, a.check(cfg, policy.Group, auditors)
 }
 
+// stageUID looks up the uid of config.StageUser.
+func stageUID() (uint32, error) {
+	u, err := user.Lookup(config.StageUser)
+	if err != nil {
+		return 0, privsep.Errorf("stage-missing", "the user %q does not exist: sudo aaau-server init", config.StageUser)
+	}
+	return number(u.Uid)
+}
+
 // check refuses an account with which agents would have more than what is theirs. A group
 // auditors of 0 is none.
 func (a account) check(cfg config.Config, access, auditors uint32) error {
@@ -206,6 +219,8 @@ func (a account) check(cfg config.Config, access, auditors uint32) error {
 	switch {
 	case a.uid == 0 || in(0):
 		return privsep.Errorf("refused", "the agent user %q is root or in root's group", a.name)
+	case a.name == config.StageUser:
+		return privsep.Errorf("refused", "the agent user %q is for the first process of each session: see agent-users= in aaau.conf", a.name)
 	case a.name == cfg.BridgeUser:
 		return privsep.Errorf("refused", "the agent user %q is the bridge's own: see agent-users= in aaau.conf", a.name)
 	case in(access):

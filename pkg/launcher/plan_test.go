@@ -79,6 +79,7 @@ func TestAgentAccount(t *testing.T) {
 		{account{name: "agent", uid: 0, gid: 990}, "is root or in root's group"},
 		{account{name: "agent", uid: 990, gid: 0}, "is root or in root's group"},
 		{account{name: "agent", uid: 990, gid: 990, groups: []uint32{990, 0}}, "is root or in root's group"},
+		{account{name: "aaau-stage", uid: 992, gid: 992}, "is for the first process of each session: see agent-users= in aaau.conf"},
 		{account{name: "aaau-bridge", uid: 991, gid: 991}, "is the bridge's own: see agent-users= in aaau.conf"},
 		{account{name: "agent", uid: 990, gid: 501}, "is in the access group aaau: sudo gpasswd -d agent aaau"},
 		{account{name: "agent", uid: 990, gid: 990, groups: []uint32{990, 501}}, "is in the access group aaau: sudo gpasswd -d agent aaau"},

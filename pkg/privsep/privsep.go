@@ -1,7 +1,7 @@
 // Package privsep is the protocol between the three processes of a session that
 // trust each other differently: the bridge, the launcher, and the stage.
 //
-//	bridge (aaau-bridge)          launcher (root)                stage (root, then agent for good)
+//	bridge (aaau-bridge)          launcher (root)                stage (root, then unprivileged for good)
 //	  │── Request, client's fd ──────▶│
 //	  │                               │── clone: pid and mount namespace ─▶│
 //	  │                               │   StartTransientUnit, "done"       │ waits
@@ -244,8 +244,11 @@ func Errorf(code, format string, args ...any) *Error {
 // Orders is what a stage is told when it is released, with the descriptor of a
 // detached mount for each of Mounts.
 type Orders struct {
-	ID       string        `json:"id"`
-	LoginUID uint32        `json:"login_uid"` // the human's
+	ID       string `json:"id"`
+	LoginUID uint32 `json:"login_uid"` // the human's
+	// StageUID is the stage's own uid, real and saved: no signal and no limit of the agent's
+	// reaches it.
+	StageUID uint32        `json:"stage_uid"`
 	UID      uint32        `json:"uid"`
 	GID      uint32        `json:"gid"`
 	Groups   []uint32      `json:"groups"`

@@ -2,12 +2,15 @@ package stage
 
 import (
 	"encoding/json"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/AgentaaU/AaaU/pkg/privsep"
 )
 
 // TestMain lets the test binary be the process that drops, since there is no way
@@ -15,44 +18,85 @@ import (
 func TestMain(m *testing.M) {
 	if os.Getenv("AAAU_TEST_DROP") != "" {
 		runtime.LockOSThread()
-		report := struct{ Err, Status string }{}
-		if err := drop(4321, 4322, []uint32{4322, 4323}); err != nil {
+		var report dropped
+		who := account{own: 4320, uid: 4321, gid: 4322, groups: []uint32{4322, 4323}}
+		if err := who.drop(); err != nil {
 			report.Err = err.Error()
 		}
-		// What a program that is started now would have.
-		out, err := exec.Command("cat", "/proc/self/status").Output()
+		// A program that is started now.
+		_, refused := startProgram([]string{"/bin/cat", "/proc/self/status"}, nil, false, who, "")
+		if refused != nil {
+			report.Err += refused.Error()
+		}
+		if err := who.renounce(); err != nil {
+			report.Err += err.Error()
+		}
+		own, err := os.ReadFile("/proc/thread-self/status")
 		if err != nil {
 			report.Err += err.Error()
 		}
-		report.Status = string(out)
+		report.Stage = string(own)
 		json.NewEncoder(os.Stdout).Encode(report)
 		return
 	}
 	os.Exit(m.Run())
 }
 
+// dropped is what the process that has dropped tells of itself.
+type dropped struct{ Err, Stage string }
+
+// The program is the agent and nothing else; the stage is the agent to file systems, and to
+// processes somebody else.
 func TestDrop(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Fatal("this test drops root's privileges: run it as root (sudo make check)")
 	}
-	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), "AAAU_TEST_DROP=1")
-	out, err := cmd.Output()
+	program, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var report struct{ Err, Status string }
+	defer program.Close()
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), "AAAU_TEST_DROP=1")
+	for fd := privsep.OrdersFD; fd <= privsep.StderrFD; fd++ {
+		f := null
+		if fd == privsep.StdoutFD {
+			f = w
+		}
+		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
+	}
+	out, err := cmd.Output()
+	w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, err := io.ReadAll(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var report dropped
 	if err := json.Unmarshal(out, &report); err != nil || report.Err != "" {
 		t.Fatalf("%v %s", err, report.Err)
 	}
-	lines := strings.Split(report.Status, "\n")
+	checkDropped(t, string(status), "Uid:\t4321\t4321\t4321\t4321")
+	checkDropped(t, report.Stage, "Uid:\t4320\t4321\t4320\t4321")
+}
+
+func checkDropped(t *testing.T, status, uids string) {
+	t.Helper()
+	lines := strings.Split(status, "\n")
 	for _, want := range []string{
-		"Uid:\t4321\t4321\t4321\t4321", "Gid:\t4322\t4322\t4322\t4322", "NoNewPrivs:\t1",
+		uids, "Gid:\t4322\t4322\t4322\t4322", "NoNewPrivs:\t1",
 		"CapInh:\t0000000000000000", "CapPrm:\t0000000000000000", "CapEff:\t0000000000000000",
 		"CapBnd:\t0000000000000000", "CapAmb:\t0000000000000000",
 	} {
 		if !slices.Contains(lines, want) {
-			t.Errorf("no %q in\n%s", want, report.Status)
+			t.Errorf("no %q in\n%s", want, status)
 		}
 	}
 	for _, l := range lines {
@@ -63,9 +107,9 @@ func TestDrop(t *testing.T) {
 }
 
 func TestDropRefusesRoot(t *testing.T) {
-	for _, ids := range [][2]uint32{{0, 5}, {5, 0}} {
-		if err := drop(ids[0], ids[1], nil); err == nil {
-			t.Errorf("%v", ids)
+	for _, who := range []account{{own: 4, uid: 0, gid: 5}, {own: 4, uid: 5, gid: 0}, {own: 0, uid: 5, gid: 5}, {own: 5, uid: 5, gid: 5}} {
+		if err := who.drop(); err == nil {
+			t.Errorf("%+v", who)
 		}
 	}
 }

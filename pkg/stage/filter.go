@@ -81,7 +81,8 @@ func rules(stage []uint32) []rule {
 			rule{amd64Chmod, unix.EPERM, []condition{bits(1, setID)}, nil},
 			rule{amd64Mknod, unix.EPERM, []condition{bits(1, setID)}, nil})
 	}
-	// The program has our uid, and with that the right to have us wait for ever.
+	// Our effective uid is the program's, and with that it has the right to have us wait for
+	// ever. To all else that it could do to us our other uids are in the way (drop.go).
 	ours := func(arg uint32) []condition { return []condition{equals(arg, stage...)} }
 	return append(r,
 		rule{unix.SYS_SCHED_SETSCHEDULER, unix.EPERM, ours(0), nil},
@@ -101,6 +102,9 @@ func rules(stage []uint32) []rule {
 		rule{unix.SYS_ADD_KEY, unix.ENOSYS, nil, nil},
 		rule{unix.SYS_REQUEST_KEY, unix.ENOSYS, nil, nil},
 		rule{unix.SYS_KEYCTL, unix.ENOSYS, nil, nil},
+		// A queue has a file, which overlayfs copies with its mode into a person's directory.
+		rule{unix.SYS_MQ_OPEN, unix.EPERM, []condition{bits(1, unix.O_CREAT), bits(2, setID)}, nil},
+		rule{unix.SYS_PRLIMIT64, unix.EPERM, []condition{equals(0, 1)}, nil}, // of the stage
 		rule{unix.SYS_FCHMOD, unix.EPERM, []condition{bits(1, setID)}, nil},
 		rule{unix.SYS_FCHMODAT, unix.EPERM, []condition{bits(2, setID)}, nil},
 		rule{unix.SYS_FCHMODAT2, unix.EPERM, []condition{bits(2, setID)}, nil},

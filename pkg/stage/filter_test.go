@@ -175,6 +175,14 @@ func tries(dir string) []try {
 	other("request_key", unix.ENOSYS, unix.EFAULT, unix.SYS_REQUEST_KEY)
 	other("no call", unix.ENOSYS, unix.ENOSYS, ^uintptr(0))
 
+	for name, high := range map[string]uintptr{"": 0, " with junk": junk} {
+		other("prlimit64 of process 1"+name, unix.EPERM, unix.EFAULT, unix.SYS_PRLIMIT64, high|1, unix.RLIMIT_NOFILE, 0, 1)
+		other("mq_open setuid"+name, unix.EPERM, unix.EFAULT, unix.SYS_MQ_OPEN, 1, high|unix.O_CREAT|unix.O_RDWR, high|0o4700, 0)
+		other("mq_open setgid"+name, unix.EPERM, unix.EFAULT, unix.SYS_MQ_OPEN, 1, high|unix.O_CREAT|unix.O_RDWR, high|0o2705, 0)
+		other("mq_open"+name, unix.EFAULT, unix.EFAULT, unix.SYS_MQ_OPEN, 1, high|unix.O_CREAT|unix.O_RDWR, high|0o700, 0)
+	}
+	other("prlimit64 of oneself", 0, 0, unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, 0, 0)
+
 	// This thread is a stage's, here.
 	self, attr := uintptr(unix.Gettid()), &unix.SchedAttr{Size: unix.SizeofSchedAttr}
 	keep = append(keep, attr)

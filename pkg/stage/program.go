@@ -15,7 +15,7 @@ import (
 // startProgram starts argv as a session leader, on a terminal with that as its
 // controlling one and itself in the foreground. The program is looked for on the
 // agent's own PATH, with the agent's own rights.
-func startProgram(argv, env []string, terminal bool, advice string) (pid int, refused *privsep.Error) {
+func startProgram(argv, env []string, terminal bool, who account, advice string) (pid int, refused *privsep.Error) {
 	path, refused := find(argv[0], pathOf(env))
 	if refused != nil {
 		if refused.Code == notFound && advice != "" {
@@ -26,7 +26,11 @@ func startProgram(argv, env []string, terminal bool, advice string) (pid int, re
 	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{
 		Env:   env,
 		Files: []uintptr{privsep.StdinFD, privsep.StdoutFD, privsep.StderrFD},
-		Sys:   &syscall.SysProcAttr{Setsid: true, Setctty: terminal, Ctty: 0},
+		Sys: &syscall.SysProcAttr{
+			Setsid: true, Setctty: terminal, Ctty: 0,
+			// The groups are as they are to be. With CAP_SETUID setuid(2) sets all three uids.
+			Credential: &syscall.Credential{Uid: who.uid, Gid: who.gid, NoSetGroups: true},
+		},
 	})
 	switch {
 	case errors.Is(err, syscall.ENOEXEC):
@@ -59,7 +63,7 @@ func find(name, path string) (string, *privsep.Error) {
 		if err != nil {
 			continue
 		}
-		if fi.Mode().IsRegular() && unix.Access(c, unix.X_OK) == nil {
+		if fi.Mode().IsRegular() && unix.Faccessat(unix.AT_FDCWD, c, unix.X_OK, unix.AT_EACCESS) == nil {
 			return c, nil
 		}
 		if unfit == "" {

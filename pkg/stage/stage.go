@@ -7,9 +7,10 @@
 //     which come when it sits in its scope and the bridge holds the session's
 //     descriptors; if they never come it ends, having started nothing,
 //  2. mounts what the session may see of people's files (view.go),
-//  3. becomes the agent's user for good, and proves it (drop.go), and gives up what
-//     would leave setuid files in people's directories (filter.go),
-//  4. starts the program on the session's terminal or pipes (program.go),
+//  3. becomes an unprivileged user for good, who is the agent to files and nobody whom the
+//     agent may signal, and proves it (drop.go); and gives up what would leave setuid files in
+//     people's directories (filter.go),
+//  4. starts the program on the session's terminal or pipes, as the agent alone (program.go),
 //  5. reaps, until the program ends; reports its wait status; and ends itself,
 //     upon which the kernel kills whatever is left of the session.
 //
@@ -190,7 +191,8 @@ func begin(o privsep.Orders, mounts []int, mountErr error) (pid int, g *guard, r
 	if err := setLoginUID(o.LoginUID); err != nil {
 		return 0, nil, privsep.Errorf("session-failed", "preparing the session: %v", err)
 	}
-	if err := drop(o.UID, o.GID, o.Groups); err != nil {
+	who := accountOf(o)
+	if err := who.drop(); err != nil {
 		return 0, nil, privsep.Errorf("session-failed", "becoming the agent's user: %v", err)
 	}
 	if err := filter(); err != nil {
@@ -204,7 +206,10 @@ func begin(o privsep.Orders, mounts []int, mountErr error) (pid int, g *guard, r
 	if err := os.Chdir(dir); err != nil {
 		return 0, nil, privsep.Errorf("directory-missing", "the agent cannot go to %.200q: %v", dir, errors.Unwrap(err))
 	}
-	pid, refused = startProgram(o.Argv, append(append(o.Env, "PWD="+dir), env...), !o.Pipes, o.Advice)
+	pid, refused = startProgram(o.Argv, append(append(o.Env, "PWD="+dir), env...), !o.Pipes, who, o.Advice)
+	if err := who.renounce(); err != nil {
+		return 0, nil, privsep.Errorf("session-failed", "giving up the right to start the program: %v", err)
+	}
 	if o.Pipes {
 		privsep.Close(privsep.StdinFD, privsep.StdoutFD)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -81,8 +82,69 @@ func TestAgentCannotTouchItsStage(t *testing.T) {
 	// any other, or the session's exit status would be lost.
 	s.do("for n in $(kill -l | grep -o '[0-9]*)'); do kill -${n%)} 1; done")
 	s.prints("echo still here", "still here")
+	s.prints(helper+" hit 1", "nothing reaches it")
+	s.prints("echo still here", "still here")
 	s.typed("exit 7\r")
 	s.ends(7)
+}
+
+// hit tries what ends or hinders another process without looking into it: signals with any
+// origin, by any call, and limits. It tells what is allowed.
+func hit(args []string) int {
+	var pid int
+	if _, err := fmt.Sscan(args[0], &pid); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	pidfd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	reached := 0
+	told := func(what string, err error) {
+		if err != unix.EPERM {
+			fmt.Println(what, err)
+			reached++
+		}
+	}
+	for sig := 1; sig <= 64; sig++ {
+		for _, code := range []int32{-1, -2, -3, -4, -5, -60} { // SI_QUEUE, SI_TIMER … (sigaction(2))
+			info := make([]int32, 32)
+			info[0], info[2] = int32(sig), code
+			at := uintptr(unsafe.Pointer(&info[0]))
+			_, _, errno := unix.Syscall(unix.SYS_RT_SIGQUEUEINFO, uintptr(pid), uintptr(sig), at)
+			told(fmt.Sprintf("signal %d with code %d:", sig, code), errno)
+			_, _, errno = unix.Syscall6(unix.SYS_RT_TGSIGQUEUEINFO, uintptr(pid), uintptr(pid), uintptr(sig), at, 0, 0)
+			told(fmt.Sprintf("signal %d with code %d to a thread:", sig, code), errno)
+			_, _, errno = unix.Syscall6(unix.SYS_PIDFD_SEND_SIGNAL, uintptr(pidfd), uintptr(sig), at, 0, 0, 0)
+			told(fmt.Sprintf("signal %d with code %d by a descriptor:", sig, code), errno)
+		}
+		told(fmt.Sprintf("signal %d:", sig), unix.Kill(pid, unix.Signal(sig)))
+	}
+	for limit := range 16 {
+		told(fmt.Sprintf("limit %d:", limit), unix.Prlimit(pid, limit, &unix.Rlimit{}, nil))
+	}
+	// A signal that the kernel sends when there is something to read (fcntl(2)): nobody is told
+	// that it was not sent, but the process would be gone.
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	for sig := 1; sig <= 64; sig++ {
+		_, _ = unix.FcntlInt(uintptr(p[0]), unix.F_SETSIG, sig)
+		_, _ = unix.FcntlInt(uintptr(p[0]), unix.F_SETOWN, pid)
+		if _, err := unix.FcntlInt(uintptr(p[0]), unix.F_SETFL, unix.O_ASYNC|unix.O_NONBLOCK); err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		_, _ = unix.Write(p[1], []byte("x"))
+	}
+	if reached == 0 {
+		fmt.Println("nothing reaches it")
+	}
+	return 0
 }
 
 // trespass tries to get into the process args[0].

@@ -39,6 +39,7 @@ var programs = map[string]func(args []string) int{
 	"sum":      sumArgument,
 	"stubborn": refuseToEnd,
 	"trespass": trespass,
+	"hit":      hit,
 	"winch":    awaitResize,
 	"witness":  beWitness,
 }
