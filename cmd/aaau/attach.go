@@ -253,18 +253,31 @@ func exit(ended wire.EndedNote) error {
 // no terminal is passed on to a session of its own, to a terminal as it has it: ^D.
 func input(s *client.Session, t *terminal, o order, gone <-chan struct{}) error {
 	keys := detachKeys{key: o.detachKey}
-	inLine := false // what was typed last has not ended its line
+	watches := t.isTTY() && !s.Pipes // for the key that detaches
+	inLine := false                  // what was typed last has not ended its line
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
 		var typed []byte
-		open := true
+		open, detach := true, false
+		var late <-chan time.Time
+		if wait, any := keys.wait(time.Now()); any {
+			timer.Reset(wait)
+			late = timer.C
+		}
 		select {
 		case typed, open = <-t.typed:
+			switch {
+			case !watches:
+			case open:
+				typed, detach = keys.take(typed, time.Now())
+			default:
+				typed = keys.rest()
+			}
+		case <-late:
+			typed, detach = keys.late(time.Now())
 		case <-gone:
 			return nil
-		}
-		detach := false
-		if t.isTTY() && !s.Pipes {
-			typed, detach = keys.cut(typed)
 		}
 		if len(typed) > 0 && !o.ReadOnly {
 			if _, err := s.Write(typed); err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -36,7 +35,8 @@ type player struct {
 
 	titled time.Time
 	called string // the title
-	input  vtseq.Input
+	keys   vtseq.Keys
+	begun  time.Time // when what is unfinished in keys came
 }
 
 // What a person can have.
@@ -180,37 +180,53 @@ func (p *player) write(b []byte) error {
 	return err
 }
 
-// typed does what keys ask for.
-func (p *player) typed(keys []byte) (err error) {
-	var typed []byte
-	p.input.Split(keys, func(piece []byte, report bool) {
-		if !report {
-			typed = append(typed, piece...)
+// typed does what keys ask for, in whichever protocol: the recording has set the
+// terminal's keyboard as its program had it.
+func (p *player) typed(typed []byte) (err error) {
+	now := time.Now()
+	each := func(piece []byte, key vtseq.Key) {
+		if err == nil {
+			err = p.piece(piece, key)
 		}
-	})
-	for len(typed) > 0 && err == nil {
-		n := 1
-		switch {
-		case bytes.HasPrefix(typed, []byte("\x1b[C")), bytes.HasPrefix(typed, []byte("\x1bOC")): // right
-			n = 3
-			p.forward()
-		case typed[0] == 0x1b: // some other key, or several
-			n = len(typed)
-		default:
-			err = p.key(typed[0])
-		}
-		typed = typed[n:]
 	}
-	p.titled = time.Time{}
+	if p.keys.Unfinished() && now.Sub(p.begun) >= unfinishedTime { // it was Escape, say
+		p.keys.Flush(each)
+	}
+	p.keys.Split(typed, each)
+	p.begun, p.titled = now, time.Time{}
 	return err
 }
 
-func (p *player) key(key byte) error {
+// piece does what one piece of what is typed asks for.
+func (p *player) piece(piece []byte, key vtseq.Key) error {
+	switch {
+	case key.Kind == vtseq.Text:
+		for _, r := range string(piece) {
+			if err := p.key(r); err != nil {
+				return err
+			}
+		}
+	case key.IsControl(3): // ^C
+		return sentAway(syscall.SIGINT)
+	case key.IsRight():
+		p.forward()
+	default:
+		for _, r := range playerKeys {
+			if key.Is(r) {
+				return p.key(r)
+			}
+		}
+	}
+	return nil
+}
+
+// playerKeys are the characters that key knows.
+const playerKeys = "q .+=-"
+
+func (p *player) key(key rune) error {
 	switch key {
 	case 'q':
 		return errQuit
-	case 3: // ^C
-		return sentAway(syscall.SIGINT)
 	case ' ':
 		p.pause(!p.paused)
 	case '.': // only what is next

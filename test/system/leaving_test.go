@@ -68,6 +68,35 @@ func TestDetachKey(t *testing.T) {
 	refused(t, with("x"), []string{"x", "none"}, "aaau", "-p", "true")
 }
 
+// The key detaches in whichever protocol a terminal sends it, and the program gets none
+// of what detaches.
+func TestDetachKeyInAnyProtocol(t *testing.T) {
+	begin(t)
+	operator := as(t, "operator")
+	for _, test := range []struct{ key, press string }{
+		{"^]", "\x1d"},
+		{"^]", "\x1b[93;5u"},
+		{"^]", "\x1b[93;133u"},
+		{"^]", "\x1b[93;5:1u\x1b[93;5:3u"},
+		{"^]", "\x1b[27;5;93~"},
+		{"^[", "\x1b[27u"},
+		{"^_", "\x1b[45;6u"},
+	} {
+		c := sit(t, operator, "aaau", "--detach-key", test.key, "--", helper, "hex")
+		id := c.session()
+		c.expect("ready")
+		c.typed("<" + test.press + test.press + ">") // two are the program's
+		c.expect(fmt.Sprintf("%x\r\n", "<"+test.press+test.press+">"))
+		c.typed(strings.Repeat(test.press, 3))
+		if status, said := c.leave(); status != 0 || !strings.Contains(said, "detached") {
+			t.Errorf("%s as %q: status %d, and %q", test.key, test.press, status, said)
+		}
+		output(t, operator, "aaau", "send", id, "{>")
+		peek(t, id, "\n7b3e\n")
+		output(t, operator, "aaau", "kill", id)
+	}
+}
+
 // A job of the person's shell, as any other program: it stops and goes on.
 func TestClientIsStopped(t *testing.T) {
 	begin(t)
