@@ -186,7 +186,7 @@ func leave(s *client.Session, t *terminal, out *shown, over func(), took luggage
 	if over := status(0); err != nil && !errors.As(err, &over) && !s.Pipes && isTTY(os.Stdout) && isTTY(os.Stderr) {
 		fmt.Fprintln(os.Stderr) // what is said now does not go on somebody's prompt
 	}
-	tellChanges(s.OpenReply, took.repositories)
+	tellChanges(s, took.repositories)
 	var (
 		sig  sentAway
 		note *wire.ErrorNote

@@ -72,7 +72,7 @@ func app() *cli.App {
 			startCommand(), attachCommand(), detachCommand(),
 			listCommand(), statusCommand(), peekCommand(), sendCommand(), putCommand(), waitCommand(),
 			killCommand(), freezeCommand(), thawCommand(), shareCommand(), unshareCommand(), eventsCommand(),
-			replayCommand(), exportCommand(), auditCommand(),
+			changesCommand(), replayCommand(), exportCommand(), auditCommand(),
 			setupCommand(),
 		},
 	}

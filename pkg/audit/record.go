@@ -36,6 +36,7 @@ const (
 	KindSegment      Kind = "segment"
 	KindRetention    Kind = "retention"
 	KindHole         Kind = "hole"
+	KindChanges      Kind = "changes"
 )
 
 // Record is what is to be recorded. When, and where in the chain, is the chain's to
@@ -166,6 +167,24 @@ type Denied struct {
 	Several bool    `json:"several,omitempty"` // not all were this user's
 }
 
+// Changes are files in a session's workspaces that its owner's client found changed, and that
+// tools of theirs run. It is what the client said: the bridge does not see the files. What
+// does not fit into one record is in several, of which all but the last say More.
+type Changes struct {
+	Person
+	Changes []Change `json:"changes"`
+	Total   int      `json:"total"`           // of changes that were found, in all these records and beyond
+	More    bool     `json:"more,omitempty"`  // the list goes on in the next record
+	Error   string   `json:"error,omitempty"` // for people: why the client may not have found all
+}
+
+// Change is one of them. Files is how many it stands for, where it is a whole directory.
+type Change struct {
+	Path  argv.String `json:"path"`
+	What  string      `json:"what"`
+	Files int         `json:"files,omitempty"`
+}
+
 // Opened is what a chain says when a bridge begins to write it.
 type Opened struct {
 	PID     int    `json:"pid"`
@@ -259,6 +278,7 @@ func (BridgeResume) Kind() Kind { return KindBridgeResume }
 func (Segment) Kind() Kind      { return KindSegment }
 func (Retention) Kind() Kind    { return KindRetention }
 func (Hole) Kind() Kind         { return KindHole }
+func (Changes) Kind() Kind      { return KindChanges }
 
 // Known says whether there is such a kind.
 func (k Kind) Known() bool { return newMetadata(k) != nil }
@@ -295,6 +315,8 @@ func newMetadata(k Kind) Metadata {
 		return new(Retention)
 	case KindHole:
 		return new(Hole)
+	case KindChanges:
+		return new(Changes)
 	}
 	return nil
 }

@@ -108,6 +108,9 @@ func every() []Record {
 		sys("", Retention{Chain: "x", File: "sessions/x-2026-11-01.jsonl.zst", Bytes: 9, Seq: 3, Reason: "age"}),
 		sys("it was gone", Hole{Stream: Stderr, Offset: 3, Bytes: 9}),
 		human("not your session", Denied{Person: who}),
+		human("2 changed files that tools of theirs run", Changes{Person: who, Total: 3, More: true, Error: "there are too many", Changes: []Change{
+			{Path: "/home/operator/x/.envrc", What: "new or changed"}, {Path: "/home/operator/\xff/node_modules/", What: "812 files", Files: 812}}}),
+		human("no changed files", Changes{Person: least, Changes: []Change{}}),
 		human("7 more were refused; the last: no role on it", Denied{Person: who, More: 7, Since: 1795608000.123456, Until: 1795608009, Several: true}),
 	}
 }

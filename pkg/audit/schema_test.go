@@ -64,7 +64,7 @@ func TestSchema(t *testing.T) {
 	}
 	for _, k := range []Kind{
 		KindSessionStart, KindSessionEnd, KindAttach, KindDetach, KindInput, KindOutput, KindResize,
-		KindControl, KindDenied, KindBridgeStart, KindBridgeResume, KindSegment, KindRetention, KindHole,
+		KindControl, KindDenied, KindBridgeStart, KindBridgeResume, KindSegment, KindRetention, KindHole, KindChanges,
 	} {
 		if !seen[k] {
 			t.Errorf("no record of kind %s was validated", k)

@@ -25,6 +25,7 @@ var requests = map[wire.Verb]request{
 	wire.DoReplay:    {any: (*client).replay},
 	wire.DoExport:    {any: (*client).export},
 	wire.DoSearch:    {any: (*client).search},
+	wire.DoChanges:   {any: (*client).changes},
 	wire.DoStatus:    {needs: auth.See, live: (*client).status, past: past.status},
 	wire.DoWait:      {needs: auth.See, live: (*client).wait, past: past.ended},
 	wire.DoPeek:      {needs: auth.See, live: (*client).peek},

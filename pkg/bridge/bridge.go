@@ -52,21 +52,22 @@ type Bridge struct {
 	Record           *audit.Store
 	Retain           audit.Retain // what of it may stay; guarded by mu: see SetRetain
 
-	mu         sync.Mutex // guards the tables and what Reload changes, never held across I/O
-	sessions   map[string]*live
-	ended      map[string]*live    // those that somebody has not got all of yet
-	stranded   map[string]stranded // those that go on, and that this bridge cannot take back; set before it serves
-	retaining  chan struct{}       // has room for one: Retain is new
-	past       []past              // the latest last
-	pastTape   *tape.Tape          // where it stands for the next bridge; nil: nowhere
-	perUser    map[uint32]int      // sessions, those being started included
-	total      int
-	tapes      int64 // bytes of their tapes, those included that somebody still reads
-	clients    map[*client]bool
-	clientsOf  map[uint32]int
-	fdsOf      map[uint32]int // descriptors that clients sent, by person
-	backs      map[*look]bool // those that look back
-	lastClient uint64
+	mu          sync.Mutex // guards the tables and what Reload changes, never held across I/O
+	sessions    map[string]*live
+	ended       map[string]*live    // those that somebody has not got all of yet
+	stranded    map[string]stranded // those that go on, and that this bridge cannot take back; set before it serves
+	retaining   chan struct{}       // has room for one: Retain is new
+	past        []past              // the latest last
+	pastTape    *tape.Tape          // where it stands for the next bridge; nil: nowhere
+	perUser     map[uint32]int      // sessions, those being started included
+	total       int
+	tapes       int64 // bytes of their tapes, those included that somebody still reads
+	clients     map[*client]bool
+	clientsOf   map[uint32]int
+	fdsOf       map[uint32]int // descriptors that clients sent, by person
+	backs       map[*look]bool // those that look back
+	changesTold map[string]int // bytes of lists of changed files that were recorded, by a session's id
+	lastClient  uint64
 
 	refused refusals  // that are not told yet
 	looks   allowance // of who looks back

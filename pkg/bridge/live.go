@@ -200,6 +200,7 @@ const maxPeople = 400
 // status is info with everybody who is there or may be.
 func (l *live) status(role auth.Role) wire.SessionInfo {
 	i := l.info(role)
+	i.Writable, i.Watch = writable(l.Info), l.Watch
 	l.mu.Lock()
 	driver := l.drives()
 	for _, p := range l.people[:min(len(l.people), maxPeople)] {

@@ -157,6 +157,7 @@ func (b *Bridge) leave(l *live) {
 	note := endedNote(l.Exit())
 	info.State, info.Ended, info.Frozen, info.Clients = wire.StateEnded, &note, nil, 0
 	info.Activity, info.ActivitySince = "", 0
+	info.Writable, info.Watch = writable(l.Info), l.Watch
 	rights := l.rights()
 	b.mu.Lock()
 	delete(b.sessions, l.ID)

@@ -211,3 +211,18 @@ func (c *Conn) Events(ctx context.Context, each func(wire.Event) error) error {
 		}
 	}
 }
+
+// TellChanges has changed files recorded that the caller has found in a session of theirs, or
+// after its end. What does not fit into one request is told in several.
+func (c *Conn) TellChanges(ctx context.Context, session string, found wire.Changes) error {
+	parts, err := found.Parts()
+	if err != nil {
+		return err
+	}
+	for _, part := range parts {
+		if _, err := c.do(ctx, wire.Request{Do: wire.DoChanges, Session: session, Changes: &part}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -27,6 +27,12 @@ func (c *Conn) Search(ctx context.Context, session string, q wire.Query, each fu
 	return c.back(ctx, wire.Request{Do: wire.DoSearch, Session: session, Query: &q}, &finds{each: each})
 }
 
+// Changes hands on what clients of a session's owner have told of changed files, in the order
+// in which they did.
+func (c *Conn) Changes(ctx context.Context, session string, each func(wire.Found) error) (incomplete string, err error) {
+	return c.back(ctx, wire.Request{Do: wire.DoChanges, Session: session}, &finds{each: each})
+}
+
 func (c *Conn) back(ctx context.Context, r wire.Request, w io.Writer) (string, error) {
 	if err := c.needs(wire.Records, "way to look back"); err != nil {
 		return "", err

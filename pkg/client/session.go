@@ -76,6 +76,9 @@ func (s *Session) Resize(rows, cols uint16) error {
 // Do asks for something without waiting for the answer: a refusal comes by Copy.
 func (s *Session) Do(r wire.Request) error { return s.frame(wire.Ask, r) }
 
+// Redial is a new connection to the session's bridge, or the one after it, for requests.
+func (s *Session) Redial(ctx context.Context) (*Conn, error) { return Dial(ctx, s.socket) }
+
 // Kill ends the session by force, with every process in it.
 func (s *Session) Kill() error { return s.Do(wire.Request{Do: wire.DoKill}) }
 

@@ -18,13 +18,16 @@ import (
 )
 
 // MaxChanges is how many changes are told of one by one.
-const MaxChanges = 1000
+const MaxChanges = 2000
 
 // A Change is something that the person's tools would run, or be told what to run
 // by.
 type Change struct {
 	Path string
 	What string // in a few words
+	// Files is how many files it stands for, where the change is a whole directory of a
+	// package manager's.
+	Files int
 }
 
 // String is fit for a line of a terminal, whatever the agent named its files.
@@ -35,18 +38,6 @@ func (c Change) String() string {
 		name = name[:enough/2] + "…" + name[len(name)-enough/2:]
 	}
 	return shown(strings.ToValidUTF8(name, "\uFFFD")) + ": " + c.What
-}
-
-// executed are the names of what editors, shells and git run or obey when a
-// person merely opens or enters a directory. Of directories, all in them counts.
-var executed = []string{
-	".vscode", ".idea", ".cursor", ".zed", ".devcontainer", ".claude", ".mcp.json",
-	".envrc", ".direnv", ".tool-versions", "mise.toml", ".mise.toml",
-	".githooks", ".husky", ".gitmodules", ".gitattributes", ".pre-commit-config.yaml", "lefthook.yml", ".lefthook.yml",
-	"rust-toolchain", "rust-toolchain.toml", ".cargo", ".yarnrc.yml", ".npmrc",
-	".exrc", ".nvimrc", ".nvim.lua", ".dir-locals.el", ".gdbinit", ".helix", "*.code-workspace",
-	"eslint.config.*", ".eslintrc.*js", "prettier.config.*", ".prettierrc.*js",
-	"*.pth", "sitecustomize.py", "usercustomize.py",
 }
 
 // granularity is how far behind the clock the kernel's time stamps may be: a tick.
@@ -70,22 +61,17 @@ func Changes(ctx context.Context, dirs []string, since time.Time, watch, known [
 	}
 	err = c.all(ctx, dirs)
 	c.close()
+	c.unbundle()
 	c.cut()
 	return c.found, c.total, err
 }
 
 func newChanged(since time.Time, watch, known []string) (*changed, error) {
-	c := &changed{since: since.Add(-granularity), names: map[string]bool{}, followed: map[string]bool{}, asked: map[string]answer{}}
-	for _, name := range slices.Concat(executed, watch) {
-		if strings.ContainsAny(name, `*?[\`) {
-			if _, err := path.Match(name, ""); err != nil {
-				return nil, fmt.Errorf("looking for changes of %q: %w", name, err)
-			}
-			c.patterns = append(c.patterns, name)
-		} else {
-			c.names[name] = true
-		}
+	w, err := newWatched(watch)
+	if err != nil {
+		return nil, err
 	}
+	c := &changed{watched: w, since: since.Add(-granularity), bundles: map[string]*bundle{}, followed: map[string]bool{}, asked: map[string]answer{}}
 	if known != nil {
 		c.known = map[string]bool{}
 		for _, name := range known {
@@ -114,17 +100,17 @@ func (c *changed) close() {
 
 // changed is one look for changes.
 type changed struct {
-	ctx      context.Context
-	since    time.Time
-	names    map[string]bool
-	patterns []string
-	known    map[string]bool // nil: not known
-	traps    *traps          // nil: nothing is to be disarmed
-	trees    []*tree
+	ctx context.Context
+	watched
+	since time.Time
+	known map[string]bool // nil: not known
+	traps *traps          // nil: nothing is to be disarmed
+	trees []*tree
 
 	mu       sync.Mutex // guards what follows
 	found    []Change
 	total    int
+	bundles  map[string]*bundle
 	asked    map[string]answer // configurations that git was asked about
 	followed map[string]bool   // where symbolic links led to
 }
@@ -145,7 +131,11 @@ func (c *changed) look(ctx context.Context, dir string) error {
 	}
 	t := &tree{c, dir, os.NewFile(uintptr(fd), dir)}
 	c.trees = append(c.trees, t)
-	return t.walk(ctx, t.visit, place{rel: "."})
+	from := place{rel: "."}
+	if t.around(dir) {
+		from.mark = inside
+	}
+	return t.walk(ctx, t.visit, from)
 }
 
 func (t *tree) walk(ctx context.Context, visit func(place, int, []entry) []place, from ...place) error {
@@ -165,7 +155,7 @@ const (
 	gitsOnly                  // git's own files, of which no tool knows
 )
 
-func (c *changed) keep(p place, name []byte) bool {
+func (t *tree) keep(p place, name []byte) bool {
 	if p.mark&^gitsOnly != 0 {
 		return true
 	}
@@ -173,14 +163,7 @@ func (c *changed) keep(p place, name []byte) bool {
 	case ".git", "HEAD", "objects", "refs", "commondir", "gitdir", "config", "config.worktree", "hooks", "pyvenv.cfg", "bin":
 		return true
 	}
-	return p.mark&gitsOnly == 0 && c.watches(name)
-}
-
-func (c *changed) watches(name []byte) bool {
-	return c.names[string(name)] || slices.ContainsFunc(c.patterns, func(pattern string) bool {
-		ok, _ := path.Match(pattern, string(name)) // Changes has tried it
-		return ok
-	})
+	return p.mark&gitsOnly == 0 && t.is(t.name, p.rel, name)
 }
 
 func (t *tree) visit(p place, fd int, entries []entry) []place {
@@ -209,14 +192,14 @@ func (t *tree) visit(p place, fd int, entries []entry) []place {
 			}
 		case p.mark&venvBin != 0 && !dir:
 			if shadows(e.name) && t.newer(fd, e.name) {
-				t.add(p, e, "a program of a Python environment")
+				t.bundled(cmp.Or(p.bundle, path.Dir(p.rel)), e)
 			}
 		case p.mark&gitsOnly != 0:
 		case venv && (e.name == "pyvenv.cfg" || e.name == "bin" && e.kind == unix.DT_LNK):
 			if t.newer(fd, e.name) {
-				t.add(p, e, "of a Python environment")
+				t.bundled(cmp.Or(p.bundle, p.rel), e)
 			}
-		case t.watches([]byte(e.name)):
+		case t.is(t.name, p.rel, []byte(e.name)):
 			of |= inside
 			fallthrough
 		case of&inside != 0:
@@ -224,6 +207,18 @@ func (t *tree) visit(p place, fd int, entries []entry) []place {
 		}
 		if e.kind != unix.DT_DIR || git && e.name == "hooks" {
 			continue
+		}
+		child := p.child(e.name, 0)
+		switch {
+		case p.bundle != "":
+		case e.name == nodeModules:
+			child.bundle = child.rel
+			of |= inside
+		case venv && (e.name == "lib" || e.name == "lib64"): // and nothing else: it may be a project's top
+			child.bundle = p.rel
+		}
+		if p.bundle != "" && cached[e.name] || e.name == "worktrees" && path.Base(p.rel) == ".claude" {
+			of &^= inside // what tools write there whenever they run; or whole checkouts
 		}
 		if git && gitsOwn[e.name] && inDotGit(name) {
 			if t.traps == nil {
@@ -234,7 +229,8 @@ func (t *tree) visit(p place, fd int, entries []entry) []place {
 		if venv && e.name == "bin" {
 			of |= venvBin
 		}
-		below = append(below, p.child(e.name, of))
+		child.mark = of
+		below = append(below, child)
 	}
 	return below
 }
@@ -243,8 +239,10 @@ func (t *tree) visit(p place, fd int, entries []entry) []place {
 // A symbolic link has changed when what it leads to has: it may be in the agent's
 // hands, and have any name.
 func (t *tree) watched(p place, fd int, e entry) []place {
-	if t.newer(fd, e.name) {
-		if e.kind == unix.DT_DIR {
+	if t.newer(fd, e.name) && !isPlaceholder(fd, e) {
+		if p.bundle != "" {
+			t.bundled(p.bundle, e)
+		} else if e.kind == unix.DT_DIR {
 			t.add(p, e, "new, or what is in it")
 		} else {
 			t.add(p, e, "new or changed")
@@ -265,7 +263,11 @@ func (t *tree) watched(p place, fd int, e entry) []place {
 		return nil
 	}
 	if t.after(st) {
-		t.add(p, e, "leads to what is new or changed")
+		if p.bundle != "" {
+			t.bundled(p.bundle, e)
+		} else {
+			t.add(p, e, "leads to what is new or changed")
+		}
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
 		return nil
@@ -281,7 +283,7 @@ func (t *tree) watched(p place, fd int, e entry) []place {
 		return nil
 	}
 	t.followed[real] = true
-	return []place{{rel, inside}}
+	return []place{{rel, inside, p.bundle}}
 }
 
 // shadows says whether a program in a Python environment is run by who did not
@@ -322,7 +324,7 @@ func (t *tree) add(p place, e entry, what string) {
 	if e.kind == unix.DT_DIR {
 		name += "/"
 	}
-	t.found = append(t.found, Change{name, what})
+	t.found = append(t.found, Change{Path: name, What: what})
 	if len(t.found) >= 2*MaxChanges {
 		t.cut()
 	}

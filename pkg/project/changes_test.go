@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -138,12 +139,43 @@ func TestChanges(t *testing.T) {
 				write(t, ws+"/other/bin/python3", "")
 			},
 			func(t *testing.T, ws string) {
-				for _, name := range []string{"venv/pyvenv.cfg", "venv/bin/python3", "venv/bin/activate.fish", "venv/bin/ls", "venv/bin/black", "other/bin/python3"} {
+				for _, name := range []string{"venv/pyvenv.cfg", "venv/bin/python3", "venv/bin/activate.fish", "venv/bin/ls", "venv/bin/black", "other/bin/python3",
+					"venv/lib/python3/site-packages/x.pth", "venv/lib/python3/site-packages/x/Makefile", "venv/lib/python3/site-packages/x/x.py", "venv/x/.envrc"} {
 					write(t, ws+"/"+name, "x")
 				}
 			},
-			[]string{"venv/bin/activate.fish: a program of a Python environment", "venv/bin/ls: a program of a Python environment",
-				"venv/bin/python3: a program of a Python environment", "venv/pyvenv.cfg: of a Python environment"},
+			[]string{"venv/x/.envrc" + fresh, "venv/: a Python environment, with 6 new or changed files that your tools run"},
+		},
+		"packages of node's": {
+			func(t *testing.T, ws string) { write(t, ws+"/app/node_modules/old/index.js", "") },
+			func(t *testing.T, ws string) {
+				for i := range 30 {
+					write(t, fmt.Sprintf("%s/app/node_modules/p%d/node_modules/q/index.js", ws, i), "")
+				}
+				write(t, ws+"/app/node_modules/.cache/x", "")
+				write(t, ws+"/app/node_modules/.npmrc", "")
+				write(t, ws+"/other/node_modules/.cache/x", "")
+				write(t, ws+"/one/node_modules/index.js", "")
+			},
+			[]string{"app/node_modules/: 31 new or changed files", "one/node_modules/: 1 new or changed file"},
+		},
+		"a repository in what node has installed": {
+			nil,
+			func(t *testing.T, ws string) {
+				repo(t, ws+"/node_modules/.cache/r", "--template=")
+				gitIn(t, ws+"/node_modules/.cache/r", "config", "core.fsmonitor", "evil")
+			},
+			[]string{"node_modules/.cache/r/.git/config: git's configuration, which makes it run or read other things: core.fsmonitor"},
+		},
+		"checkouts of claude's": {
+			nil,
+			func(t *testing.T, ws string) {
+				write(t, ws+"/.claude/worktrees/x/main.go", "")
+				write(t, ws+"/.claude/worktrees/x/CLAUDE.md", "")
+				write(t, ws+"/.claude/skills/x/SKILL.md", "")
+			},
+			[]string{".claude/: new, or what is in it", ".claude/skills/: new, or what is in it", ".claude/skills/x/: new, or what is in it",
+				".claude/skills/x/SKILL.md" + fresh, ".claude/worktrees/: new, or what is in it", ".claude/worktrees/x/CLAUDE.md" + fresh},
 		},
 		"a new repository": {
 			nil,
@@ -280,7 +312,7 @@ func TestChangesOfHostileTrees(t *testing.T) {
 	for _, want := range [][]string{
 		{`"esc\x1b]0;x\a\n/Makefile": new or changed`}, {"Makefile: new"}, {"a/.git: says"}, {"b/.git/hooks/pre-push: a hook"},
 		{"b/.git/config: git's configuration"}, {"c/.git/hooks: the hooks"}, {"d/.git/config: git's configuration"}, {"dddd", "cannot be looked into"},
-		{"pyvenv.cfg: of a Python"},
+		{": a Python environment, with 1 new or changed file that"},
 	} {
 		hasLine(t, got, want...)
 	}
@@ -293,11 +325,11 @@ func TestChangesOfHostileTrees(t *testing.T) {
 
 func TestChangesMany(t *testing.T) {
 	h := home(t)
-	for i := range 2500 {
+	for i := range MaxChanges + 500 {
 		write(t, fmt.Sprintf("%s/ws/%04d/Makefile", h, i), "")
 	}
 	changes, total, err := Changes(t.Context(), []string{h + "/ws"}, before(), []string{"Makefile"}, nil)
-	if err != nil || total != 2500 || len(changes) != MaxChanges {
+	if err != nil || total != MaxChanges+500 || len(changes) != MaxChanges {
 		t.Fatalf("%d of %d, %v", len(changes), total, err)
 	}
 	for i, c := range changes {
@@ -322,4 +354,81 @@ func TestChangesErrors(t *testing.T) {
 	}
 	_, _, err = Changes(t.Context(), []string{h}, before(), []string{"[x"}, nil)
 	refused(t, err, `"[x"`, "syntax error")
+}
+
+// What the tools of a person run out of their home.
+func TestChangesOfAHome(t *testing.T) {
+	h := home(t)
+	t.Setenv("HOME", h)
+	files := []string{
+		".bashrc", ".bash_profile", ".profile", ".zshrc", ".zshenv", ".inputrc", ".config/fish/config.fish", ".config/fish/conf.d/x.fish",
+		".ssh/authorized_keys", ".ssh/config", ".ssh/rc", ".config/autostart/x.desktop", ".config/systemd/user/x.service", ".config/environment.d/x.conf",
+		"bin/ls", ".local/bin/ls", ".crontab", ".vimrc", ".config/nvim/init.lua", ".emacs.d/init.el", ".config/direnv/direnvrc", ".envrc",
+		".gitconfig", ".config/git/config", "CLAUDE.md", "AGENTS.md", ".claude/settings.json", ".claude/skills/x/SKILL.md", ".claude/commands/x.md",
+		".codex/config.toml", ".cursor/mcp.json", ".mcp.json", ".npmrc", ".cargo/config.toml", ".config/pip/pip.conf", ".docker/config.json", ".kube/config",
+	}
+	others := []string{"project/bin/ls", "project/init.lua", "notes", ".cache/x", ".local/share/x", ".config/other/x", ".docker/other"}
+	for _, name := range []string{".ssh/known", ".config/systemd/x", ".local/bin/x", "bin/x", ".claude/x", ".emacs.d/x"} {
+		write(t, h+"/"+name, "") // of a directory that is new only that is told
+	}
+	since := settled(t, h)
+	for _, name := range append(slices.Clone(files), others...) {
+		write(t, h+"/"+name, "x")
+	}
+	told := map[string]bool{}
+	for _, line := range changesOf(t, h, since, nil) {
+		name, _, _ := strings.Cut(line, ": ")
+		told[name] = true
+	}
+	for _, name := range files {
+		if !told[name] {
+			t.Errorf("nothing is told of %s", name)
+		}
+	}
+	for _, name := range others {
+		if told[name] {
+			t.Errorf("it tells of %s", name)
+		}
+	}
+	// The same, when that directory alone is shared.
+	for dir, file := range map[string]string{"bin": "ls", ".config/systemd": "user/x.service", ".ssh": "rc", "project/bin": "", ".config/nvim": "init.lua"} {
+		if got := strings.Join(changesOf(t, h+"/"+dir, since, nil), "\n"); strings.Contains(got, file+": new or changed") != (file != "") {
+			t.Errorf("of %s is told %q", dir, got)
+		}
+	}
+}
+
+// A home without git's configuration has one only as long as a session needs it.
+func TestPlaceholders(t *testing.T) {
+	h := home(t)
+	t.Setenv("HOME", h)
+	os.Unsetenv("GIT_CONFIG_GLOBAL") // t.Setenv has noted what it was
+	if err := os.Remove(h + "/.gitconfig"); err != nil {
+		t.Fatal(err)
+	}
+	since := settled(t, h)
+	dirs, _ := mustAsk(t, h)
+	same(t, "locks", dirs[0].Lock, ".config/git/config", ".gitconfig")
+	both := []string{h + "/.gitconfig", h + "/.config/git/config"}
+	same(t, "placeholders", Placeholders([]string{h}), both...)
+	same(t, "placeholders elsewhere", Placeholders([]string{h + "/.config/x", "/etc"}))
+	for _, line := range changesOf(t, h, since, nil) {
+		if strings.Contains(line, "onfig:") {
+			t.Errorf("it tells of its own: %s", line)
+		}
+	}
+	write(t, h+"/.config/git/config", placeholder+"[user]\n\tname = x\n")
+	same(t, "placeholders", Placeholders([]string{h}), h+"/.gitconfig")
+	write(t, h+"/.config/git/config", placeholder)
+	if err := RemovePlaceholders(both); err != nil {
+		t.Error(err)
+	}
+	if err := RemovePlaceholders(both); err != nil {
+		t.Errorf("once more: %v", err)
+	}
+	for _, name := range append(both, h+"/.config/git") {
+		if exists(name) {
+			t.Errorf("%s is left", name)
+		}
+	}
 }

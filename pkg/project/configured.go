@@ -72,7 +72,7 @@ func (r *repos) global(shared []setting) error {
 		if err := r.locks.steady(at, file); err != nil {
 			return err
 		}
-		if _, err := r.locks.file(at.path, ""); err != nil {
+		if _, err := r.locks.file(at.path, placeholder); err != nil {
 			return err
 		}
 	}

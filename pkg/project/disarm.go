@@ -42,6 +42,7 @@ func Disarm(ctx context.Context, dirs []string, since time.Time, watch, known []
 	}
 	c.follow()
 	disarmed, e := c.disarm()
+	c.unbundle()
 	c.cut()
 	return disarmed, c.found, c.total, errors.Join(err, e)
 }
@@ -59,7 +60,7 @@ func (c *changed) disarm() (done []Change, err error) {
 		}
 		if e != nil {
 			err = cmp.Or(err, fmt.Errorf("%s %s, and cannot be put aside: %w: do not use git there", shown(t.path()), t.why, e))
-			done = append(done, Change{t.path(), t.why + "; it cannot be put aside: do not use git there"})
+			done = append(done, Change{Path: t.path(), What: t.why + "; it cannot be put aside: do not use git there"})
 			continue
 		}
 		if outer := outermost(all, t); outer != "" {
@@ -70,7 +71,7 @@ func (c *changed) disarm() (done []Change, err error) {
 		if n := within[t.path()]; n > 0 {
 			more = fmt.Sprintf(" (and %d in it)", n)
 		}
-		done = append(done, Change{t.path(), t.why + more + ": put aside" + t.undo(to, head)})
+		done = append(done, Change{Path: t.path(), What: t.why + more + ": put aside" + t.undo(to, head)})
 	}
 	slices.Reverse(done)
 	return done, err

@@ -26,15 +26,16 @@ type entry struct {
 
 // A place is a directory of a walk, relative to its top ("." is the top).
 type place struct {
-	rel  string
-	mark mark
+	rel    string
+	mark   mark
+	bundle string // the directory of a package manager's that it is in; see bundle
 }
 
 // A mark is what a visitor knows of a directory from the one above.
 type mark uint8
 
 func (p place) child(name string, mark mark) place {
-	return place{path.Join(p.rel, name), mark}
+	return place{path.Join(p.rel, name), mark, p.bundle}
 }
 
 // A walker looks at every directory beneath top, several at a time. It opens each

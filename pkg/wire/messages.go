@@ -102,6 +102,7 @@ const (
 	DoSubscribe Verb = "subscribe" // → Events of all sessions that one may see, from now on
 	DoReplay    Verb = "replay"    // → Pieces of an asciicast; Incomplete
 	DoExport    Verb = "export"    // Format → Pieces; Incomplete
+	DoChanges   Verb = "changes"   // Changes: what the owner's client found; or without → Pieces of lines of JSON: Found
 	DoSearch    Verb = "search"    // Query, and Session or all → Pieces of lines of JSON: Found; Incomplete
 )
 
@@ -121,6 +122,7 @@ type Request struct {
 	File     argv.String `json:"file,omitempty"` // its name
 	Format   string      `json:"format,omitempty"`
 	Query    *Query      `json:"query,omitempty"`
+	Changes  *Changes    `json:"changes,omitempty"`
 }
 
 // Formats of an export.
@@ -210,6 +212,10 @@ type SessionInfo struct {
 	People        []Person   `json:"people,omitempty"`
 	Shared        []Share    `json:"shared,omitempty"`
 	Ended         *EndedNote `json:"ended,omitempty"`
+	// Of a status: in which of its Workspaces the agent may write, and names of files whose
+	// change its owner is told.
+	Writable argv.Argv `json:"writable,omitempty"`
+	Watch    []string  `json:"watch,omitempty"`
 }
 
 // States of a session.
