@@ -399,13 +399,14 @@ func (s *stream) goOn(at int64) {
 	s.cutter, s.send, s.skip, s.looked, s.aligned, s.replay = vtseq.Cutter{}, 0, 0, 0, true, 0
 }
 
-// cuts is what of an output is not for this client's terminal: the clipboard is
-// that of who drives, and nobody's is read.
+// cuts is what of an output is not for this client's terminal. Nobody gets what reaches
+// beyond a terminal, and nobody's clipboard is read. Only the terminal of the client that
+// drives is asked for answers, has its clipboard set, and its window moved.
 func (s *stream) cuts(at *seat) vtseq.Cut {
 	if at.drives.Load() {
-		return vtseq.ClipboardReads
+		return vtseq.Harm | vtseq.ClipboardReads
 	}
-	return vtseq.ClipboardReads | vtseq.Clipboard
+	return vtseq.Harm | vtseq.ClipboardReads | vtseq.Clipboard | vtseq.Queries | vtseq.Windows
 }
 
 // begin is how much of a history to leave out, so that it starts with a line, or at

@@ -7,7 +7,12 @@ const (
 	Clipboard      Cut = 1 << iota // OSC 52 and its like that set the clipboard
 	ClipboardReads                 // those that ask for it
 	Queries                        // whatever a terminal would answer
+	Windows                        // what moves, sizes or raises the terminal's window
+	Harm                           // what reaches beyond the terminal: see harm.go
 )
+
+// sequences are the kinds of which more than the beginning has to be known.
+const sequences = Queries | Windows | Harm
 
 // What begins something, and what may end a string.
 var (
@@ -44,7 +49,7 @@ func (c *Cutter) Next(p []byte, cut Cut) (send, skip int) {
 		return len(p), 0
 	}
 	f := finder{p: p, needles: introducers}
-	if cut&Queries != 0 {
+	if cut&(Queries|Harm) != 0 {
 		f.needles = introducersAndENQ
 	}
 	for {
@@ -71,11 +76,39 @@ func (c *Cutter) Next(p []byte, cut Cut) (send, skip int) {
 	}
 }
 
-// harmless is the length of what need not be judged at the beginning of p, an ESC: one
-// with the byte that says what begins, where only the clipboard is of interest.
+// harmless is the length of what need not be judged at the beginning of p, an ESC or C2:
+// a CSI sequence with a final byte that none to be cut has, or another sequence's
+// beginning.
 func harmless(p []byte, cut Cut) int {
-	if cut&Queries == 0 && len(p) > 1 && p[0] == esc && ' ' <= p[1] && p[1] < del && p[1] != ']' {
-		return 2
+	switch {
+	case p[0] != esc || len(p) < 2 || p[1] <= ' ' || p[1] >= del:
+		return 0
+	case p[1] == '[':
+		if cut&sequences == 0 {
+			return 2
+		}
+		return harmlessCSI(p, cut)
+	case p[1] == ']' || p[1] == 'Z':
+		return 0
+	case p[1] == 'P' || p[1] == '_':
+		if cut&sequences == 0 {
+			return 2
+		}
+		return 0
+	}
+	return 2
+}
+
+// harmlessCSI is harmless for a CSI sequence, which has to be whole.
+func harmlessCSI(p []byte, cut Cut) int {
+	for i, b := range p[2:] {
+		switch {
+		case ' ' <= b && b < '@':
+		case b < '@' || b >= del || acts(b) || cut&Queries != 0 && len(csiFinals[b]) > 0:
+			return 0
+		default:
+			return 2 + i + 1
+		}
 	}
 	return 0
 }

@@ -24,7 +24,7 @@ func sent(t *testing.T, p []byte, cut Cut, size int) (got string, late int) {
 				break
 			}
 		}
-		if to-from > maxHeldQuery || cut&Queries == 0 && to-from > maxHeldClipboard {
+		if to-from > maxHeldQuery || cut&sequences == 0 && to-from > maxHeldClipboard {
 			t.Fatalf("%d bytes are held", to-from)
 		}
 	}
@@ -141,7 +141,7 @@ func FuzzCutter(f *testing.F) {
 		f.Add([]byte(s), byte(7), 3)
 	}
 	f.Fuzz(func(t *testing.T, p []byte, bits byte, size int) {
-		cut := Cut(bits) & (Clipboard | ClipboardReads | Queries)
+		cut := Cut(bits) & (Clipboard | ClipboardReads | Queries | Windows | Harm)
 		out, late := sent(t, p, cut, max(len(p), 1))
 		if got, _ := sent(t, p, cut, min(max(size, 1), 100)); got != out {
 			t.Errorf("in chunks of %d: %q, at once %q", size, got, out)
@@ -168,9 +168,12 @@ func BenchmarkCutter(b *testing.B) {
 	}{
 		{"plain", plainText, Clipboard | ClipboardReads},
 		{"tui", tui, Clipboard | ClipboardReads},
+		{"plain-driver", plainText, Clipboard | ClipboardReads | Harm},
+		{"tui-driver", tui, Clipboard | ClipboardReads | Harm},
 		{"plain-queries", plainText, Clipboard | ClipboardReads | Queries},
 		{"tui-queries", tui, Clipboard | ClipboardReads | Queries},
 		{"all-cut", bytes.Repeat([]byte("\xc2\x9d52;;\a"), 8000), Clipboard | ClipboardReads | Queries},
+		{"wrapped", bytes.Repeat([]byte("\x1bP\x1b[m"), 8000), Clipboard | ClipboardReads | Queries | Harm},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			b.SetBytes(int64(len(c.p)))

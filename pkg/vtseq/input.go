@@ -9,7 +9,7 @@ const maxHeld = 4 << 10
 // makes by itself (answers to queries, focus, size) from what a person typed. Its
 // zero value is ready for a stream's beginning.
 //
-// A key must not wait: a lone ESC, or ESC with [, ], P or _ alone, at the end of a
+// A key must not wait: a lone ESC, or ESC with [, ], P, _ or / alone, at the end of a
 // chunk is typed, and so is what completes it in the next. Longer beginnings of
 // reports are held until the next chunk.
 type Input struct {
@@ -71,6 +71,9 @@ func (i *Input) Split(p []byte, to func(piece []byte, report bool)) {
 	typed(len(p))
 	i.held = i.held[:0]
 }
+
+// Held is how many bytes are kept for the next call.
+func (i *Input) Held() int { return len(i.held) }
 
 // Flush gives what is held to to: the terminal sends no more.
 func (i *Input) Flush(to func(piece []byte, report bool)) {

@@ -45,7 +45,11 @@ func TestInput(t *testing.T) {
 		{[]string{"\x1b]11;rgb:0/0/0\a\x1b]52;c;eA==\x1b\\x"}, `["\x1b]11;rgb:0/0/0\a"]["\x1b]52;c;eA==\x1b\\"]x`},
 		{[]string{"\x1bP>|xterm\x1b\\\x1bP!|00\x1b\\\x1bP1$r0m\x1b\\\x1bP1+r54=41\x1b\\\x1b_Gi=1;OK\x1b\\"},
 			`["\x1bP>|xterm\x1b\\"]["\x1bP!|00\x1b\\"]["\x1bP1$r0m\x1b\\"]["\x1bP1+r54=41\x1b\\"]["\x1b_Gi=1;OK\x1b\\"]`},
-		{[]string{"\x1b]7;file\a\x1b]x\x1bPx"}, `\x1b]7;file\a\x1b]x\x1bPx`},
+		{[]string{"\x1b]7\a\x1b]x\x1bPx\x1bP1q\x1b\\"}, `\x1b]7\a\x1b]x\x1bPx\x1bP1q\x1b\\`},
+		// Keys of rxvt with Shift, and what is typed after them.
+		{[]string{"\x1b[7$", "y\x1b[23$\x1b[8^\x1b[2@"}, `\x1b[7$y\x1b[23$\x1b[8^\x1b[2@`},
+		// xterm's modified keys under modifyCursorKeys 3, Windows' keys, and the mouse.
+		{[]string{"\x1b[>1;5C\x1b[65;30;97;1;0;1_\x1b[<0;3;4m\x1b[35;4;5M"}, `\x1b[>1;5C\x1b[65;30;97;1;0;1_\x1b[<0;3;4m\x1b[35;4;5M`},
 		// Keys do not wait, what is longer does.
 		{[]string{"\x1b", "[3;4R"}, `\x1b[3;4R`},
 		{[]string{"\x1b[", "3;4R"}, `\x1b[3;4R`},
@@ -121,7 +125,7 @@ func isKey(p []byte) bool {
 	if bytes.HasSuffix(p, []byte{esc}) {
 		return true
 	}
-	return len(p) >= 2 && p[len(p)-2] == esc && strings.IndexByte("[]P_", p[len(p)-1]) >= 0
+	return len(p) >= 2 && p[len(p)-2] == esc && strings.IndexByte("[]P_/", p[len(p)-1]) >= 0
 }
 
 func BenchmarkInput(b *testing.B) {

@@ -29,19 +29,24 @@ func judge(p []byte, cut Cut) (n int, v verdict) {
 	if intro == ']' {
 		return judgeOSC(p, at, cut)
 	}
-	if cut&Queries == 0 {
+	if cut&sequences == 0 {
 		return at, pass
 	}
 	most := p[:min(len(p), maxHeldQuery)]
 	switch intro {
 	case 'Z':
+		if cut&Queries == 0 {
+			return at, pass
+		}
 		return at, leave
+	case ' ':
+		n, v = judgeEightBit(most, at, cut)
 	case '[':
-		n, v = judgeCSI(most, at)
+		n, v = judgeCSI(most, at, cut)
 	case 'P':
-		n, v = judgeDCS(most, at)
+		n, v = judgeDCS(most, at, cut)
 	case '_':
-		n, v = judgeAPC(most, at)
+		n, v = judgeAPC(most, at, cut)
 	default:
 		return at, pass
 	}
@@ -71,7 +76,7 @@ func introducer(p []byte, cut Cut) (at int, intro byte, v verdict) {
 		switch b := p[at]; {
 		case b >= 0x80: // some terminals wait on for an ASCII one
 			return at, 0, leave
-		case b == enq && cut&Queries != 0:
+		case b == enq && cut&(Queries|Harm) != 0:
 			return at + 1, 0, leave
 		case b != esc && !ignored(b):
 			return at + 1, b, pass
@@ -97,6 +102,8 @@ func judgeOSC(p []byte, at int, cut Cut) (n int, v verdict) {
 	switch {
 	case b == none:
 		v = unclear
+	case cut&Queries != 0 && digits > 0 && (number == 60 || number == 61): // they ask without an argument, too
+		n, v = s.last, leaveString
 	case b == esc || b == c1: // the string ends, or is interrupted
 		n, v = s.ends()
 	case b != ';' || digits == 0:
@@ -105,8 +112,12 @@ func judgeOSC(p []byte, at int, cut Cut) (n int, v verdict) {
 		n = s.at
 	case clipboard != 0 && number == 5522: // kitty's, both ways
 		n, v = s.at, leaveString
-	case clipboard&Clipboard != 0 && number == 1337: // iTerm2: Copy=, CopyToClipboard=
-		v = s.has("Copy")
+	case cut&Harm != 0 && number == 5113: // kitty's file transfers
+		n, v = s.at, leaveString
+	case cut&Harm != 0 && number == 9:
+		n, v = judgeConEmu(&s, at)
+	case number == 1337 && cut != 0:
+		return judgeITerm(p[:min(len(p), maxHeldQuery)], at, s.at, cut)
 	case cut&Queries != 0 && asker(number):
 		n, v = judgeOSCQuery(p[:min(len(p), maxHeldQuery)], at, s.at, number)
 		if v == unclear && len(p) >= maxHeldQuery {
@@ -200,7 +211,7 @@ func properly(p []byte, at, end int) (int, verdict) {
 }
 
 // judgeCSI needs the whole sequence.
-func judgeCSI(p []byte, at int) (int, verdict) {
+func judgeCSI(p []byte, at int, cut Cut) (int, verdict) {
 	var params [maxHeldQuery]byte
 	k := 0
 	s := reader{p: p, at: at}
@@ -215,7 +226,7 @@ func judgeCSI(p []byte, at int) (int, verdict) {
 		case b < ' ' || b > '~': // interrupted
 			return s.last, leave
 		case b >= '@':
-			if q, _ := csiQuery(params[:k], byte(b)); q != NoQuery {
+			if cutsCSI(params[:k], byte(b), cut) {
 				return s.at, leave
 			}
 			return at, pass // there may be ENQ in it
@@ -227,8 +238,26 @@ func judgeCSI(p []byte, at int) (int, verdict) {
 	return 0, unclear
 }
 
+// judgeEightBit looks for S8C1T, ESC SP G.
+func judgeEightBit(p []byte, at int, cut Cut) (int, verdict) {
+	s := reader{p: p, at: at}
+	for {
+		switch b := s.next(); {
+		case b == none:
+			return 0, unclear
+		case b == bel:
+		case b == 'G' && cut&(Queries|Harm) != 0:
+			return s.at, leave
+		case b == esc || b > '~': // interrupted
+			return s.last, leave
+		default:
+			return at, pass
+		}
+	}
+}
+
 // judgeDCS needs as much as names the request.
-func judgeDCS(p []byte, at int) (int, verdict) {
+func judgeDCS(p []byte, at int, cut Cut) (int, verdict) {
 	var head [maxHeldQuery]byte
 	s := reader{p: p, at: at}
 	for k := 0; ; k++ {
@@ -237,19 +266,51 @@ func judgeDCS(p []byte, at int) (int, verdict) {
 			return 0, unclear
 		}
 		head[k] = byte(b)
-		switch q, whole := dcsQuery(head[:k+1]); {
-		case q != NoQuery:
+		own, mayBe := kittys(head[:k+1])
+		q, whole := NoQuery, true
+		if cut&Queries != 0 {
+			q, whole = dcsQuery(head[:k+1])
+		}
+		switch {
+		case b == esc && k == 0:
+			return judgeWrapped(p, at, s.last, cut)
+		case q != NoQuery || own && cut&Harm != 0:
 			return s.at, leaveString
-		case b == esc && k > 0:
+		case b == esc:
 			return properly(p, at, s.last)
-		case whole || b < ' ' || b == c1: // with ESC alone something for screen begins
+		case b == c1:
+			return s.last, leave
+		case whole && !mayBe || b < ' ':
 			return at, pass
 		}
 	}
 }
 
+// judgeWrapped judges a DCS that begins with another sequence, as one does that screen is
+// to pass on. They are cut together: else what follows could complete the DCS.
+func judgeWrapped(p []byte, at, inner int, cut Cut) (int, verdict) {
+	i := inner
+	for i < len(p) && (p[i] == esc || ignored(p[i])) {
+		i++
+	}
+	switch {
+	case i == len(p):
+		return 0, unclear
+	case p[i] == 'P':
+		return inner, leave
+	}
+	n, v := judge(p[inner:], cut)
+	switch v {
+	case unclear:
+		return 0, unclear
+	case pass:
+		return at, pass
+	}
+	return inner + n, v
+}
+
 // judgeAPC needs the control data, which ends with a semicolon or the string.
-func judgeAPC(p []byte, at int) (int, verdict) {
+func judgeAPC(p []byte, at int, cut Cut) (int, verdict) {
 	var control [maxHeldQuery]byte
 	s := reader{p: p, at: at}
 	for k := 0; ; k++ {
@@ -260,7 +321,7 @@ func judgeAPC(p []byte, at int) (int, verdict) {
 			return 0, unclear
 		case b != ';' && b != esc && b != bel && b != c1:
 			control[k] = byte(b)
-		case apcQuery(control[:k]) != NoQuery:
+		case cut&Queries != 0 && apcQuery(control[:k]) != NoQuery, cut&Harm != 0 && namesFile(control[:k]):
 			return at, leaveString
 		default:
 			return properly(p, at, s.last)
@@ -304,23 +365,4 @@ func (s *reader) ends() (int, verdict) {
 		return s.at + 1, pass
 	}
 	return s.last, leave
-}
-
-// has says whether the data begins with word.
-func (s *reader) has(word string) verdict {
-	for i := range len(word) {
-		switch b := s.next(); {
-		case b == none:
-			return unclear
-		case b == esc || b == c1:
-			_, v := s.ends()
-			if v == leave {
-				return leaveString
-			}
-			return v
-		case b != int(word[i]):
-			return pass
-		}
-	}
-	return leaveString
 }

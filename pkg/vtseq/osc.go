@@ -14,6 +14,9 @@ const maxRunes = 200
 // osc tells what an OSC string means.
 func osc(body []byte, byBEL bool, found func(Found)) {
 	n, digits := number(body)
+	if (n == 60 || n == 61) && digits == len(body) { // it asks without an argument
+		found(Found{Kind: Asked, Query: AskAllowed, Param: n, BEL: byBEL})
+	}
 	if digits == 0 || digits == len(body) || body[digits] != ';' {
 		return
 	}

@@ -139,8 +139,11 @@ func (o *Output) after(b byte, found func(Found)) bool {
 		case b < ' ' || b == del:
 			o.control(b, found)
 		case b < '0':
-			o.state = nf
+			o.state, o.intro = nf, b
 		case b > del || o.state == nf:
+			if o.state == nf && o.intro == ' ' && b == 'G' {
+				found(Found{Kind: Asked, Query: AskEightBit})
+			}
 			o.state = ground
 			return b <= del
 		default:

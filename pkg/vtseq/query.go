@@ -33,12 +33,23 @@ const (
 	AskCapability        // XTGETTCAP
 	AskGraphics          // kitty's graphics protocol
 	AskAnswerback        // ENQ
+	AskFont              // OSC 50
+	AskPointer           // the pointer's shape, OSC 22
+	AskAllowed           // which features xterm allows, OSC 60 and 61
+	AskOther             // numbers of OSC that one terminal or another answers
+	AskITerm             // ReportCellSize, ReportVariable and the like, OSC 1337
+	AskResource          // XTGETXRES
+	AskControl           // tmux's control mode: the terminal sends commands from then on
+	AskEightBit          // S8C1T: answers have C1 controls, which Input does not look for
 )
 
 // State is what answers depend on.
 type State struct {
 	Rows, Cols int // of the screen
 	Row, Col   int // of the cursor, from 0
+
+	Width, Height int          // of the screen in pixels; 0: not known
+	Modes         map[int]bool // private modes whose state is known
 }
 
 // anything is the end of a range without one.
@@ -58,18 +69,23 @@ var queries = []struct {
 	{'[', "n", 6, 6, AskCursor, func(_ Found, s State) string { return fmt.Sprintf("\x1b[%d;%dR", s.Row+1, s.Col+1) }},
 	{'[', "?n", 6, 6, AskCursorExt, func(_ Found, s State) string { return fmt.Sprintf("\x1b[?%d;%d;1R", s.Row+1, s.Col+1) }},
 	{'[', "?n", 0, anything, AskDSR, nil},
+	{'[', "n", 0, anything, AskDSR, nil}, // rxvt's
 	{'[', "c", 0, 0, AskID, func(Found, State) string { return "\x1b[?62;22c" }},
 	{'Z', "", 0, 0, AskID, func(Found, State) string { return "\x1b[?62;22c" }},
 	{'[', ">c", 0, 0, AskID2, func(Found, State) string { return "\x1b[>1;10;0c" }},
 	{'[', "=c", 0, 0, AskID3, nil},
 	{'[', ">q", 0, 0, AskVersion, func(Found, State) string { return "\x1bP>|AaaU\x1b\\" }},
 	{'[', "$p", 0, anything, AskMode, func(f Found, _ State) string { return fmt.Sprintf("\x1b[%d;0$y", f.Param) }},
-	{'[', "?$p", 0, anything, AskPrivateMode, func(f Found, _ State) string { return fmt.Sprintf("\x1b[?%d;0$y", f.Param) }},
+	{'[', "?$p", 0, anything, AskPrivateMode, privateMode},
 	{'[', "?u", 0, anything, AskKeyboard, func(Found, State) string { return "\x1b[?0u" }},
 	{'[', "t", 18, 18, AskCells, func(_ Found, s State) string { return fmt.Sprintf("\x1b[8;%d;%dt", s.Rows, s.Cols) }},
 	{'[', "t", 11, 11, AskWindow, nil},
-	{'[', "t", 13, 16, AskWindow, nil},
+	{'[', "t", 14, 14, AskWindow, func(_ Found, s State) string { return pixels("\x1b[4;%d;%dt", s, 1, 1) }},
+	{'[', "t", 16, 16, AskWindow, func(_ Found, s State) string { return pixels("\x1b[6;%d;%dt", s, s.Rows, s.Cols) }},
+	{'[', "t", 13, 15, AskWindow, nil},
 	{'[', "t", 19, 21, AskWindow, nil},
+	{'[', "> q", 0, 0, AskState, nil},        // kitty's cursors
+	{'[', "> q", 100, 101, AskState, nil},    // their places and colours
 	{'[', "#S", 0, anything, AskWindow, nil}, // XTTITLEPOS
 	{'[', "x", 0, 1, AskState, nil},          // DECREQTPARM
 	{'[', "+x", 0, anything, AskState, nil},  // DECRQPKFM
@@ -89,9 +105,22 @@ var queries = []struct {
 	{']', "", 4, 5, AskPalette, nil},
 	{']', "", 21, 21, AskPalette, nil}, // kitty
 	{']', "", 52, 52, AskClipboard, nil},
+	{']', "", 50, 50, AskFont, nil},
+	{']', "", 22, 22, AskPointer, nil},
+	{']', "", 60, 61, AskAllowed, nil},
+	{']', "", 1337, 1337, AskITerm, nil},
+	{']', "", 20, 20, AskOther, nil},     // rxvt: the background's picture
+	{']', "", 39, 39, AskOther, nil},     // rxvt: colours
+	{']', "", 49, 49, AskOther, nil},     // rxvt
+	{']', "", 176, 176, AskOther, nil},   // foot: the application's name
+	{']', "", 701, 713, AskOther, nil},   // rxvt: locale, version, colours, fonts
+	{']', "", 7704, 7704, AskOther, nil}, // mintty: palette
+	{']', "", 7750, 7771, AskOther, nil}, // mintty: emoji, font size, glyphs
 	{']', "", 99, 99, AskDesktop, nil},
 	{'P', "$q", 0, anything, AskSetting, nil},
 	{'P', "+q", 0, anything, AskCapability, nil},
+	{'P', "+Q", 0, anything, AskResource, nil},
+	{'P', "p", 1000, 1000, AskControl, nil},
 	{'_', "G", 0, anything, AskGraphics, nil},
 	{enq, "", 0, 0, AskAnswerback, nil},
 }
@@ -100,11 +129,31 @@ var queries = []struct {
 // nothing.
 func Answer(f Found, s State) []byte {
 	for _, q := range queries {
-		if f.Kind == Asked && q.query == f.Query && q.answer != nil && (q.intro != ']' || q.from <= f.Param && f.Param <= q.to) {
+		if f.Kind == Asked && q.query == f.Query && q.answer != nil && (q.intro != ']' && q.query != AskWindow || q.from <= f.Param && f.Param <= q.to) {
 			return []byte(q.answer(f, s))
 		}
 	}
 	return nil
+}
+
+// privateMode says whether a private mode is set (1), reset (2) or not known (0).
+func privateMode(f Found, s State) string {
+	state := 0
+	if set, known := s.Modes[f.Param]; known {
+		state = 2
+		if set {
+			state = 1
+		}
+	}
+	return fmt.Sprintf("\x1b[?%d;%d$y", f.Param, state)
+}
+
+// pixels is the screen's height and width, divided; nothing where they are not known.
+func pixels(format string, s State, rows, cols int) string {
+	if s.Width == 0 || s.Height == 0 || rows == 0 || cols == 0 {
+		return ""
+	}
+	return fmt.Sprintf(format, s.Height/rows, s.Width/cols)
 }
 
 func colour(f Found, rgb string) string {
@@ -170,33 +219,53 @@ func oscQuery(n int, data []byte) Query {
 // asks says whether the data of an OSC string asks for something in place of
 // setting it.
 func asks(n int, data []byte) bool {
-	if n == 99 {
+	switch n {
+	case 60, 61:
+		return true
+	case 99:
 		metadata, _, _ := bytes.Cut(data, []byte(";"))
 		p, _ := option(metadata, "p", ":")
 		return string(p) == "?"
+	case 1337:
+		return asksITerm(data)
+	case 22:
+		return len(data) > 0 && data[0] == '?'
 	}
 	for part := range bytes.SplitSeq(data, []byte(";")) {
-		if len(part) > 0 && part[len(part)-1] == '?' { // kitty: name=?
+		if len(part) > 0 && (part[0] == '?' || part[len(part)-1] == '?') { // kitty: name=?
 			return true
 		}
 	}
 	return false
 }
 
+// asksITerm says whether an OSC 1337 string has the terminal answer.
+func asksITerm(data []byte) bool {
+	return bytes.HasPrefix(data, []byte("Report")) || bytes.HasPrefix(data, []byte("Capabilities"))
+}
+
 // dcsQuery says what a DCS string with this beginning asks; whole is false when
 // more of it could tell.
 func dcsQuery(s []byte) (q Query, whole bool) {
+	first, _ := number(s)
 	for len(s) > 0 && (s[0] == ';' || '0' <= s[0] && s[0] <= '9') {
 		s = s[1:]
 	}
-	if len(s) < 2 {
-		return NoQuery, len(s) == 1 && s[0] != '$' && s[0] != '+'
+	switch {
+	case len(s) == 0:
+		return NoQuery, false
+	case s[0] == 'p' && first == 1000:
+		return AskControl, true
+	case len(s) == 1:
+		return NoQuery, s[0] != '$' && s[0] != '+'
 	}
 	switch string(s[:2]) {
 	case "$q":
 		return AskSetting, true
 	case "+q":
 		return AskCapability, true
+	case "+Q":
+		return AskResource, true
 	}
 	return NoQuery, true
 }

@@ -1,6 +1,7 @@
 package vtseq
 
-import "bytes"
+// maxReport is how long a report in a CSI sequence may be, in bytes of its parameters.
+const maxReport = 256
 
 type answer uint8
 
@@ -21,6 +22,11 @@ func report(p []byte, seen int) (n int, a answer) {
 		n, a = csiReport(p)
 	case ']', 'P', '_':
 		n, a = stringReport(p, seen)
+	case '/': // a VT52 says that it is one by ESC / Z
+		if p[2] == 'Z' {
+			return 3, yes
+		}
+		return 1, no
 	default:
 		return 1, no
 	}
@@ -32,10 +38,12 @@ func report(p []byte, seen int) (n int, a answer) {
 
 // csiReport looks at a CSI sequence.
 func csiReport(p []byte) (int, answer) {
-	for i, b := range p[2:min(len(p), 2+maxParams)] {
+	for i, b := range p[2:min(len(p), 2+maxReport)] {
 		switch {
 		case b < ' ' || b > '~':
 			return i + 2, no
+		case b == '$' && onlyDigits(p[2:i+2]): // rxvt's keys with Shift end like this
+			return i + 3, no
 		case b >= '@':
 			if isReport(p[2:i+2], b) {
 				return i + 3, yes
@@ -43,24 +51,27 @@ func csiReport(p []byte) (int, answer) {
 			return i + 3, no
 		}
 	}
-	if len(p) >= 2+maxParams {
+	if len(p) >= 2+maxReport {
 		return 1, no
 	}
 	return 0, notYet
 }
 
-// isReport knows the reports among the CSI sequences that terminals send. The rest
-// are keys and the mouse.
+// isReport says whether a CSI sequence that a terminal sends is a report. The rest are
+// keys and the mouse, which have no intermediate bytes, and no marker but < and >.
 func isReport(params []byte, final byte) bool {
 	var marker byte
 	if len(params) > 0 && params[0] > ';' {
 		marker = params[0]
 	}
+	if marker == '?' || hasIntermediate(params) {
+		return true
+	}
 	switch final {
 	case 'R': // the cursor's place, unless it is F3 with modifiers
 		row, n := number(params)
 		if n == 0 || n == len(params) || params[n] != ';' {
-			return marker == '?'
+			return false
 		}
 		col, m := number(params[n+1:])
 		key := row == 1 && 2 <= col && col <= 16
@@ -69,16 +80,17 @@ func isReport(params []byte, final byte) bool {
 		return len(params) == 0
 	case 'n', 't', 'x': // status, window, parameters
 		return true
-	case 'c':
-		return marker == '?' || marker == '>'
-	case 'u', 'S': // kitty's keyboard, graphics
-		return marker == '?'
-	case 'm': // modifyOtherKeys; < is the mouse
+	case 'c': // DA2
 		return marker == '>'
-	case 'y': // modes
-		return bytes.HasSuffix(params, []byte("$"))
+	case 'm': // modifyOtherKeys, and attributes (XTREPORTSGR); with < it is the mouse
+		return marker != '<'
 	}
 	return false
+}
+
+// hasIntermediate says whether there is an intermediate byte among the parameters.
+func hasIntermediate(params []byte) bool {
+	return len(params) > 0 && params[len(params)-1] < '0'
 }
 
 // stringReport looks at an OSC, DCS or APC string.
@@ -105,38 +117,55 @@ func stringReport(p []byte, seen int) (int, answer) {
 	return end + 1, yes
 }
 
+// onlyDigits says whether p is a decimal number.
+func onlyDigits(p []byte) bool {
+	_, n := number(p)
+	return n > 0 && n == len(p)
+}
+
 // reportString says whether a string with this beginning is a report, and whether
 // the beginning is enough to tell.
 func reportString(intro byte, s []byte) (known, whole bool) {
 	switch intro {
-	case '_':
+	case '_': // kitty's graphics
 		return s[0] == 'G', true
 	case 'P':
-		for i, b := range s {
-			switch {
-			case b == '|':
-				return i > 0 && (s[i-1] == '>' || s[i-1] == '!'), true
-			case b == 'r':
-				return i > 0 && (s[i-1] == '$' || s[i-1] == '+'), true
-			case b < '!' || b > '>' || i >= 16:
-				return false, true
-			}
-		}
-		return false, false
+		return dcsReport(s)
 	}
 	if s[0] == 'l' || s[0] == 'L' { // titles
 		return true, true
 	}
-	n, digits := number(s[:min(len(s), 8)])
+	const most = 8
+	digits := 0
+	for digits < min(len(s), most) && '0' <= s[digits] && s[digits] <= '9' {
+		digits++
+	}
 	switch {
-	case digits == len(s) && digits < 8:
+	case digits == len(s) && digits < most:
 		return false, false
-	case digits == 0 || digits == 8 || s[digits] != ';':
+	case digits == 0 || digits == most:
 		return false, true
 	}
-	switch {
-	case n == 4 || n == 5 || 10 <= n && n <= 19, n == 21, n == 52, n == 99, n == 5522:
-		return true, true
+	return s[digits] == ';', true // of any number: no key sends an OSC string
+}
+
+// dcsReport is reportString for DCS. All answers have a marker or an intermediate byte
+// before the final one, like >| and 1$r, but for kitty's own.
+func dcsReport(s []byte) (known, whole bool) {
+	const most = 16
+	special := false
+	for i, b := range s[:min(len(s), most)] {
+		switch {
+		case b == '@' && i == 0:
+			own, mayBe := kittys(s)
+			return own, !mayBe
+		case b < '!' || b > '~':
+			return false, true
+		case b >= '@':
+			return special, true
+		case b < '0' || b > ';':
+			special = true
+		}
 	}
-	return false, true
+	return false, len(s) >= most
 }
