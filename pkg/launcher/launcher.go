@@ -216,6 +216,11 @@ func (l *Launcher) control(ctx context.Context, c *net.UnixConn, done, unit stri
 		return err
 	}
 	defer systemd.Close()
+	if err := systemd.Check(unit); errors.Is(err, scope.ErrNotOurs) {
+		return privsep.Errorf("malformed", "not the scope of a session")
+	} else if err != nil {
+		return err
+	}
 	if err := do(systemd, unit); err != nil {
 		return err
 	}

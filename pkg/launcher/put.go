@@ -30,7 +30,7 @@ func (l *Launcher) put(c *net.UnixConn, p privsep.Put, ns, file int) error {
 		return err
 	}
 	path := ""
-	err = l.enter(ns, p.UID, p.GID, func() error {
+	err = l.enter(ns, p.UID, p.GID, func([]workspace.MountPoint) error {
 		return workspace.As(p.UID, p.GID, func() error {
 			path, err = putBeneath("/tmp", p.Name, file, size)
 			return err

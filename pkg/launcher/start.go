@@ -61,7 +61,7 @@ func (l *Launcher) start(ctx context.Context, c *net.UnixConn, req privsep.Start
 	mounts := prepareMounts(plan)
 	defer mounts.close()
 
-	description := fmt.Sprintf("AaaU session %s of uid %d", plan.orders.ID, plan.human.UID)
+	description := scope.Description(plan.orders.ID, fmt.Sprintf("uid %d", plan.human.UID))
 	systemd, err := connect()
 	if err != nil {
 		return err

@@ -266,6 +266,10 @@ type Orders struct {
 	Advice      string `json:"advice,omitempty"` // for when there is no such program
 }
 
+// SessionMount is what a session's own /tmp is called in its list of mounts, as only root can
+// call it: a mount namespace that has it there is a session's.
+const SessionMount = "aaau-session"
+
 // Mount is where a mount belongs.
 type Mount struct {
 	Path  argv.String `json:"path"`

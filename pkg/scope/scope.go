@@ -49,6 +49,9 @@ const timeout = 20 * time.Second
 // ErrExists is returned when there is a unit of that name already.
 var ErrExists = errors.New("unit exists already")
 
+// ErrNotOurs is returned for a unit that is no session's.
+var ErrNotOurs = errors.New("not the scope of a session")
+
 // Systemd is a connection to PID 1.
 type Systemd struct {
 	ctx    context.Context
@@ -150,6 +153,46 @@ func (s *Systemd) start(unit string, props ...property) error {
 			return fmt.Errorf("starting %s: %w", unit, s.ctx.Err())
 		}
 	}
+}
+
+// Check makes sure that a unit is the scope of a session that the launcher has made, and
+// not only called like one: it is in the profile's slice, and is described so.
+func (s *Systemd) Check(unit string) error {
+	profile, id, ok := Parse(unit)
+	if !ok {
+		return fmt.Errorf("%w: %.80q", ErrNotOurs, unit)
+	}
+	object := s.bus.Object("org.freedesktop.systemd1", unitPath(unit))
+	for property, want := range map[string]string{
+		"org.freedesktop.systemd1.Scope.Slice":      Slice(profile),
+		"org.freedesktop.systemd1.Unit.Description": Description(id, ""),
+	} {
+		value, err := object.GetProperty(property)
+		if err != nil {
+			return fmt.Errorf("asking about %s: %w", unit, err)
+		}
+		if text, _ := value.Value().(string); !strings.HasPrefix(text, want) {
+			return fmt.Errorf("%w: %s", ErrNotOurs, unit)
+		}
+	}
+	return nil
+}
+
+// Description is that of a session's scope, for a person whom owner names.
+func Description(id, owner string) string { return fmt.Sprintf("AaaU session %s of %s", id, owner) }
+
+// unitPath is systemd's object for a unit that Parse takes: all but letters and digits is
+// escaped (sd_bus_path_encode(3)).
+func unitPath(unit string) dbus.ObjectPath {
+	path := []byte("/org/freedesktop/systemd1/unit/")
+	for _, b := range []byte(unit) {
+		if 'a' <= b && b <= 'z' || '0' <= b && b <= '9' {
+			path = append(path, b)
+		} else {
+			path = fmt.Appendf(path, "_%02x", b)
+		}
+	}
+	return dbus.ObjectPath(path)
 }
 
 // Kill sends a signal to every process in a unit. One that is frozen ends by SIGKILL

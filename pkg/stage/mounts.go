@@ -15,6 +15,9 @@ import (
 
 // private is what every session has for itself, empty at its start. Memory that
 // it takes counts for the session's scope.
+//
+// Each is called privsep.SessionMount, by which the launcher knows a session's mount
+// namespace.
 var private = []struct{ dir, options string }{
 	{"/tmp", "mode=1777"},
 	{"/var/tmp", "mode=1777"},
@@ -36,7 +39,7 @@ func mounts() error {
 	}
 	unix.Close(privsep.DevptsFD)
 	for _, p := range private {
-		if err := unix.Mount("tmpfs", p.dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, p.options); err != nil {
+		if err := unix.Mount(privsep.SessionMount, p.dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, p.options); err != nil {
 			return fmt.Errorf("mounting %s: %w", p.dir, err)
 		}
 	}

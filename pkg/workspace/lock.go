@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,14 +19,15 @@ func Lock(root string, paths []string, uid, gid uint32) error {
 	if len(paths) == 0 {
 		return nil
 	}
-	return As(uid, gid, func() error { return lock(root, paths, false, false) })
+	return As(uid, gid, func() error { return lock(root, paths, nil, false) })
 }
 
 // Relock is Lock once more: what is locked stays as it is, and what is gone with its
 // directory needs no lock. If told so, it makes again what git does without but must
-// not be the agent's to make.
-func Relock(root string, paths []string, uid, gid uint32, remaking bool) error {
-	return As(uid, gid, func() error { return lock(root, paths, true, remaking) })
+// not be the agent's to make. Nothing is mounted over one of mounts, which are all that
+// there are in this namespace: what that hides would be seen again.
+func Relock(root string, paths []string, mounts []MountPoint, uid, gid uint32, remaking bool) error {
+	return As(uid, gid, func() error { return lock(root, paths, mounts, remaking) })
 }
 
 // As calls f with the file system rights of uid and gid, and root's other ones. f
@@ -40,24 +42,29 @@ func As(uid, gid uint32, f func() error) (err error) {
 	return f()
 }
 
-func lock(root string, paths []string, again, remaking bool) error {
+// lock is Lock, and with mounts Relock.
+func lock(root string, paths []string, mounts []MountPoint, remaking bool) error {
+	again := mounts != nil
 	base, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(base)
 	pinned := map[string]bool{}
+	bind := func(path string, attributes uint64) error {
+		return bind(base, path, attributes, above(mounts, filepath.Join(root, path)))
+	}
 	one := func(path string) error {
 		for i := range path {
 			if above := path[:i]; path[i] == '/' && !pinned[above] {
-				if err := bind(base, above, 0); err != nil {
+				if err := bind(above, 0); err != nil {
 					return err
 				}
 				pinned[above] = true
 			}
 		}
 		pinned[path] = true
-		return bind(base, path, unix.MOUNT_ATTR_RDONLY)
+		return bind(path, unix.MOUNT_ATTR_RDONLY)
 	}
 	var failed error
 	for _, path := range slices.Sorted(slices.Values(paths)) {
@@ -113,8 +120,14 @@ func missing(base int, path string) bool {
 	return errors.Is(unix.Faccessat(base, path, unix.F_OK, unix.AT_SYMLINK_NOFOLLOW), unix.ENOENT)
 }
 
-// bind mounts a path beneath base on itself, with attributes.
-func bind(base int, path string, attributes uint64) error {
+// above says whether a mount stands beneath path.
+func above(mounts []MountPoint, path string) bool {
+	return slices.ContainsFunc(mounts, func(m MountPoint) bool { return strings.HasPrefix(m.Path, path+"/") })
+}
+
+// bind mounts a path beneath base on itself, with attributes, unless it is a mount already.
+// With covers, which says that a mount stands beneath the path, it refuses.
+func bind(base int, path string, attributes uint64, covers bool) error {
 	at, err := unix.Openat2(base, path, &unix.OpenHow{
 		Flags:   unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
@@ -135,6 +148,9 @@ func bind(base int, path string, attributes uint64) error {
 	}
 	if about.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0 {
 		return nil
+	}
+	if covers {
+		return errors.New("something is mounted beneath it")
 	}
 	mount, err := unix.OpenTree(at, "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)
 	if err != nil {

@@ -35,13 +35,8 @@ func Ours() (Machine, error) {
 		return nil, err
 	}
 	m := Machine{}
-	for line := range strings.Lines(string(text)) { // proc_pid_mountinfo(5): ID … - TYPE …
-		left, right, ok := strings.Cut(line, " - ")
-		id, _, ok2 := strings.Cut(left, " ")
-		kind, _, ok3 := strings.Cut(right, " ")
-		if ok && ok2 && ok3 {
-			m[id] = kind
-		}
+	for _, mount := range ParseMounts(string(text)) {
+		m[mount.ID] = mount.Type
 	}
 	return m, nil
 }

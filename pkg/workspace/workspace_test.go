@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -245,8 +246,23 @@ func TestLock(t *testing.T) {
 		t.Errorf("%d mounts", before)
 	}
 	// Again: nothing new; and what was replaced from outside is locked again.
-	if err := Relock(at, locks, agent, agents, false); err != nil || mounts() != before {
+	if err := Relock(at, locks, now(t), agent, agents, false); err != nil || mounts() != before {
 		t.Errorf("%v, %d mounts", err, mounts())
+	}
+	// What is mounted stays covered: to lock what is above it would show what is below it.
+	if err := os.MkdirAll(dir+"/a/b", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("tmpfs", at+"/a/b", "tmpfs", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"a", "a/c"} {
+		if err := Relock(at, []string{path}, now(t), agent, agents, false); err == nil || mounts() != before+1 {
+			t.Errorf("%s is locked, over what is mounted beneath it: %d mounts", path, mounts())
+		}
+	}
+	if err := unix.Unmount(at+"/a/b", 0); err != nil {
+		t.Fatal(err)
 	}
 	t.Cleanup(func() { // children first
 		for _, name := range []string{"/.git/hooks", "/.git/config", "/.git"} {
@@ -261,6 +277,28 @@ func TestLock(t *testing.T) {
 	}
 	if gid, err := unix.SetfsgidRetGid(-1); err != nil || gid != 0 {
 		t.Errorf("fsgid %d %v", gid, err)
+	}
+}
+
+// now is what is mounted.
+func now(t *testing.T) []MountPoint {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ParseMounts(string(text))
+}
+
+func TestParseMounts(t *testing.T) {
+	got := ParseMounts("36 35 98:0 /m /a\\040b\\134c rw,nosuid,idmapped shared:1 - ext3 /dev/root rw,errors=continue\nno line of it\n" +
+		"37 36 0:5 / / ro - tmpfs aaau-session rw\n")
+	want := []MountPoint{{"36", `/a b\c`, "rw,nosuid,idmapped", "ext3", "/dev/root"}, {"37", "/", "ro", "tmpfs", "aaau-session"}}
+	if !slices.Equal(got, want) {
+		t.Errorf("%+v", got)
+	}
+	if !got[0].Idmapped() || got[1].Idmapped() || (MountPoint{Options: "rw,notidmapped"}).Idmapped() {
+		t.Error("which of them are idmapped is not told")
 	}
 }
 

@@ -86,6 +86,12 @@ func systemctl(t *testing.T, args ...string) string {
 	return out
 }
 
+// systemdRun has systemd run something, by systemd-run(1).
+func systemdRun(args ...string) (string, error) {
+	out, err := exec.Command("systemd-run", args...).CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}
+
 func systemctlMay(args ...string) (string, error) {
 	out, err := exec.Command("systemctl", args...).CombinedOutput()
 	return strings.TrimSpace(string(out)), err

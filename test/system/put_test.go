@@ -121,6 +121,8 @@ func TestEvilPut(t *testing.T) {
 		"no namespace":                {honest, []int{opened("/", unix.O_RDONLY), good}},
 		"a person as the agent":       {privsep.Put{Name: "a", UID: operator.uid, GID: operator.gid}, []int{ns, good}},
 		"root as the agent":           {privsep.Put{Name: "a"}, []int{ns, good}},
+		"another group":               {privsep.Put{Name: "a", UID: h.UID, GID: groupID(t, "shadow")}, []int{ns, good}},
+		"the bridge's own namespace":  {honest, []int{opened(fmt.Sprintf("/proc/%s/ns/mnt", privateService(t)), unix.O_RDONLY), good}},
 		"root's group":                {privsep.Put{Name: "a", UID: h.UID}, []int{ns, good}},
 		"no name":                     {named(""), []int{ns, good}},
 		"a name with a slash":         {named("a/b"), []int{ns, good}},
