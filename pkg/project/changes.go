@@ -192,12 +192,12 @@ func (t *tree) visit(p place, fd int, entries []entry) []place {
 			}
 		case p.mark&venvBin != 0 && !dir:
 			if shadows(e.name) && t.newer(fd, e.name) {
-				t.bundled(cmp.Or(p.bundle, path.Dir(p.rel)), e)
+				t.bundled(cmp.Or(p.bundle, path.Dir(p.rel)), p, e, "a program of a Python environment")
 			}
 		case p.mark&gitsOnly != 0:
 		case venv && (e.name == "pyvenv.cfg" || e.name == "bin" && e.kind == unix.DT_LNK):
 			if t.newer(fd, e.name) {
-				t.bundled(cmp.Or(p.bundle, p.rel), e)
+				t.bundled(cmp.Or(p.bundle, p.rel), p, e, "of a Python environment")
 			}
 		case t.is(t.name, p.rel, []byte(e.name)):
 			of |= inside
@@ -241,7 +241,7 @@ func (t *tree) visit(p place, fd int, entries []entry) []place {
 func (t *tree) watched(p place, fd int, e entry) []place {
 	if t.newer(fd, e.name) && !isPlaceholder(fd, e) {
 		if p.bundle != "" {
-			t.bundled(p.bundle, e)
+			t.bundled(p.bundle, p, e, "new or changed")
 		} else if e.kind == unix.DT_DIR {
 			t.add(p, e, "new, or what is in it")
 		} else {
@@ -264,7 +264,7 @@ func (t *tree) watched(p place, fd int, e entry) []place {
 	}
 	if t.after(st) {
 		if p.bundle != "" {
-			t.bundled(p.bundle, e)
+			t.bundled(p.bundle, p, e, "leads to what is new or changed")
 		} else {
 			t.add(p, e, "leads to what is new or changed")
 		}

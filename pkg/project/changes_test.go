@@ -157,7 +157,7 @@ func TestChanges(t *testing.T) {
 				write(t, ws+"/other/node_modules/.cache/x", "")
 				write(t, ws+"/one/node_modules/index.js", "")
 			},
-			[]string{"app/node_modules/: 31 new or changed files", "one/node_modules/: 1 new or changed file"},
+			[]string{"app/node_modules/: 31 new or changed files", "one/node_modules/index.js" + fresh},
 		},
 		"a repository in what node has installed": {
 			nil,
@@ -312,7 +312,7 @@ func TestChangesOfHostileTrees(t *testing.T) {
 	for _, want := range [][]string{
 		{`"esc\x1b]0;x\a\n/Makefile": new or changed`}, {"Makefile: new"}, {"a/.git: says"}, {"b/.git/hooks/pre-push: a hook"},
 		{"b/.git/config: git's configuration"}, {"c/.git/hooks: the hooks"}, {"d/.git/config: git's configuration"}, {"dddd", "cannot be looked into"},
-		{": a Python environment, with 1 new or changed file that"},
+		{"pyvenv.cfg: of a Python"},
 	} {
 		hasLine(t, got, want...)
 	}
