@@ -23,7 +23,7 @@ const (
 func exportCommand() *cli.Command {
 	return &cli.Command{Name: "export", Usage: "write out what is recorded of a session", ArgsUsage: "ID",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: wire.FormatAsciicast, Usage: "as `FORMAT`: asciicast, text, jsonl, raw"},
+			&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: wire.FormatAsciicast, Usage: "as `FORMAT`: asciicast, text, screens, jsonl, raw"},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "into `FILE` (default: the standard output)"},
 		},
 		Action: func(c *cli.Context) error {
@@ -31,6 +31,9 @@ func exportCommand() *cli.Command {
 				return errOneSession(c)
 			}
 			format, name := c.String("format"), c.String("output")
+			if err := knownFormat(format); err != nil {
+				return err
+			}
 			if format == wire.FormatRaw && name == "" && isTTY(os.Stdout) {
 				return errors.New("raw is what a terminal obeys: name a file with -o, or see it with aaau replay")
 			}
@@ -41,9 +44,7 @@ func exportCommand() *cli.Command {
 					return err
 				}
 			}
-			incomplete, err := backTo(c, out, format, func(ctx context.Context, conn *client.Conn, w io.Writer) (string, error) {
-				return conn.Export(ctx, c.Args().First(), format, w)
-			})
+			incomplete, err := exported(c, out, c.Args().First(), format)
 			if name != "" {
 				if err = errors.Join(err, out.Close()); err != nil {
 					return fmt.Errorf("%w (what came before is in %s)", err, name)

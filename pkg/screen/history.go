@@ -21,6 +21,10 @@ type kept struct {
 
 // keepLine adds a line that leaves the screen.
 func (s *Screen) keepLine(l *line) {
+	if s.onLine != nil {
+		s.onLine(s.lineText(l), l.goesOn())
+		return
+	}
 	h := &s.history
 	if len(h.buf) > 2*maxBytes || len(h.lines) >= 2*maxLines {
 		h.drop()

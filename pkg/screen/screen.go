@@ -47,6 +47,8 @@ type Screen struct {
 	widths   widths
 	scratch  []byte
 	panics   int // so far
+
+	onLine func(text string, goesOn bool) // nil: the history has the lines
 }
 
 // cursor is what DECSC saves.
@@ -113,9 +115,9 @@ func (s *Screen) write(p []byte) (n int) {
 	defer func() {
 		if recover() != nil {
 			n = max(n, 1) // the byte is taken, whatever came of it
-			rows, cols, panics := s.rows, s.cols, s.panics
+			rows, cols, panics, onLine := s.rows, s.cols, s.panics, s.onLine
 			*s = *New(rows, cols)
-			s.panics = panics + 1
+			s.panics, s.onLine = panics+1, onLine
 		}
 	}()
 	for n < len(p) {
