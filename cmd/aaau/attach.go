@@ -100,7 +100,7 @@ func (t *terminal) attach(ctx context.Context, socket string, o order) error {
 				return leave(s, t, out, over, took, sentAway(sig.(syscall.Signal)))
 			}
 			now := size()
-			_ = s.Resize(now.Rows, now.Cols) // the output's end says why it fails
+			_ = s.Resize(now) // the output's end says why it fails
 		}
 	}
 }
@@ -311,7 +311,7 @@ func input(s *client.Session, t *terminal, o order, gone <-chan struct{}) error 
 func size() wire.Size {
 	for _, f := range []*os.File{os.Stdin, os.Stdout, os.Stderr} {
 		if ws, err := pty.GetsizeFull(f); err == nil && ws.Rows > 0 && ws.Cols > 0 {
-			return wire.Size{Rows: ws.Rows, Cols: ws.Cols}
+			return wire.Size{Rows: ws.Rows, Cols: ws.Cols, XPixel: ws.X, YPixel: ws.Y}
 		}
 	}
 	return wire.Size{Rows: 24, Cols: 80}

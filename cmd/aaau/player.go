@@ -159,7 +159,7 @@ func (p *player) show() error {
 	p.held = append(p.held, p.next.data...)
 	p.next = nil
 	for len(p.held) > 0 {
-		send, skip := p.cut.Next(p.held, vtseq.Clipboard|vtseq.ClipboardReads|vtseq.Queries)
+		send, skip := p.cut.Next(p.held, vtseq.All)
 		if send == 0 && skip == 0 {
 			break
 		}

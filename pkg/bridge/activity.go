@@ -70,15 +70,3 @@ func (w *watcher) noteOutput(now time.Time) {
 	w.printed = now
 	w.l.Note(session.LastOutput, now)
 }
-
-// noteTyped notes that a person has typed, unless all of it is what their terminal says by
-// itself.
-func (l *live) noteTyped(c *client, data []byte) {
-	person := l.Pipes
-	if !l.Pipes {
-		c.hands.Split(data, func(_ []byte, report bool) { person = person || !report })
-	}
-	if person {
-		l.Note(session.LastTyped, time.Now())
-	}
-}

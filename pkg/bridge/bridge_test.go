@@ -388,7 +388,7 @@ func TestReadOnly(t *testing.T) {
 	notices := make(chan string, 10)
 	go v.Copy(api.Sink{Notice: func(line string) { notices <- line }})
 	v.Write([]byte("evil\n"))
-	v.Resize(6, 6)
+	v.Resize(wire.Size{Rows: 6, Cols: 6})
 	v.Kill()
 	for _, want := range []string{"typing", "to kill session"} {
 		if got := <-notices; !strings.Contains(got, want) {

@@ -67,8 +67,14 @@ type client struct {
 	most    auth.Role    // what it wants to be there at most
 	role    atomic.Int32 // an auth.Role: what it is, at most most
 	size    wire.Size    // guarded by in.mu
-	input   vtseq.Input  // of the receiving side
-	hands   vtseq.Input  // likewise: finds what a person typed, also while the client drives
+
+	unfocused bool      // its terminal said so; guarded by in.mu
+	inBand    wire.Size // what its terminal said of its size itself; likewise
+
+	typing sync.Mutex // held while input is taken; guards what follows
+	input  vtseq.Input
+	held   *time.Timer // has what input holds be typed
+	left   bool        // nothing is typed any more
 }
 
 // allowed is what the client may in its session.
@@ -212,6 +218,11 @@ func (c *client) drive(t wire.Type, payload []byte) error {
 	default:
 		err = c.in.typed(c, payload)
 	}
+	return c.refused(err)
+}
+
+// refused tells the client why its input was not taken; an error is to end the client.
+func (c *client) refused(err error) error {
 	var note *wire.ErrorNote
 	switch {
 	case errors.Is(err, session.ErrGivenUp):
@@ -219,7 +230,7 @@ func (c *client) drive(t wire.Type, payload []byte) error {
 	case errors.As(err, &note):
 		c.out.send(item{frame: c.enc.Refused(*note)})
 	}
-	return nil // likewise
+	return nil // the session has ended, as the client is about to hear
 }
 
 // stays says whether what the client has sent is still to be written to a program that
@@ -269,6 +280,7 @@ func (c *client) leave(err error) {
 	}
 	c.conn.Close() // which ends a write under way
 	c.out.close()
+	c.endTyping()
 	c.in.leave(c)
 	if errors.Is(c.out.err, errOvertaken) {
 		err = c.out.err

@@ -236,10 +236,21 @@ func (b *Bridge) recordInput(l *live, c *client, data []byte) error {
 	case l.AsksSecret():
 		rec = audit.NewWithheldInput(user, who, len(data), "password")
 	}
+	return b.recordTyped(l, c, rec, len(data))
+}
+
+// recordReports records what a client's terminal says by itself, before the program gets
+// it: as what nobody typed.
+func (b *Bridge) recordReports(l *live, c *client, data []byte) error {
+	return b.recordTyped(l, c, audit.NewAnswer(data), len(data))
+}
+
+// recordTyped records n bytes that a client is about to write to the program.
+func (b *Bridge) recordTyped(l *live, c *client, rec audit.Record, n int) error {
 	rec.SessionID = l.ID
-	if err := l.rec.typed(rec, len(data)); err != nil {
+	if err := l.rec.typed(rec, n); err != nil {
 		if l.recording.OnFailure == config.Continue {
-			l.rec.hole("%d bytes that %s typed", len(data), user)
+			l.rec.hole("%d bytes that %s typed", n, c.user)
 			return nil
 		}
 		return refusal(record, "what you typed cannot be recorded, and so it was not: %v", err)

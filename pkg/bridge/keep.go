@@ -232,6 +232,7 @@ func (b *Bridge) awaitClients(l *live) {
 	l.mu.Lock()
 	missing := l.awaited
 	l.awaited = nil
+	l.tell() // who did not come back has left
 	l.mu.Unlock()
 	for _, cursors := range missing {
 		closeAll(cursors)

@@ -25,11 +25,12 @@ type live struct {
 
 	reviewing sync.Mutex // held while somebody's role is made another, and outside of mu
 
-	mu     sync.Mutex           // guards what follows
-	people []*client            // in the order in which they came
-	driver *client              // who typed last
-	shared map[uint32]auth.Role // with whom, beside those who may join anyway
-	title  string               // as the program set it
+	mu      sync.Mutex           // guards what follows
+	people  []*client            // in the order in which they came
+	driver  *client              // who typed last
+	shared  map[uint32]auth.Role // with whom, beside those who may join anyway
+	title   string               // as the program set it
+	reports reports              // what the program is told of the terminal
 	// awaited are cursors for those who were here in another bridge's time, by token,
 	// until they are back.
 	awaited map[uint64][]*tape.Cursor
@@ -86,13 +87,15 @@ func (l *live) leave(c *client) {
 // has a terminal of another size is shown what fits. l.mu is held.
 func (l *live) arrange() {
 	driver := l.drives()
-	rows, cols := l.Size()
-	now := wire.Size{Rows: rows, Cols: cols}
+	now := l.FullSize()
 	if driver != nil && !l.Pipes && driver.size != now && driver.size.Rows > 0 && driver.size.Cols > 0 {
+		before := now
 		now = driver.size
-		l.watch.drawing.resized(now.Rows, now.Cols) // first: what is printed for it comes after
-		_ = l.Resize(now.Rows, now.Cols)            // it has ended, and its people are about to hear of it
-		l.watch.b.tellResized(l, driver, now)
+		if !now.SameCells(before) {
+			l.watch.drawing.resized(now.Rows, now.Cols) // first: what is printed for it comes after
+			l.watch.b.tellResized(l, driver, now)
+		}
+		_ = l.Resize(now) // it has ended, and its people are about to hear of it
 	}
 	for _, p := range l.people {
 		p.drives.Store(p == driver)
@@ -105,9 +108,10 @@ func (l *live) arrange() {
 		}
 		p.cursors[0].SetHold(hold)
 		p.shown.size.Store(&size)
-		p.shown.fits.Store(size == now || size.Rows == 0 || size.Cols == 0)
+		p.shown.fits.Store(size.SameCells(now) || size.Rows == 0 || size.Cols == 0)
 		p.out.nudge()
 	}
+	l.tell()
 }
 
 // drives is who typed last, or else came first of those who may type; nil if there
@@ -129,51 +133,15 @@ func (l *live) drives() *client {
 func (l *live) isDriven() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, cursors := range l.awaited {
-		if cursors != nil {
-			return true
-		}
-	}
-	return l.drives() != nil
+	return l.awaitsDriver() || l.drives() != nil
 }
 
 // resize notes the size of a client's terminal.
 func (l *live) resize(c *client, size wire.Size) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c.size = size
+	c.size = c.sized(size)
 	l.arrange()
-}
-
-// typed writes what a client's terminal sent. What a terminal says by itself counts
-// only from who drives; what a person types makes them drive. Pipes take any byte.
-func (l *live) typed(c *client, data []byte) error {
-	l.noteTyped(c, data)
-	if l.Pipes || c.drives.Load() {
-		c.input.Flush(func(held []byte, _ bool) { data = append(slices.Clone(held), data...) })
-	} else if data = c.persons(data); len(data) == 0 {
-		return nil
-	}
-	l.mu.Lock()
-	if l.driver != c {
-		l.driver = c
-		l.arrange()
-	}
-	l.mu.Unlock()
-	if err := l.watch.b.recordInput(l, c, data); err != nil {
-		return err
-	}
-	return l.Type(c.place, data, c.stays)
-}
-
-// persons is what a person typed of what their terminal sent.
-func (c *client) persons(data []byte) (typed []byte) {
-	c.input.Split(data, func(piece []byte, report bool) {
-		if !report {
-			typed = append(typed, piece...)
-		}
-	})
-	return typed
 }
 
 // info tells of the session to somebody in role.

@@ -151,6 +151,7 @@ func (c *client) enter(l *live, role auth.Role, cursors []*tape.Cursor, req wire
 	if len(cursors) > 1 {
 		reply.OffsetErrors = cursors[1].Pos()
 	}
+	c.unfocused = resumes && l.toldFocusOut()
 	l.join(c)
 	c.out.send(item{frame: c.enc.Opened(reply), seat: at})
 	c.seated.Store(true) // events come after it

@@ -406,7 +406,7 @@ func (s *stream) cuts(at *seat) vtseq.Cut {
 	if at.drives.Load() {
 		return vtseq.Harm | vtseq.ClipboardReads
 	}
-	return vtseq.Harm | vtseq.ClipboardReads | vtseq.Clipboard | vtseq.Queries | vtseq.Windows
+	return vtseq.All
 }
 
 // begin is how much of a history to leave out, so that it starts with a line, or at

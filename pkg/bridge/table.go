@@ -122,6 +122,7 @@ func (b *Bridge) enter(s *session.Session, name string, c *client) (*live, error
 // next bridge finds what it must know.
 func (b *Bridge) install(l *live) {
 	s := l.Session
+	l.remember()
 	l.watch = newWatcher(b, l)
 	l.saved()
 	b.mu.Lock()

@@ -163,14 +163,15 @@ func (w *watcher) found(f vtseq.Found) {
 		w.l.mu.Lock()
 		w.l.title = f.Text
 		w.l.mu.Unlock()
+	case vtseq.Mode:
+		w.l.switched(f.Param, f.On)
 	case vtseq.Bell, vtseq.Notice:
 		w.heard(f, time.Now())
 	case vtseq.Asked:
 		if w.l.isDriven() {
 			return // its terminal answers
 		}
-		rows, cols := w.l.Size()
-		state := vtseq.State{Rows: int(rows), Cols: int(cols)}
+		state := w.l.terminalState()
 		if f.Query == vtseq.AskCursor || f.Query == vtseq.AskCursorExt {
 			w.drawing.draw(w.cursor.Head())
 			state.Row, state.Col = w.drawing.screen.Cursor()

@@ -65,8 +65,7 @@ func (s *Session) Write(p []byte) (int, error) {
 func (s *Session) EndInput() error { return s.frame(wire.EndInput, nil) }
 
 // Resize tells the session the size of this client's terminal.
-func (s *Session) Resize(rows, cols uint16) error {
-	size := wire.Size{Rows: rows, Cols: cols}
+func (s *Session) Resize(size wire.Size) error {
 	s.mu.Lock()
 	s.again.Size = size
 	s.mu.Unlock()

@@ -51,7 +51,7 @@ func (s *streams) addTerminal(size spec.Size, modes spec.Modes) error {
 	if err := unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 0); err != nil {
 		return fmt.Errorf("unlocking the terminal: %w", err)
 	}
-	if err := unix.IoctlSetWinsize(master, unix.TIOCSWINSZ, &unix.Winsize{Row: size.Rows, Col: size.Cols}); err != nil {
+	if err := unix.IoctlSetWinsize(master, unix.TIOCSWINSZ, &unix.Winsize{Row: size.Rows, Col: size.Cols, Xpixel: size.XPixel, Ypixel: size.YPixel}); err != nil {
 		return fmt.Errorf("sizing the terminal: %w", err)
 	}
 	// The flags are the argument itself (ioctl_tty(2)).

@@ -18,6 +18,7 @@ const (
 	wordRan     = iota // 1: its program was started
 	wordEnd            // 1<<32 | its wait status
 	wordTold           // 1: its end was recorded and told
+	wordReports        // what the program asked its terminal to report: see SetReports
 	wordLooks   = 8    // lookWords for each Look
 	wordMoments = 32   // one for each Moment
 	wordPlaces  = 64   // placeWords for each place
@@ -29,6 +30,34 @@ const (
 )
 
 func (s *Session) word(i int) *atomic.Uint64 { return s.tracks[0].tape.Word(i) }
+
+// Focus is what a program was told of its terminal's focus.
+type Focus uint8
+
+const (
+	FocusUnknown Focus = iota // nothing yet
+	FocusIn
+	FocusOut
+)
+
+// SetReports keeps, for the next process, whether the program asked for reports of its
+// terminal's focus and of its size, and what it was told of the focus.
+func (s *Session) SetReports(focusOn, sizeOn bool, told Focus) {
+	v := uint64(told) << 2
+	if focusOn {
+		v |= 1
+	}
+	if sizeOn {
+		v |= 2
+	}
+	s.word(wordReports).Store(v)
+}
+
+// Reports is what SetReports was told last.
+func (s *Session) Reports() (focusOn, sizeOn bool, told Focus) {
+	v := s.word(wordReports).Load()
+	return v&1 != 0, v&2 != 0, Focus(v >> 2 & 3)
+}
 
 // Lend has f keep what another process needs to Adopt the session: its tapes and its
 // descriptors, which stay the session's, and stay open until f returns. ErrEnded if
@@ -332,6 +361,16 @@ func (p *Place) Typed() (typed, unknown uint64) {
 	unknown = intent.Load() - typed
 	t.Store(intent.Load())
 	return typed, unknown
+}
+
+// Skip counts n bytes of the client's as dealt with that the program is not to get.
+func (p *Place) Skip(n int) {
+	if p == nil || n <= 0 {
+		return
+	}
+	p.typing.Lock()
+	defer p.typing.Unlock()
+	p.done(n)
 }
 
 func (p *Place) intends(n int) {

@@ -22,6 +22,7 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/peer"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
 	"github.com/AgentaaU/AaaU/pkg/scope"
+	"github.com/AgentaaU/AaaU/pkg/spec"
 	"github.com/AgentaaU/AaaU/pkg/tape"
 )
 
@@ -88,9 +89,9 @@ type Session struct {
 	used    scope.Use
 	ran     atomic.Bool
 
-	mu         sync.Mutex        // guards what follows
-	frozen     map[string]string // why its processes are stopped, by reason
-	rows, cols uint16            // the terminal's size
+	mu     sync.Mutex        // guards what follows
+	frozen map[string]string // why its processes are stopped, by reason
+	size   spec.Size         // the terminal's
 
 	typing  chan struct{} // has one while Write or CloseInput is at work: the end comes after what was typed before
 	exposed chan struct{} // has room for one
@@ -203,7 +204,7 @@ func take(info Info, tapes []*tape.Tape, fds []int) (_ *Session, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("asking the terminal for its size: %w", err)
 		}
-		s.rows, s.cols = size.Row, size.Col
+		s.size = spec.Size{Rows: size.Row, Cols: size.Col, XPixel: size.Xpixel, YPixel: size.Ypixel}
 	}
 	for _, t := range tapes {
 		s.tracks = append(s.tracks, track{tape: t})
@@ -320,10 +321,10 @@ func (s *Session) Frozen() map[string]string {
 
 // Resize sets the terminal's size, and the kernel tells the program (SIGWINCH): once,
 // however often the same size is set. Pipes have none.
-func (s *Session) Resize(rows, cols uint16) error {
+func (s *Session) Resize(size spec.Size) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.Pipes || rows == s.rows && cols == s.cols {
+	if s.Pipes || size == s.size {
 		return nil
 	}
 	raw, err := s.input.SyscallConn()
@@ -331,12 +332,12 @@ func (s *Session) Resize(rows, cols uint16) error {
 		return err
 	}
 	err2 := raw.Control(func(fd uintptr) {
-		err = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: cols})
+		err = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: size.Rows, Col: size.Cols, Xpixel: size.XPixel, Ypixel: size.YPixel})
 	})
 	if err := errors.Join(err, err2); err != nil {
 		return err
 	}
-	s.rows, s.cols = rows, cols
+	s.size = size
 	return nil
 }
 
@@ -373,7 +374,14 @@ func (s *Session) AsksSecret() bool {
 func (s *Session) Size() (rows, cols uint16) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.rows, s.cols
+	return s.size.Rows, s.size.Cols
+}
+
+// FullSize is Size with the pixels.
+func (s *Session) FullSize() spec.Size {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.size
 }
 
 // follow hears the stage out, waits for its end and the output's, and ends the

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/AgentaaU/AaaU/pkg/privsep"
+	"github.com/AgentaaU/AaaU/pkg/spec"
 	"github.com/AgentaaU/AaaU/pkg/tape"
 )
 
@@ -262,7 +263,7 @@ func TestPipesCarryEveryByte(t *testing.T) {
 	if f.Exit().Wait.ExitStatus() != 7 || f.Bytes() != int64(len(sent)+len("and so on\n")) {
 		t.Errorf("%v, %d bytes", f.Exit(), f.Bytes())
 	}
-	if err := errors.Join(f.CloseInput(), f.Resize(3, 4)); err != nil {
+	if err := errors.Join(f.CloseInput(), f.Resize(spec.Size{Rows: 3, Cols: 4})); err != nil {
 		t.Error(err)
 	}
 	if rows, cols := f.Size(); rows != 0 || cols != 0 {
@@ -366,7 +367,7 @@ func TestTerminal(t *testing.T) {
 		t.Errorf("%d rows, %d columns", rows, cols)
 	}
 	for range 3 {
-		if err := f.Resize(30, 90); err != nil {
+		if err := f.Resize(spec.Size{Rows: 30, Cols: 90}); err != nil {
 			t.Fatal(err)
 		}
 	}

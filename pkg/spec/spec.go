@@ -52,11 +52,16 @@ type Session struct {
 	Dirs  []Dir     `json:"dirs,omitempty"` // with a descriptor each, in this order
 }
 
-// Size is a terminal's, in character cells.
+// Size is a terminal's, in character cells, and in pixels if these are known.
 type Size struct {
-	Rows uint16 `json:"rows"`
-	Cols uint16 `json:"cols"`
+	Rows   uint16 `json:"rows"`
+	Cols   uint16 `json:"cols"`
+	XPixel uint16 `json:"xpixel,omitempty"` // of the whole screen, not of a cell
+	YPixel uint16 `json:"ypixel,omitempty"`
 }
+
+// SameCells says whether two sizes are the same but for pixels.
+func (s Size) SameCells(t Size) bool { return s.Rows == t.Rows && s.Cols == t.Cols }
 
 // Step is a part of a profile's setup.
 type Step string

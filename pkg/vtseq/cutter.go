@@ -11,6 +11,9 @@ const (
 	Harm                           // what reaches beyond the terminal: see harm.go
 )
 
+// All is everything that can be cut.
+const All = Clipboard | ClipboardReads | Queries | Windows | Harm
+
 // sequences are the kinds of which more than the beginning has to be known.
 const sequences = Queries | Windows | Harm
 

@@ -8,6 +8,13 @@ const (
 	Notice      // the program wants its people's attention, in words
 	Title       // the window's title
 	Asked       // a Query
+	Mode        // one of ModeFocus and ModeInBandSize was set or reset
+)
+
+// The modes in which a terminal reports changes.
+const (
+	ModeFocus      = 1004
+	ModeInBandSize = 2048
 )
 
 // Found is one thing found in output.
@@ -17,7 +24,8 @@ type Found struct {
 	Text  string // of a Notice or a Title; sanitised
 
 	Query Query
-	Param int  // of a Query: the mode, or the number of the OSC sequence
+	Param int  // of a Query: the mode, or the number of the OSC sequence; of a Mode: which
+	On    bool // of a Mode: it was set
 	BEL   bool // of a Query: it ended with BEL, and so should the answer
 }
 
@@ -99,7 +107,7 @@ func unasking(p []byte) int {
 	for i, b := range p[2:] {
 		switch {
 		case ' ' <= b && b < '@':
-		case '@' <= b && b < del && len(csiFinals[b]) == 0:
+		case '@' <= b && b < del && len(csiFinals[b]) == 0 && (b != 'h' && b != 'l' || p[2] != '?'):
 			return 2 + i + 1
 		default:
 			return 0
@@ -177,6 +185,9 @@ func (o *Output) begin(b byte, found func(Found)) {
 		o.state = str
 	case 'Z':
 		found(Found{Kind: Asked, Query: AskID})
+	case 'c': // RIS
+		found(Found{Kind: Mode, Param: ModeFocus})
+		found(Found{Kind: Mode, Param: ModeInBandSize})
 	}
 }
 
@@ -198,6 +209,13 @@ func (o *Output) params(p []byte, found func(Found)) int {
 			}
 		case b < del:
 			o.state = ground
+			if (b == 'h' || b == 'l') && !o.cut && o.n > 0 && o.body[0] == '?' {
+				eachNumber(o.body[1:o.n], func(n int) {
+					if n == ModeFocus || n == ModeInBandSize {
+						found(Found{Kind: Mode, Param: n, On: b == 'h'})
+					}
+				})
+			}
 			if len(csiFinals[b]) > 0 && !o.cut {
 				if q, first := csiQuery(o.body[:o.n], b); q != NoQuery {
 					found(Found{Kind: Asked, Query: q, Param: first})

@@ -54,6 +54,10 @@ func TestOutput(t *testing.T) {
 		{"\x1bP$qm\x1b\\\x1bP+q544e\x1b\\", []Found{{Kind: Asked, Query: AskSetting}, {Kind: Asked, Query: AskCapability}}},
 		{"\x1b_Gi=31,a=q;AAAA\x1b\\\x1b_Ga=T,q=2;AAAA\x1b\\", []Found{{Kind: Asked, Query: AskGraphics}}},
 		{"\x1b[" + strings.Repeat("0", 100) + "6n", nil},
+		{"\x1b[?1004h\x1b[?25;2048l\x1b[?25h\x1b[4h\x1b[1004h", []Found{{Kind: Mode, Param: ModeFocus, On: true}, {Kind: Mode, Param: ModeInBandSize}}},
+		{"\x1bc", []Found{{Kind: Mode, Param: ModeFocus}, {Kind: Mode, Param: ModeInBandSize}}},
+		{"\x1b G\x1b F\x1b]60\x1b\\\x1b]22;?x\a", []Found{{Kind: Asked, Query: AskEightBit}, {Kind: Asked, Query: AskAllowed, Param: 60}, {Kind: Asked, Query: AskPointer, Param: 22, BEL: true}}},
+		{"\x1b]1337;ReportCellSize\a\x1b]1337;SetMark\a", []Found{{Kind: Asked, Query: AskITerm, Param: 1337, BEL: true}}},
 	} {
 		for size := 1; size <= len(c.in); size++ {
 			if got := scan([]byte(c.in), size); !reflect.DeepEqual(got, c.want) {
@@ -64,7 +68,7 @@ func TestOutput(t *testing.T) {
 }
 
 func TestAnswer(t *testing.T) {
-	s := State{Rows: 24, Cols: 80, Row: 2, Col: 3}
+	s := State{Rows: 24, Cols: 80, Row: 2, Col: 3, Width: 800, Height: 480, Modes: map[int]bool{1004: true, 2048: false}}
 	for in, want := range map[string]string{
 		"\x1b[5n":           "\x1b[0n",
 		"\x1b[6n":           "\x1b[3;4R",
@@ -81,7 +85,11 @@ func TestAnswer(t *testing.T) {
 		"\x1b]11;?\x1b\\":   "\x1b]11;rgb:0000/0000/0000\x1b\\",
 		"\x1b]12;?\x1b\\":   "",
 		"\x1b]4;1;?\a":      "",
-		"\x1b[14t":          "",
+		"\x1b[14t":          "\x1b[4;480;800t",
+		"\x1b[16t":          "\x1b[6;20;10t",
+		"\x1b[13t":          "",
+		"\x1b[?1004$p":      "\x1b[?1004;1$y",
+		"\x1b[?2048$p":      "\x1b[?2048;2$y",
 		"\x1b]52;c;?\a":     "",
 		"\x1b]0;only a nam": "",
 	} {
@@ -91,6 +99,15 @@ func TestAnswer(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("to %q: %q, not %q", in, got, want)
+		}
+	}
+}
+
+// Where pixels are not known, no answer is better than none of them.
+func TestAnswerWithoutPixels(t *testing.T) {
+	for _, param := range []int{14, 16} {
+		if got := Answer(Found{Kind: Asked, Query: AskWindow, Param: param}, State{Rows: 24, Cols: 80}); len(got) > 0 {
+			t.Errorf("to CSI %d t: %q", param, got)
 		}
 	}
 }

@@ -42,7 +42,7 @@ func intrude(args []string) int {
 	defer s.Close()
 	// In this order: the answer to the last says that the first had its turn.
 	_, err = s.Write([]byte("\x15echo typed-$((6*7))\r"))
-	if err = errors.Join(err, s.Resize(5, 5), s.Kill()); err != nil {
+	if err = errors.Join(err, s.Resize(wire.Size{Rows: 5, Cols: 5}), s.Kill()); err != nil {
 		fmt.Println(err)
 		return 1
 	}

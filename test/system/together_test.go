@@ -174,7 +174,7 @@ func TestSizeFollowsWhoTypes(t *testing.T) {
 	told("")
 	a.typed("x")
 	told("24 80")
-	if err := b.Resize(31, 101); err != nil {
+	if err := b.Resize(wire.Size{Rows: 31, Cols: 101}); err != nil {
 		t.Fatal(err)
 	}
 	b.dealtWith()
@@ -183,7 +183,7 @@ func TestSizeFollowsWhoTypes(t *testing.T) {
 	told("25 81")
 	b.sends("x")
 	told("31 101")
-	if err := w.Resize(11, 21); err != nil {
+	if err := w.Resize(wire.Size{Rows: 11, Cols: 21}); err != nil {
 		t.Fatal(err)
 	}
 	w.sends("x")

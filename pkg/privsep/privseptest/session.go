@@ -45,7 +45,7 @@ func openStreams(req privsep.Start) (s streams, err error) {
 			}
 			s.program[2], s.bridge = w, append(s.bridge, r)
 		}
-		return s, pty.Setsize(master, &pty.Winsize{Rows: req.Rows, Cols: req.Cols})
+		return s, pty.Setsize(master, &pty.Winsize{Rows: req.Rows, Cols: req.Cols, X: req.XPixel, Y: req.YPixel})
 	}
 	for i := range 3 {
 		r, w, err := os.Pipe()
