@@ -77,7 +77,7 @@ func (t *terminal) attach(ctx context.Context, socket string, o order) error {
 		<-noMore
 	})
 	defer over()
-	out := &shown{}
+	out := &shown{titled: !s.Pipes && isTTY(os.Stdout) && keepsTitle(os.Getenv("TERM"))}
 	go t.guard(func() { done <- output(s, out) })
 	go t.guard(func() {
 		defer close(noMore)
@@ -183,7 +183,7 @@ func leave(s *client.Session, t *terminal, out *shown, over func(), took luggage
 		err = client.ErrLost
 	}
 	s.Close() // what still comes is not for a terminal that is the person's again
-	if over := status(0); err != nil && !errors.As(err, &over) && !s.Pipes && isTTY(os.Stdout) && isTTY(os.Stderr) {
+	if over := status(0); err != nil && !errors.As(err, &over) && !s.Pipes && !owing.back && isTTY(os.Stdout) && isTTY(os.Stderr) {
 		fmt.Fprintln(os.Stderr) // what is said now does not go on somebody's prompt
 	}
 	tellChanges(s, took.repositories)

@@ -124,7 +124,7 @@ func peekCommand() *cli.Command {
 				return printJSON(screen)
 			}
 			for line := range strings.SplitSeq(strings.TrimRight(screen.Text, "\n"), "\n") {
-				fmt.Println(harmless(line))
+				fmt.Println(legible(line))
 			}
 			return nil
 		})}

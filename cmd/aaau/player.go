@@ -312,7 +312,7 @@ func (p *player) leave() {
 	p.t.settle(owing)
 	p.t.stopReading()
 	p.t.restore()
-	if !p.newline && !owing.any { // which has begun one
+	if !p.newline && !owing.fresh {
 		fmt.Fprintln(os.Stdout) // a line for the prompt
 	}
 }

@@ -30,6 +30,9 @@ const (
 type owing struct {
 	any  bool
 	same bool // also an answer that is like the one which settle waits for
+
+	fresh bool // the cursor is at the beginning of a line
+	back  bool // and that is the main screen's, where it was before the alternate one
 }
 
 // settle has the terminal say what it still has to say, to nobody.

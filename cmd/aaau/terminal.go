@@ -78,6 +78,8 @@ func (t *terminal) guard(f func()) {
 // leaves the terminal in, to take it out of them when the person leaves: a full-screen
 // program is not there to do it.
 type shown struct {
+	titled bool // the window's title is kept, and given back
+
 	mu    sync.Mutex // guards what follows; held while something is shown
 	modes vtseq.Modes
 	scan  vtseq.Output
@@ -91,13 +93,33 @@ type shown struct {
 // before: that goes to its scrollback.
 func (s *shown) redraw(p []byte) error {
 	s.mu.Lock()
-	first := !s.begun
-	s.mu.Unlock()
-	if first {
-		p = append(bytes.Repeat([]byte("\n"), int(size().Rows)-1), p...)
+	before := bytes.Repeat([]byte("\n"), int(size().Rows)-1)
+	if s.begun {
+		before = nil
+		if bytes.HasPrefix(p, []byte(vtseq.ResetBegins)) { // it does not know what was set before
+			before = s.modes.Undo()
+		}
 	}
-	_, err := s.Write(p)
+	s.mu.Unlock()
+	_, err := s.Write(append(before, p...))
 	return err
+}
+
+// The window's title is the person's: it is kept on the terminal's own stack while the
+// session sets others.
+const (
+	pushTitle = "\x1b[22;0t"
+	popTitle  = "\x1b[23;0t"
+)
+
+// keepsTitle says whether a terminal of this kind has a title. One that has none, and
+// shows what it does not know, is asked nothing.
+func keepsTitle(kind string) bool {
+	switch kind {
+	case "", "dumb", "unknown", "linux":
+		return false
+	}
+	return true
 }
 
 // Write shows output, until leave.
@@ -106,6 +128,9 @@ func (s *shown) Write(p []byte) (int, error) {
 	defer s.mu.Unlock()
 	if s.over {
 		return len(p), nil // it is not for a terminal that is the person's again
+	}
+	if !s.begun && s.titled {
+		_, _ = os.Stdout.WriteString(pushTitle) // what is shown next fails too
 	}
 	s.begun = true
 	s.modes.Scan(p)
@@ -134,13 +159,15 @@ func (s *shown) aside(p string) {
 func (s *shown) leave() owing {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	restore := s.modes.Restore()
-	changed := !bytes.Equal(restore, new(vtseq.Modes).Restore())
-	if changed && !s.over && isTTY(os.Stdout) {
+	restore, fresh := s.modes.Restore()
+	if s.titled && s.begun {
+		restore = append(restore, popTitle...)
+	}
+	if len(restore) > 0 && !s.over && isTTY(os.Stdout) {
 		_, _ = os.Stdout.Write(restore) // it fails if the terminal is gone
 	}
 	s.over = true
-	return owing{any: changed || time.Since(s.asked) < answering, same: time.Since(s.same) < answering}
+	return owing{any: s.modes.Speaks() || time.Since(s.asked) < answering, same: time.Since(s.same) < answering, fresh: fresh, back: fresh && s.modes.Is(1049)}
 }
 
 // stop gives the terminal back, stops this program as its terminal would have, and

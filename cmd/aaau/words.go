@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/AgentaaU/AaaU/pkg/vtseq"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
@@ -119,10 +120,18 @@ func short(path string) string {
 
 // harmless is a line in which names of files may stand, without what could move a
 // cursor.
-func harmless(line string) string {
+func harmless(line string) string { return only(line, unicode.IsPrint) }
+
+// legible is harmless for text that people read in their own language: joiners and marks
+// of direction stay.
+func legible(line string) string {
+	return only(line, func(r rune) bool { return unicode.IsPrint(r) || vtseq.IsInvisible(r) })
+}
+
+func only(line string, allowed func(rune) bool) string {
 	var out strings.Builder
 	for _, r := range line {
-		if unicode.IsPrint(r) {
+		if allowed(r) {
 			out.WriteRune(r)
 		} else {
 			fmt.Fprintf(&out, "\\u%04x", r)

@@ -92,7 +92,7 @@ func (s *Screen) pass(p []byte) int {
 			s.state, s.n, s.pending = escape, 0, -n
 			return n + 1
 		case b == can, b == sub:
-			s.state, s.have = text, 0
+			s.state, s.have, s.sixel.begun = text, 0, false
 			return n + 1
 		case b == bel && s.state == osc, b == 0x9c && s.have == 1:
 			s.endString(p[:n])
@@ -108,6 +108,9 @@ func (s *Screen) pass(p []byte) int {
 }
 
 func (s *Screen) keepBody(p []byte) {
+	if s.sixel.begun && s.state == str {
+		s.sixel.scan(p)
+	}
 	if s.state == osc {
 		s.body = append(s.body, p[:min(len(p), maxString+1-len(s.body))]...)
 	}
@@ -123,6 +126,9 @@ func (s *Screen) endString(rest []byte) {
 	s.have = 0
 	if s.state == osc && len(body) < maxString {
 		s.command(body)
+	}
+	if s.state == str {
+		s.picture()
 	}
 }
 
@@ -175,6 +181,7 @@ func (s *Screen) final(b byte) {
 		s.state, s.body = osc, s.body[:0]
 	case bytes.IndexByte([]byte("PX^_"), b) >= 0:
 		s.state = str
+		s.sixel = sixel{begun: b == 'P'}
 	default:
 		s.escape(b)
 	}

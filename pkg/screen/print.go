@@ -82,13 +82,9 @@ func (s *Screen) character(r rune) {
 		return
 	}
 	s.zwj = s.zwj && r >= 0x80
-	if r == joiner { // it is kept when something follows that it can join
-		s.zwj = s.joins
-		return
-	}
 	if s.zwj || w == 0 {
 		s.join(r)
-		s.zwj = false
+		s.zwj = r == joiner && s.joins // what follows belongs to it, too
 		return
 	}
 	if w > s.cols || s.margins.right-s.margins.left < 1 && w > 1 {
@@ -150,9 +146,6 @@ func (s *Screen) join(r rune) {
 		return
 	}
 	text := s.appendRune(s.scratch[:0], c.r)
-	if s.zwj {
-		text = utf8.AppendRune(text, joiner)
-	}
 	text = utf8.AppendRune(text, r)
 	s.scratch = text
 	if len(text) > maxCluster {

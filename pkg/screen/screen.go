@@ -34,6 +34,9 @@ type Screen struct {
 	tabs       []bool
 	title      title
 	titles     []title // pushed
+	styles     []pushedStyle
+	sixel      sixel
+	cell       pixels // the size of one
 
 	wrap, insert bool // as modes has it
 	joins        bool // the last thing was a character, which a mark may join
@@ -69,7 +72,7 @@ type title struct {
 
 // New makes an empty screen. Sizes are at least 1 and at most 1000.
 func New(rows, cols int) *Screen {
-	s := &Screen{rows: clamp(rows), cols: clamp(cols)}
+	s := &Screen{rows: clamp(rows), cols: clamp(cols), cell: usualCell}
 	s.clusters.most, s.links.most = maxClusters, maxLinks
 	s.reset()
 	return s
@@ -85,7 +88,7 @@ func (s *Screen) reset() {
 		s.lines = newLines(s.rows, s.cols)
 	}
 	clearLines(s.lines, 0)
-	s.modes, s.titles = vtseq.Modes{}, nil
+	s.modes, s.titles, s.styles = vtseq.Modes{}, nil, nil
 	s.tabs = stops(nil, s.cols)
 	s.apart()
 	s.know()
@@ -173,7 +176,8 @@ func (s *Screen) Size() (rows, cols int) { return s.rows, s.cols }
 func (s *Screen) Cursor() (row, col int) { return s.y, s.x }
 
 // Text is what is on the screen, in lines without what is blank at their ends.
-// There are only printable runes in it, and newlines between them.
+// There are only printable runes in it, those that say how these are written (see
+// vtseq.IsInvisible), and newlines between the lines.
 func (s *Screen) Text() string {
 	var b strings.Builder
 	blank := 0 // lines not written yet
@@ -198,7 +202,7 @@ func (s *Screen) lineText(l *line) string {
 		before := b.Len()
 		s.scratch = s.appendRune(s.scratch[:0], c.r)
 		for _, r := range string(s.scratch) {
-			if unicode.IsPrint(r) {
+			if unicode.IsPrint(r) || vtseq.IsInvisible(r) {
 				b.WriteRune(r)
 			}
 		}

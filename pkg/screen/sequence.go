@@ -147,6 +147,7 @@ func (s *Screen) designate(intermediates []byte, final byte) {
 
 // command obeys an OSC string.
 func (s *Screen) command(body []byte) {
+	s.modes.OSC(body)
 	number, data, ok := bytes.Cut(body, []byte(";"))
 	if !ok {
 		return
@@ -154,6 +155,8 @@ func (s *Screen) command(body []byte) {
 	switch string(number) {
 	case "0", "2":
 		s.title = title{vtseq.Printable(data), true}
+	case "66":
+		s.sized(data)
 	case "8":
 		s.style.link = 0
 		for _, b := range data {
@@ -222,6 +225,7 @@ func (s *Screen) sequence(params []byte, final byte) {
 		s.modes.CSI(params, final)
 		s.know()
 		s.rectangle(params, final)
+		s.stackStyles(params, final)
 		if string(params) == "!" && final == 'p' {
 			s.softReset()
 		}

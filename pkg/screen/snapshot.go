@@ -57,6 +57,7 @@ func (s *Screen) Snapshot(history int) (snapshot []byte, behind int) {
 	b = s.appendTabs(b)
 	b = s.appendCursor(s.appendMargins(b), saved, s.lines)
 	b = append(b, "\x1b7"...)
+	b = s.appendStyles(b)
 	b = s.appendCursor(b, &s.cursor, s.lines)
 	b = s.modes.AppendSet(b)
 	for _, t := range s.titles {
@@ -255,6 +256,9 @@ func (s *Screen) appendCursor(b []byte, c *cursor, lines []*line) []byte {
 		}
 	}
 	b = appendPlace(b, row, max(col-(c.x-x), 0))
+	if endsAt(lines, c.y, x, again) {
+		b = append(b, "\x1b[J"...)
+	}
 	if again {
 		stays := !full && s.putX == c.x // at the line's end, which it does not go beyond
 		if stays {
@@ -263,9 +267,6 @@ func (s *Screen) appendCursor(b []byte, c *cursor, lines []*line) []byte {
 		cell := lines[c.y].at(x)
 		now = cell.style
 		b = s.appendRune(s.appendStyle(b, now, style{}), cell.r)
-		if c == &s.cursor && s.zwj {
-			b = utf8.AppendRune(b, joiner)
-		}
 		if stays {
 			b = append(b, "\x1b[?7h"...)
 		}
@@ -283,6 +284,42 @@ func (s *Screen) appendCursor(b []byte, c *cursor, lines []*line) []byte {
 		b = append(b, so)
 	}
 	return b
+}
+
+// endsAt says whether nothing is on the screen from a place on, but for the character
+// there. Then that place is erased up to the screen's end, though there is nothing:
+// so who follows the output (vtseq.Modes) knows that nothing is below the cursor, and has
+// a prompt right there when its person leaves. Nothing else comes of it: the first place
+// is left out, where terminals keep in their scrollback what they erase from it on.
+func endsAt(lines []*line, y, x int, character bool) bool {
+	if x == 0 && y == 0 || lines[y].wrapped {
+		return false
+	}
+	from := x
+	if character {
+		if from++; from < len(lines[y].cells) && lines[y].at(from).r == half {
+			from++
+		}
+	}
+	for i, l := range lines[y:] {
+		if i > 0 {
+			from = 0
+		}
+		if l.blank != 0 || l.used > from && !isEmpty(l.cells[from:l.used]) {
+			return false
+		}
+	}
+	return true
+}
+
+// isEmpty says whether there are only cells that were never drawn to.
+func isEmpty(cells []cell) bool {
+	for _, c := range cells {
+		if c != (cell{}) {
+			return false
+		}
+	}
+	return true
 }
 
 func appendPlace(b []byte, row, col int) []byte {

@@ -321,8 +321,10 @@ func TestTmuxTitles(t *testing.T) {
 		a, b := open(8, 20), open(8, 20)
 		a.write(output)
 		snapshot, _ := show(8, 20, output).Snapshot(0)
+		var m vtseq.Modes
 		for range 2 { // the second time in place of the first
-			b.write(string(snapshot))
+			b.write(string(m.Undo()) + string(snapshot))
+			m.Scan(snapshot)
 		}
 		for n := range 4 {
 			compare(t, fmt.Sprintf("%q, %d popped", output, n), a, b)
@@ -388,26 +390,48 @@ func sameScrollback(t *testing.T, a, b *pane) {
 // TestTmuxRestore is about a terminal that was left.
 func TestTmuxRestore(t *testing.T) {
 	open := terminals(t)
-	was := open(8, 20)
-	was.write("\x1b[9999;1H\r\n")
-	for _, output := range []string{
-		"shell$ ", "\x1b[?1h\x1b=\x1b[?25l\x1b[?7l\x1b[4h\x1b[3;5r\x1b[?6h\x1b[?1002h\x1b[?1006h\x1b[?2004h\x1b(0\x1b[31m\x1b]2;unfin",
-		"\x1b[?1049h\x1b[?1000h\x1b[2;4r", strings.Replace(dirty, "\x1b[3g", "", 1),
+	_, clean, _ := strings.Cut(open(8, 20).state(), "alternate_on")
+	clean, _, _ = strings.Cut(clean, "pane_title")
+	const last = 7
+	for _, c := range []struct {
+		output string
+		text   string // that is then on the screen
+		row    int    // of the cursor
+		fresh  bool   // it is in the first column
+	}{
+		{"shell$ ", "shell$", 0, false},
+		{"shell$ \x1b[41;30m", "shell$", 0, false},
+		{"shell$ \x1b[?2004h", "shell$", 1, true},
+		{"one\r\ntwo\x1b[H\x1b[?2004h", "two", last, true}, // and the first line above it
+		{"\x1b[?1h\x1b=\x1b[?25l\x1b[?7l\x1b[4h\x1b[3;5r\x1b[?6h\x1b[?1002h\x1b[?1006h\x1b[?2004h\x1b(0\x1b[31m\x1b]2;unfin", "", last, true},
+		{"aaau\r\n\x1b[?1049h\x1b[?1000h\x1b[H\x1b[2Jvim\x1b[2;4r\x1b[7;7H\x1b[31m\x1b(0", "aaau", 1, true},
+		{"aaau\r\n\x1b[41mx\x1b[?1049h\x1b[H\x1b[2Jvim", "aaau\nx", 2, true},
+		{"aaau\r\n\x1b[2;4r\x1b[?1049h\x1b[H\x1b[2Jvim", "", last, true},
+		{"aaau\r\n\x1b[?1047h\x1b[H\x1b[2Jvim", "", last, true},
+		{strings.Replace(dirty, "\x1b[3g", "", 1), "leftunder", 1, true},
 	} {
 		p := open(8, 20)
-		io.WriteString(p.tty, output)
+		io.WriteString(p.tty, c.output)
 		var m vtseq.Modes
-		m.Scan([]byte(output))
-		if got := p.write(string(m.Restore())); got != "" {
+		m.Scan([]byte(c.output))
+		undo, fresh := m.Restore()
+		if got := p.write(string(undo)); got != "" {
 			t.Errorf("the terminal answers %q", got)
 		}
-		a, b, _ := strings.Cut(was.state(), "pane_title")
-		if c, _, _ := strings.Cut(p.state(), "pane_title"); c != a {
-			t.Errorf("after %q the terminal is in\n%s, not\n%s%s", output, c, a, b)
+		where, state, _ := strings.Cut(p.state(), "alternate_on")
+		if state, _, _ := strings.Cut(state, "pane_title"); state != clean {
+			t.Errorf("after %q the terminal is in\n%s, not\n%s", c.output, state, clean)
+		}
+		want := fmt.Sprintf("cursor_x=0 cursor_y=%d ", c.row)
+		if (where == want) != c.fresh || fresh != c.fresh || !strings.HasSuffix(where, want[len("cursor_x=0 "):]) {
+			t.Errorf("after %q the cursor is at %s, and that is said to be a line's beginning: %v", c.output, where, fresh)
+		}
+		if got := p.shows(false).Text(); got != c.text {
+			t.Errorf("after %q it shows %q", c.output, got)
 		}
 		p.write("\x1b[Hlq")
 		if got := p.shows(false); got.lines[0].at(0) != (cell{r: 'l'}) {
-			t.Errorf("after %q: %s", output, got.shown(got.lines[0].at(0)))
+			t.Errorf("after %q: %s", c.output, got.shown(got.lines[0].at(0)))
 		}
 	}
 }

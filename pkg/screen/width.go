@@ -3,6 +3,8 @@ package screen
 import (
 	"slices"
 	"unicode"
+
+	"github.com/AgentaaU/AaaU/pkg/vtseq"
 )
 
 // width is how many columns a character takes: 2, 1, 0 for what joins the one before
@@ -13,7 +15,7 @@ func width(r rune) int {
 		return 1
 	case isWide(r):
 		return 2
-	case unicode.In(r, unicode.Mn, unicode.Me), 0x200b <= r && r <= joiner, r == 0x2060, isJamo(r):
+	case unicode.In(r, unicode.Mn, unicode.Me), vtseq.IsInvisible(r), r == 0x200b, r == 0x2060, isJamo(r):
 		return 0
 	case unicode.IsPrint(r), unicode.In(r, unicode.Zs, unicode.Co, unicode.Prepended_Concatenation_Mark):
 		return 1

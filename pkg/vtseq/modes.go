@@ -4,10 +4,11 @@ package vtseq
 // and intermediates.
 const MaxSequence = 128
 
-// Modes follows the modes that output puts a terminal into: what must be undone when
-// somebody leaves (Restore), and done for who comes later (AppendSet). It does not
-// follow what is on the screen, nor margins, origin and character sets, which go
-// with it. Its zero value is a terminal's beginning.
+// Modes follows what output puts a terminal into: what must be undone when somebody
+// leaves (Restore), and done for who comes later (AppendSet): modes, and how the
+// terminal looks. It does not follow what is on the screen. Of what goes with that
+// (margins, attributes, character sets) it knows only whether there is something to
+// undo. Its zero value is a terminal's beginning.
 //
 // Scan looks for the sequences itself. Who parses the output anyway calls CSI and
 // Escape instead.
@@ -17,16 +18,27 @@ type Modes struct {
 	n      int
 	params [MaxSequence]byte
 
-	told      uint32 // private modes that were set or reset, by their index
-	on        uint32 // those that were set
-	mouse     int    // which of 9, 1000, 1002, 1003
-	alternate bool   // the alternate screen is shown
+	told      uint64 // private modes that were set or reset, by their index
+	on        uint64 // those that were set
+	mouse     int    // which of 9, 1000, 1001, 1002, 1003
+	alternate int    // the mode that showed the alternate screen; 0: the main one is shown
 	insert    bool   // IRM
+	locked    bool   // KAM: the keyboard is
+	echo      bool   // SRM is reset: the terminal shows itself what is typed
+	newLine   bool   // LNM
+	wide      bool   // DECCOLM: 132 columns
+	vt52      bool   // DECANM is reset
 	keypad    bool   // DECKPAM
 	shape     int    // DECSCUSR
 	otherKeys int    // xterm's modifyOtherKeys
 	titles    int    // that were pushed (XTWINOPS)
 	keys      [2]keyboard
+
+	traces traces // what else is to be undone
+	place  place  // of the cursor
+	before place  // before the alternate screen
+	looks  looks
+	body   []byte // of an OSC string
 }
 
 // keyboard is the flags of kitty's keyboard protocol, of which each screen has a
@@ -42,58 +54,13 @@ const MaxTitles = 10
 // maxKeyboards bounds the stack. What is lowest gets lost, as in kitty.
 const maxKeyboards = 16
 
-// normal says what a mode is when nobody has told.
-type normal uint8
-
-const (
-	off     normal = iota
-	on             //
-	anyhow         // terminals differ: it is left as it is
-	forgone        // it is undone, but not done for who comes later
-)
-
-// privates are the private modes, but for those of the mouse's kinds and of the
-// alternate screen. AppendSet sets them in this order.
-var privates = [...]struct {
-	number int
-	normal normal
-}{
-	{1, off},        // DECCKM
-	{5, off},        // DECSCNM
-	{7, on},         // DECAWM
-	{12, anyhow},    // the cursor blinks
-	{25, on},        // DECTCEM
-	{45, off},       // the cursor goes back over a line's beginning
-	{69, forgone},   // DECLRMM, which goes with the margins
-	{1004, off},     // focus
-	{1005, off},     // the mouse's coordinates: in UTF-8
-	{1015, off},     // urxvt's
-	{1006, off},     // SGR's
-	{1016, off},     // in pixels
-	{1007, anyhow},  // the wheel is arrow keys on the alternate screen
-	{2004, off},     // bracketed paste
-	{2026, forgone}, // synchronized output: who comes late must see something
-	{2031, off},     // reports of the colour scheme
-	{2048, forgone}, // reports of the size, the first of them at once
-}
-
-// private is the index of a mode, -1 for none.
-func private(number int) int {
-	for i := range privates {
-		if privates[i].number == number {
-			return i
-		}
-	}
-	return -1
-}
-
 // Is says whether a private mode is set. One that the terminal decides itself is not.
 func (m *Modes) Is(number int) bool {
 	switch number {
-	case 9, 1000, 1002, 1003:
+	case 9, 1000, 1001, 1002, 1003:
 		return m.mouse == number
 	case 47, 1047, 1049:
-		return m.alternate
+		return m.alternate > 0
 	case 66:
 		return m.keypad
 	}
@@ -119,9 +86,11 @@ func (m *Modes) Scan(p []byte) {
 			continue
 		}
 		if m.state == ground || m.state == str {
+			from := i
 			for i < len(p) && !introduces[p[i]] {
 				i++
 			}
+			m.run(p[from:i])
 			if i == len(p) {
 				return
 			}
@@ -133,21 +102,46 @@ func (m *Modes) Scan(p []byte) {
 }
 
 // introduces has the bytes that mean something outside of sequences, or in strings.
-var introduces = [256]bool{bel: true, can: true, sub: true, esc: true, c1: true}
+var introduces = [256]bool{bel: true, so: true, si: true, can: true, sub: true, esc: true, c1: true}
+
+// run takes bytes that are the inside of a string, or are shown.
+func (m *Modes) run(p []byte) {
+	switch {
+	case len(p) == 0:
+	case m.state == ground:
+		m.place.shows(p)
+	case m.n == ']':
+		m.body = append(m.body, p[:min(len(p), MaxString-len(m.body))]...)
+	}
+}
+
+// endString takes the end of a string.
+func (m *Modes) endString() {
+	if m.state != ground && m.n == ']' {
+		m.OSC(m.body)
+	}
+	m.state = ground
+}
 
 // after takes a byte outside of CSI sequences; false if it is to be looked at again.
 func (m *Modes) after(b byte) bool {
 	switch {
 	case b == esc:
+		if m.state == str || m.state == strC1 {
+			m.endString()
+		}
 		m.state = escape
-	case b == can || b == sub, b == bel && m.state == str && m.n == ']':
+	case b == can || b == sub:
 		m.state = ground
+	case b == bel && m.state == str && m.n == ']':
+		m.endString()
 	case m.state == strC1:
 		m.state = str
 		if b != st {
+			m.run([]byte{c1})
 			return false
 		}
-		m.state = ground
+		m.endString()
 	case m.state == str:
 		if b == c1 {
 			m.state = strC1
@@ -160,13 +154,19 @@ func (m *Modes) after(b byte) bool {
 		m.begin(b - 0x40)
 	case b == c1:
 		m.state = ground2
+	case b == so || b == si:
+		m.traces.mark(shifted, b == so)
 	case m.state == ground || ignored(b):
 	case b > del:
 		m.state = ground
 	case b < '0':
+		if m.n = int(b); m.state == nf {
+			m.n = 0 // of more than one no set is known
+		}
 		m.state = nf
 	case m.state == nf:
 		m.state = ground
+		m.traces.designate(m.n, b)
 	default:
 		m.begin(b)
 	}
@@ -180,7 +180,7 @@ func (m *Modes) begin(b byte) {
 	case '[':
 		m.state, m.n, m.cut = csi, 0, false
 	case ']', 'P', '_', 'X', '^':
-		m.state, m.n = str, int(b)
+		m.state, m.n, m.body = str, int(b), m.body[:0]
 	default:
 		if '0' <= b && b <= '~' {
 			m.Escape(b)
@@ -216,11 +216,21 @@ func (m *Modes) sequence(p []byte) int {
 func (m *Modes) Escape(final byte) {
 	switch final {
 	case 'c':
-		*m = Modes{}
+		*m = Modes{body: m.body[:0]}
 	case '=':
 		m.keypad = true
 	case '>':
 		m.keypad = false
+	case '<':
+		m.vt52 = false
+	case 'n', 'o':
+		m.traces.mark(shifted, true)
+	case 'H':
+		m.traces.mark(tabs, true)
+	case 'E':
+		m.place.inLine = false
+	case '8', 'M':
+		m.place = somewhere
 	}
 }
 
@@ -231,22 +241,57 @@ func (m *Modes) CSI(params []byte, final byte) {
 		if len(params) > 0 && params[0] == '?' {
 			eachNumber(params[1:], func(n int) { m.private(n, final == 'h') })
 		} else {
-			eachNumber(params, func(n int) { m.insert = final == 'h' && n == 4 || m.insert && n != 4 })
+			eachNumber(params, func(n int) { m.ansi(n, final == 'h') })
 		}
 	case 'q':
-		if n, digits := number(params); string(params[digits:]) == " " && n <= 6 {
+		switch n, digits := number(params); {
+		case string(params[digits:]) == " " && n <= 6:
 			m.shape = n
+		case string(params[digits:]) == "\"":
+			m.traces.mark(protected, n == 1)
 		}
 	case 'p':
 		if string(params) == "!" {
 			m.softReset()
 		}
-	case 'u', 'm', 'n':
+	case 'm':
+		if len(params) > 0 && params[0] > ';' {
+			m.keyboard(params[0], params[1:], final)
+		} else {
+			m.traces.sgr(params)
+		}
+	case 'u', 'n':
 		if len(params) > 0 {
 			m.keyboard(params[0], params[1:], final)
+		} else if final == 'u' {
+			m.place = somewhere
+		}
+	case 'r', 's':
+		m.margins(params, final)
+	case 'g':
+		m.traces.mark(tabs, true)
+	case 'W':
+		if string(params) == "?5" { // DECST8C
+			m.traces.mark(tabs, false)
 		}
 	case 't':
 		m.titles = max(0, min(m.titles+Titles(params), MaxTitles))
+	default:
+		m.place.moves(params, final)
+	}
+}
+
+// ansi obeys what sets or resets a mode that is not private.
+func (m *Modes) ansi(n int, set bool) {
+	switch n {
+	case 2:
+		m.locked = set
+	case 4:
+		m.insert = set
+	case 12:
+		m.echo = !set
+	case 20:
+		m.newLine = set
 	}
 }
 
@@ -289,15 +334,22 @@ func eachNumber(params []byte, to func(int)) {
 
 func (m *Modes) private(n int, set bool) {
 	switch n {
-	case 9, 1000, 1002, 1003: // one at a time
+	case 9, 1000, 1001, 1002, 1003: // one at a time
 		m.mouse = 0
 		if set {
 			m.mouse = n
 		}
 	case 47, 1047, 1049:
-		m.alternate = set
+		m.show(n, set)
 	case 66:
 		m.keypad = set
+	case 2:
+		m.vt52 = !set
+	case 3:
+		m.wide, m.place = set, somewhere
+	case 6:
+		m.traces.mark(origin, set)
+		m.place = somewhere
 	default:
 		i := private(n)
 		if i < 0 {
@@ -311,9 +363,24 @@ func (m *Modes) private(n int, set bool) {
 	}
 }
 
+// show shows the alternate screen, or the main one again. Only mode 1049 brings the
+// cursor back to where it was on that.
+func (m *Modes) show(mode int, alternate bool) {
+	switch {
+	case alternate && m.alternate == 0:
+		m.alternate, m.before = mode, m.place
+	case !alternate && m.alternate > 0:
+		if m.place = m.before; mode != 1049 || m.alternate != 1049 {
+			m.place = somewhere
+		}
+		m.alternate = 0
+	}
+}
+
 // softReset is DECSTR. In xterm it leaves the mouse alone, and the lines wrap.
 func (m *Modes) softReset() {
-	m.insert, m.keypad, m.shape = false, false, 0
+	m.insert, m.locked, m.keypad, m.shape = false, false, false, 0
+	m.traces &= tabs | linked
 	m.otherKeys, m.keys[m.screen()] = 0, keyboard{}
 	for i := range privates {
 		switch privates[i].number {
@@ -324,7 +391,7 @@ func (m *Modes) softReset() {
 }
 
 func (m *Modes) screen() int {
-	if m.alternate {
+	if m.alternate > 0 {
 		return 1
 	}
 	return 0

@@ -2,11 +2,15 @@ package vtseq
 
 import "strconv"
 
+// ResetBegins is how what AppendReset appends begins.
+const ResetBegins = "\x18\x1b\\\x1b[<99u"
+
 // AppendReset appends what takes a terminal out of whatever it is in: a sequence, the
-// alternate screen, any mode that Modes knows, pushed titles, margins, attributes and
-// character sets. Then the cursor is anywhere.
+// alternate screen, any mode that Modes knows and no person chooses, margins, attributes
+// and character sets. Then the cursor is anywhere. Titles that were pushed stay, and so
+// do colours, since those of before may be the person's: Undo is for them.
 func AppendReset(b []byte) []byte {
-	b = append(b, "\x18\x1b\\"+"\x1b[<99u\x1b[?1049l\x1b[<99u\x1b[=0;1u\x1b[!p\x1b[4l\x1b>\x1b[?9l\x1b[?1000l\x1b[?1002l\x1b[?1003l"...)
+	b = append(b, ResetBegins+"\x1b[?1049l\x1b[<99u\x1b[=0;1u\x1b[!p\x1b[2l\x1b[4l\x1b[12h\x1b[20l\x1b>\x1b[?9l\x1b[?1000l\x1b[?1001l\x1b[?1002l\x1b[?1003l"...)
 	for i := range privates {
 		switch privates[i].normal {
 		case off, forgone:
@@ -15,13 +19,16 @@ func AppendReset(b []byte) []byte {
 			b = appendMode(b, privates[i].number, true)
 		}
 	}
-	b = appendPopped(b, MaxTitles)
-	return append(b, "\x1b[>4m\x1b[0 q"+unstyled...)
+	return append(b, "\x1b[>4m\x1b[0 q"+unconfined+unstyled...)
 }
 
-// unstyled takes a terminal out of margins, origin mode, attributes, a link, and
-// character sets.
-const unstyled = "\x1b[?6l\x1b[r\x1b[m\x1b]8;;\x1b\\\x0f\x1b(B\x1b)B"
+const (
+	// unconfined takes a terminal out of origin mode and margins, and the cursor to the
+	// first place.
+	unconfined = "\x1b[?6l\x1b[r"
+	// unstyled takes it out of attributes, a link, and character sets.
+	unstyled = "\x1b[m\x1b]8;;\x1b\\\x0f\x1b(B\x1b)B"
+)
 
 // AppendSet appends what puts a terminal that was reset into the modes, but for the
 // alternate screen and the keyboards.
@@ -29,13 +36,22 @@ func (m *Modes) AppendSet(b []byte) []byte {
 	if m.insert {
 		b = append(b, "\x1b[4h"...)
 	}
-	if m.keypad {
-		b = append(b, "\x1b="...)
+	for _, mode := range []struct {
+		is  bool
+		set string
+	}{{m.locked, "\x1b[2h"}, {m.echo, "\x1b[12l"}, {m.newLine, "\x1b[20h"}, {m.keypad, "\x1b="}} {
+		if mode.is {
+			b = append(b, mode.set...)
+		}
 	}
 	for i := range privates {
 		switch p := privates[i]; {
 		case p.normal == forgone:
-		case p.normal == anyhow && m.told&(1<<i) != 0, p.normal != anyhow && m.is(i) != (p.normal == on):
+		case p.normal == usuallyOn || p.normal == usuallyOff:
+			if m.told&(1<<i) != 0 {
+				b = appendMode(b, p.number, m.is(i))
+			}
+		case m.is(i) != (p.normal == on):
 			b = appendMode(b, p.number, m.is(i))
 		}
 	}
@@ -50,16 +66,19 @@ func (m *Modes) AppendSet(b []byte) []byte {
 		b = append(b, "\x1b["...)
 		b = append(strconv.AppendInt(b, int64(m.shape), 10), " q"...)
 	}
-	return b
+	return m.looks.appendTo(b)
 }
 
-// AppendKeyboard appends what makes the keyboard of the main screen, or of the
-// alternate one, what it is, on a terminal that shows that screen and was reset.
+// AppendKeyboard appends what makes the keyboard and the mouse pointer of the main
+// screen, or of the alternate one, what they are, on a terminal that shows that screen
+// and was reset.
 func (m *Modes) AppendKeyboard(b []byte, alternate bool) []byte {
-	k := &m.keys[0]
+	i := 0
 	if alternate {
-		k = &m.keys[1]
+		i = 1
 	}
+	b = m.looks.pointers[i].appendTo(b)
+	k := &m.keys[i]
 	if k.flags[0] > 0 {
 		b = append(b, "\x1b[="...)
 		b = append(strconv.AppendInt(b, int64(k.flags[0]), 10), ";1u"...)
@@ -88,37 +107,104 @@ func appendPopped(b []byte, titles int) []byte {
 	return b
 }
 
-// Restore is what takes the terminal out of the modes it is in, for who leaves: then
-// the main screen is shown, and the cursor is at the beginning of an empty last line.
-func (m *Modes) Restore() []byte {
-	b := []byte("\x18\x1b\\")
-	pop := m.keys[1].pop(nil)
-	if !m.alternate && len(pop) > 0 {
-		b = append(b, "\x1b[?1049h"...)
+// Undo is what gives a terminal its own colours, pointer and title back, before
+// AppendReset's bytes do the rest.
+func (m *Modes) Undo() []byte {
+	b := m.looks.appendPointer(m.looks.pointers[m.screen()].pop(nil))
+	b = appendPopped(m.looks.undo(b), m.titles)
+	if len(b) == 0 {
+		return nil
 	}
-	if m.alternate || len(pop) > 0 {
-		b = append(append(b, pop...), "\x1b[?1049l"...)
+	return append([]byte(interrupted), b...)
+}
+
+// interrupted ends whatever sequence a terminal is in the midst of.
+const interrupted = "\x18\x1b\\"
+
+// Restore is what takes the terminal out of all that it is in, for who leaves. It is
+// empty if there is nothing. Nothing is erased. Whose program had the alternate screen
+// has the main one again, and the cursor where it was. Where the cursor may be amid what
+// is shown, it is at the beginning of an empty last line then; and fresh says whether
+// it is known to be at some line's beginning.
+func (m *Modes) Restore() (restore []byte, fresh bool) {
+	modes := m.undoModes(nil)
+	looks := appendPopped(m.looks.undo(nil), m.titles)
+	main, other := m.keys[0].pop(m.looks.pointers[0].pop(nil)), m.otherScreen()
+	looks = m.looks.appendPointer(looks)
+	if len(modes)+len(looks)+len(main)+len(other) == 0 && m.alternate == 0 && m.traces == 0 && m.state == ground && !m.wide && !m.vt52 {
+		return nil, !m.place.inLine
 	}
-	b = m.keys[0].pop(b)
-	if m.insert {
-		b = append(b, "\x1b[4l"...)
+	b := []byte(interrupted)
+	if m.vt52 {
+		b = append(b, "\x1b<"...)
 	}
-	if m.keypad {
-		b = append(b, "\x1b>"...)
+	where := m.place
+	bounded := m.traces&(confined|origin) != 0 || m.wide
+	homes := m.alternate > 0 || m.traces&origin != 0 || m.wide
+	switch {
+	case bounded && homes:
+		b = append(b, unconfined...)
+	case bounded: // without origin mode the cursor can come back
+		b = append(b, "\x1b7\x1b[r\x1b8"...)
+	}
+	if m.wide { // without DECNCSM it would erase the screen
+		b = append(b, "\x1b[?95h\x1b[?3l\x1b[?95l"...)
+	}
+	b = append(b, other...)
+	if m.alternate > 0 {
+		if where = m.before; m.alternate != 1049 {
+			where = somewhere
+		}
+		if b = appendMode(b, m.alternate, false); where.above && bounded {
+			b = append(b, unconfined...)
+		}
+	} else if bounded && homes {
+		where = somewhere
+	}
+	b = append(append(append(b, main...), looks...), modes...)
+	b = m.appendUnstyled(b)
+	switch {
+	case m.alternate == 0 && len(modes)+len(main) == 0 && !bounded:
+	case where.above:
+		b, where = append(b, "\x1b[9999;1H\r\n"...), place{}
+	case where.inLine:
+		b, where = append(b, "\r\n"...), place{}
+	}
+	return b, !where.inLine
+}
+
+// Speaks says whether the terminal is in some mode that Restore undoes: it may then say
+// things by itself.
+func (m *Modes) Speaks() bool {
+	keys := m.keys[0].pop(m.keys[1].pop(nil))
+	return m.alternate > 0 || len(keys) > 0 || len(m.undoModes(nil)) > 0
+}
+
+// otherScreen appends what empties the stacks of the alternate screen.
+func (m *Modes) otherScreen() []byte {
+	pop := m.keys[1].pop(m.looks.pointers[1].pop(nil))
+	if m.alternate > 0 || len(pop) == 0 {
+		return pop
+	}
+	return append(append([]byte("\x1b[?1049h"), pop...), "\x1b[?1049l"...)
+}
+
+// undoModes appends what undoes the modes of both screens.
+func (m *Modes) undoModes(b []byte) []byte {
+	for _, mode := range []struct {
+		is   bool
+		undo string
+	}{{m.insert, "\x1b[4l"}, {m.locked, "\x1b[2l"}, {m.echo, "\x1b[12h"}, {m.newLine, "\x1b[20l"}, {m.keypad, "\x1b>"}} {
+		if mode.is {
+			b = append(b, mode.undo...)
+		}
 	}
 	if m.mouse > 0 {
 		b = appendMode(b, m.mouse, false)
 	}
 	for i := range privates {
-		switch p := privates[i]; {
-		case p.normal == anyhow:
-			if m.told&(1<<i) != 0 && p.number == 1007 { // most terminals have it on
-				b = appendMode(b, p.number, true)
-			} else if m.is(i) {
-				b = appendMode(b, p.number, false)
-			}
-		case m.is(i) != (p.normal == on):
-			b = appendMode(b, p.number, p.normal == on)
+		if changed, set := m.undone(i); changed {
+			b = appendMode(b, privates[i].number, set)
 		}
 	}
 	if m.otherKeys > 0 {
@@ -127,8 +213,25 @@ func (m *Modes) Restore() []byte {
 	if m.shape > 0 {
 		b = append(b, "\x1b[0 q"...)
 	}
-	b = appendPopped(b, m.titles)
-	return append(b, unstyled+"\x1b[9999;1H\r\n"...)
+	return b
+}
+
+// appendUnstyled appends what undoes the traces that move no cursor. With the alternate
+// screen's cursor the attributes of before have come back.
+func (m *Modes) appendUnstyled(b []byte) []byte {
+	if m.traces != 0 || m.alternate > 0 || m.state != ground {
+		b = append(b, unstyled...)
+	}
+	if m.traces&drawing != 0 {
+		b = append(b, "\x1b*B\x1b+B\x1b%G"...)
+	}
+	if m.traces&protected != 0 {
+		b = append(b, "\x1b[0\"q"...)
+	}
+	if m.traces&tabs != 0 {
+		b = append(b, "\x1b[?5W"...) // DECST8C: one at each eighth column
+	}
+	return b
 }
 
 // pop appends what empties the stack.
