@@ -18,13 +18,13 @@ func TestLooksAreGivenBack(t *testing.T) {
 	for name, leave := range map[string]func(c *console, id string){
 		"detached":  func(c *console, _ string) { c.typed("\x1d\x1d\x1d") },
 		"dismissed": func(c *console, id string) { output(t, as(t, "operator"), "aaau", "detach", id) },
-		"ended":     func(c *console, _ string) { c.typed("\x04") },
+		"ended":     func(c *console, _ string) { c.typed("\r") },
 		"killed":    func(c *console, id string) { output(t, as(t, "operator"), "aaau", "kill", id) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			begin(t)
 			operator := as(t, "operator")
-			c := sit(t, operator, "aaau", "--", "sh", "-c", printing(looks+traces)+"exec cat")
+			c := sit(t, operator, "aaau", "--", "sh", "-c", printing(looks+traces)+"read x")
 			id := c.session()
 			c.expect("\x1b[22;0t")
 			c.expect("ready")
@@ -57,7 +57,7 @@ func TestHalfASequenceIsEnded(t *testing.T) {
 	c.expect("ready")
 	c.expect("ready")
 	c.typed("\x1d\x1d\x1d")
-	if _, rest := c.leave(); !strings.HasPrefix(rest, "\x18\x1b\\") {
+	if _, rest := c.leave(); !strings.Contains(rest, "\x18\x1b\\") {
 		t.Errorf("%q", rest)
 	}
 	output(t, operator, "aaau", "kill", id)
