@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -48,7 +49,8 @@ type cast struct {
 		Title                  string
 	}
 	events     chan castEvent // closed at the end
-	incomplete string         // from then on, as err
+	sizes      castSizes
+	incomplete string // from then on, as err
 	err        error
 }
 
@@ -56,6 +58,30 @@ type cast struct {
 type castEvent struct {
 	at   time.Duration
 	data string
+}
+
+// castSizes are the sizes that a recording's terminal has from some events on, counted from 0.
+type castSizes struct {
+	mu sync.Mutex // guards at
+	at map[int]wire.Size
+}
+
+func (c *castSizes) put(event int, size wire.Size) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.at == nil {
+		c.at = map[int]wire.Size{}
+	}
+	c.at[event] = size
+}
+
+// take is the size from an event on; zero: it is as before.
+func (c *castSizes) take(event int) wire.Size {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	size := c.at[event]
+	delete(c.at, event)
+	return size
 }
 
 // maxCastLine is longer than any line of an asciicast, in bytes.
@@ -99,6 +125,7 @@ func openCast(ctx context.Context, c *cli.Context) (*cast, error) {
 }
 
 func (k *cast) read(ctx context.Context, in *bufio.Scanner) error {
+	count := 0
 	for in.Scan() {
 		var at float64
 		var kind string
@@ -106,10 +133,18 @@ func (k *cast) read(ctx context.Context, in *bufio.Scanner) error {
 		if err := json.Unmarshal(in.Bytes(), &[]any{&at, &kind, &e.data}); err != nil {
 			return fmt.Errorf("%w: an event of an asciicast: %w", wire.ErrProtocol, err)
 		}
+		if kind == "r" {
+			var size wire.Size
+			if n, err := fmt.Sscanf(e.data, "%dx%d", &size.Cols, &size.Rows); n != 2 || err != nil {
+				return fmt.Errorf("%w: %.20q is no size", wire.ErrProtocol, e.data)
+			}
+			k.sizes.put(count, size)
+		}
 		if kind != "o" {
-			continue // a size, which a terminal has of its own
+			continue
 		}
 		e.at = time.Duration(at * 1e9)
+		count++
 		select {
 		case k.events <- e:
 		case <-ctx.Done():
@@ -140,7 +175,7 @@ func (t *terminal) replay(c *cli.Context, p *player) error {
 	small := p.tooSmall(k)
 	if small && isTTY(os.Stderr) {
 		now := size()
-		say(fmt.Sprintf("the recording has %d rows and %d columns, and this terminal %d and %d: it will look broken", k.header.Height, k.header.Width, now.Rows, now.Cols))
+		say(fmt.Sprintf("the recording has %d rows and %d columns, and this terminal %d and %d: what does not fit is not shown", k.header.Height, k.header.Width, now.Rows, now.Cols))
 	}
 	if p.screen && t.isTTY() {
 		if err := t.raw(); err != nil {

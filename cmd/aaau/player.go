@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/AgentaaU/AaaU/pkg/vtseq"
+	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
 // player shows a recording as fast as it was.
@@ -22,16 +23,19 @@ type player struct {
 	signals <-chan os.Signal
 	out     shown
 	cut     vtseq.Cutter
-	held    []byte // may yet become something to be cut
-	newline bool   // what was shown last ended a line
+	held    []byte   // may yet become something to be cut
+	fit     *fitting // nil: it is shown as it is
+	newline bool     // what was shown last ended a line
 
-	next   *castEvent    // nil: it has not come yet
-	at     time.Duration // of the recording: how far it is shown
-	due    time.Time     // when what is next is to be shown; without it, when the last was
-	left   time.Duration // while paused: until due
-	paused bool
-	step   bool          // while paused: what is next is shown when it comes
-	skip   time.Duration // up to here nothing is waited for
+	next    *castEvent    // nil: it has not come yet
+	resized wire.Size     // with what is next; zero: it is not
+	count   int           // of what has come
+	at      time.Duration // of the recording: how far it is shown
+	due     time.Time     // when what is next is to be shown; without it, when the last was
+	left    time.Duration // while paused: until due
+	paused  bool
+	step    bool          // while paused: what is next is shown when it comes
+	skip    time.Duration // up to here nothing is waited for
 
 	titled time.Time
 	called string // the title
@@ -80,6 +84,7 @@ func (p *player) play(k *cast, wait bool) error {
 			return err
 		}
 		p.out.aside(keepTitle)
+		p.fit = newFitting(k.header.Height, k.header.Width, size, p.put)
 	}
 	p.due = time.Now()
 	timer, tick := time.NewTimer(0), time.NewTicker(titleEvery)
@@ -101,7 +106,8 @@ func (p *player) play(k *cast, wait bool) error {
 			if !more {
 				return k.err
 			}
-			p.next = &e
+			p.next, p.resized = &e, k.sizes.take(p.count)
+			p.count++
 			if p.step {
 				if err := p.show(); err != nil {
 					return err
@@ -121,6 +127,11 @@ func (p *player) play(k *cast, wait bool) error {
 				return err
 			}
 		case <-tick.C:
+			if p.fit != nil {
+				if err := p.fit.refresh(); err != nil {
+					return err
+				}
+			}
 		case sig := <-p.signals:
 			if sig != syscall.SIGTSTP {
 				return sentAway(sig.(syscall.Signal))
@@ -157,6 +168,9 @@ func (p *player) schedule() {
 func (p *player) show() error {
 	p.at, p.step = max(p.at, p.next.at), false
 	p.held = append(p.held, p.next.data...)
+	if size := p.resized; p.fit != nil && size.Rows > 0 && size.Cols > 0 {
+		p.fit.resize(int(size.Rows), int(size.Cols))
+	}
 	p.next = nil
 	for len(p.held) > 0 {
 		send, skip := p.cut.Next(p.held, vtseq.All)
@@ -172,6 +186,14 @@ func (p *player) show() error {
 }
 
 func (p *player) write(b []byte) error {
+	if p.fit != nil {
+		return p.fit.write(b)
+	}
+	return p.put(b)
+}
+
+// put writes to the terminal.
+func (p *player) put(b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
@@ -302,6 +324,9 @@ func (p *player) title() {
 // leave gives the terminal back.
 func (p *player) leave() {
 	_ = p.write(p.held[:p.cut.Flush(p.held)]) // it fails if the terminal is gone
+	if p.fit != nil {
+		_ = p.fit.end() // likewise
+	}
 	if p.screen {
 		p.out.aside(restoreTitle)
 	}

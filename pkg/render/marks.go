@@ -63,9 +63,10 @@ func switches(params []byte) bool {
 	return false
 }
 
-// pieces cuts output at its marks: do gets each piece and the mark after it, which may be
+// Pieces cuts output at its marks, the sequences that erase a screen or have the other one
+// shown: do gets each piece and the mark after it, which may be
 // empty. What may become a mark is left over, to come again before what follows.
-func pieces(p []byte, do func(piece, mark []byte)) (left []byte) {
+func Pieces(p []byte, do func(piece, mark []byte)) (left []byte) {
 	from := 0
 	for at := 0; at < len(p); {
 		n := bytes.IndexByte(p[at:], 0x1b)

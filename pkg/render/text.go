@@ -44,7 +44,7 @@ func (t *Text) Write(p []byte) (int, error) {
 	if len(t.held) > 0 {
 		p = append(t.held, p...)
 	}
-	t.held = append([]byte(nil), pieces(p, t.piece)...)
+	t.held = append([]byte(nil), Pieces(p, t.piece)...)
 	return n, t.err
 }
 

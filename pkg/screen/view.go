@@ -16,11 +16,11 @@ func (s *Screen) View(rows, cols int) (view []byte) {
 	// At once, where the terminal can: synchronized output.
 	b := append(s.scratch[:0:0], "\x1b[?2026h\x1b[?25l\x1b[m\x1b[?7l"...)
 	for y := range rows {
-		b = append(appendInt(append(b, "\x1b["...), y+1), "H"...)
+		// Erased first: after a character in the last column the cursor is still in it.
+		b = append(appendInt(append(b, "\x1b["...), y+1), "H\x1b[K"...)
 		if top+y < len(s.lines) {
 			b = s.appendLine(b, s.lines[top+y].left(cols), placed)
 		}
-		b = append(b, "\x1b[K"...)
 	}
 	if s.cursor.x < cols && s.modes.Is(25) {
 		b = append(appendInt(append(b, "\x1b["...), s.cursor.y-top+1), ';')

@@ -37,3 +37,29 @@ func TestExportKeepsColumns(t *testing.T) {
 	refused(t, operator, []string{"no terminal", "-f text"}, "aaau", "export", "-f", "screens", piped)
 	refused(t, operator, []string{`no format "txt"`, "asciicast, text, screens, jsonl, raw"}, "aaau", "export", "-f", "txt", id)
 }
+
+// A full-screen program is replayed as it was on a terminal of any size; what does not fit
+// is not shown.
+func TestReplayKeepsColumns(t *testing.T) {
+	begin(t)
+	operator := as(t, "operator")
+	// A line that is as long as the screen is wide, and one more than there are lines.
+	id := began(t, operator, "/", "--", "sh", "-c", `printf 'before\n\033[?1049h\033[H%080d%s\033[24;1Hone\r\ntwo' 0 next; sleep 2; printf '\033[?1049lafter'`)
+	run(t, operator, "aaau", "wait", id)
+	w := newWall(t, operator)
+	for _, test := range []struct {
+		rows, cols int
+		shows      string
+	}{
+		{24, 80, `\Anext\n\n{21}one\ntwo\n*\z`},
+		{30, 100, `\Anext\n\n{21}one\ntwo\n*\z`},
+		{24, 50, `\Anext\n\n{21}one\ntwo\n*\z`},
+		{10, 40, `\A\n{8}one\ntwo\n*\z`},
+	} {
+		p := w.open(t, test.rows, test.cols, "aaau", "replay", "--speed", "0.1", id)
+		p.shows(t, test.shows)
+		p.close(t)
+	}
+	p := w.open(t, 30, 100, "aaau", "replay", "--speed", "100", id)
+	p.shows(t, `\Abefore\nafter`)
+}
