@@ -226,3 +226,33 @@ func TestAnswersAreNotTyped(t *testing.T) {
 		t.Errorf("recorded as typed is %q, as said by a terminal %q", typed, said)
 	}
 }
+
+// Who does not drive is asked nothing; who drives is, but not for what reaches beyond the
+// terminal.
+func TestViewersAreAskedNothing(t *testing.T) {
+	h := start(t, nil)
+	const script = `stty raw -echo; printf ready; head -c 1 >/dev/null; printf '<\033[6n\033[14t\033[3;1;1t\033]11;?\033\\\033[5i\033[21t\033_Gt=f;L2V0Yw==\033\\>'; sleep 1000`
+	a := h.sit(wire.OpenRequest{Session: spec.Session{Argv: []string{"sh", "-c", script}}})
+	b := h.sit(wire.OpenRequest{Attach: a.ID})
+	c := h.sit(wire.OpenRequest{Attach: a.ID, ReadOnly: true})
+	all := func(w *screenful) string {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.text.String()
+	}
+	see := func(w *screenful, want string) {
+		t.Helper()
+		for end := time.Now().Add(patience); !strings.Contains(all(w), want); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%q, without %q", all(w), want)
+			}
+		}
+	}
+	for _, w := range []*screenful{a, b, c} {
+		see(w, "ready")
+	}
+	a.types("x")
+	see(a, "<\x1b[6n\x1b[14t\x1b[3;1;1t\x1b]11;?\x1b\\\x1b\\>")
+	see(b, "<\x1b\\\x1b\\>")
+	see(c, "<\x1b\\\x1b\\>")
+}
