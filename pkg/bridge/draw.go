@@ -126,6 +126,8 @@ func (d *drawing) draw(upTo int64) {
 	}
 	if d.l.Pipes {
 		d.page(upTo)
+	} else if size := d.l.FullSize(); size.Rows > 0 && size.Cols > 0 {
+		d.screen.SetCell(int(size.XPixel/size.Cols), int(size.YPixel/size.Rows)) // 0: not known
 	}
 	resized := false
 	for d.cursor.Pos() < upTo {

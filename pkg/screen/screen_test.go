@@ -186,7 +186,7 @@ func FuzzScreen(f *testing.F) {
 		if m.Scan(p); setting(&m) != setting(&s.modes) {
 			t.Errorf("the modes are %q, and Modes alone sees %q", setting(&s.modes), setting(&m))
 		}
-		if text := s.Text(); !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }) {
+		if text := s.Text(); !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) && !vtseq.IsInvisible(r) }) {
 			t.Errorf("unclean: %q", text)
 		}
 		s.Resize(int(cols), int(rows))
