@@ -145,6 +145,17 @@ func grouped(changes []project.Change) (groups [][]project.Change) {
 	return groups
 }
 
+// tidy is removePlaceholders after a session of the person's that nobody may have been in at its
+// end. What goes wrong here the next session's end puts right.
+func tidy(ctx context.Context, conn *client.Conn, s wire.SessionInfo) {
+	if s.Owner != uint32(os.Getuid()) || s.Owner == 0 {
+		return
+	}
+	if files := project.Placeholders(s.Writable); len(files) > 0 {
+		_ = removePlaceholders(ctx, conn, files)
+	}
+}
+
 // removePlaceholders removes files of AaaU's own from the person's home, unless a session
 // of theirs that goes on needs them.
 func removePlaceholders(ctx context.Context, conn *client.Conn, files []string) error {

@@ -54,6 +54,9 @@ func changesIn(ctx context.Context, conn *client.Conn, id string) (list changeLi
 	if unknown == nil {
 		id = s.ID
 	}
+	if own && s.State == wire.StateEnded {
+		tidy(ctx, conn, s)
+	}
 	list, incomplete, err = changesTold(ctx, conn, id)
 	if err != nil || list.Recorded {
 		return list, incomplete, err

@@ -101,12 +101,16 @@ func waitCommand() *cli.Command {
 			}
 			id := c.Args().First()
 			return persistently(c, func(ctx context.Context, conn *client.Conn) error {
-				if s, err := conn.Status(ctx, id); err == nil {
+				s, unknown := conn.Status(ctx, id)
+				if unknown == nil {
 					id = s.ID // another may come by the name, or the same beginning
 				}
 				ended, err := conn.Wait(ctx, id)
 				if err != nil {
 					return err
+				}
+				if unknown == nil {
+					tidy(ctx, conn, s)
 				}
 				return exit(ended)
 			})

@@ -32,11 +32,27 @@ func TestChangesOfAHome(t *testing.T) {
 	if strings.Contains(r.stderr, "notes") || strings.Contains(r.stderr, "gitconfig") {
 		t.Errorf("too much is told: %s", r.stderr)
 	}
-	for _, name := range []string{".gitconfig", ".config/git"} {
-		if _, err := os.Lstat(filepath.Join(operator.home, name)); err == nil {
-			t.Errorf("there is a %s", name)
+	clean := func(when string) {
+		t.Helper()
+		for _, name := range []string{".gitconfig", ".config/git"} {
+			if _, err := os.Lstat(filepath.Join(operator.home, name)); err == nil {
+				t.Errorf("%s there is a %s", when, name)
+			}
 		}
 	}
+	clean("at the end")
+
+	// As long as a session may write there, there is one that it cannot write.
+	first, second := began(t, operator, "/", "--workspace", operator.home, "--", "sh", "-c", "read x"), began(t, operator, "/", "--workspace", operator.home, "--", "sh", "-c", "echo x >>"+operator.home+"/.gitconfig; read x")
+	peek(t, second, "Read-only file system")
+	output(t, operator, "aaau", "kill", second)
+	run(t, operator, "aaau", "wait", second)
+	if _, err := os.Lstat(filepath.Join(operator.home, ".gitconfig")); err != nil {
+		t.Error("a session goes on, and its .gitconfig is gone")
+	}
+	output(t, operator, "aaau", "kill", first)
+	run(t, operator, "aaau", "wait", first)
+	clean("after both")
 }
 
 // While a session goes on aaau changes looks, and after its end it knows what was found.
