@@ -93,7 +93,7 @@ func (t *terminal) attach(ctx context.Context, socket string, o order) error {
 			switch sig {
 			case syscall.SIGWINCH:
 			case syscall.SIGTSTP:
-				if err := t.stop(); err != nil {
+				if err := out.pause(t.stop); err != nil {
 					return leave(s, t, out, over, took, err)
 				}
 			default:
@@ -186,6 +186,9 @@ func leave(s *client.Session, t *terminal, out *shown, over func(), took luggage
 	if over := status(0); err != nil && !errors.As(err, &over) && !s.Pipes && !owing.back && isTTY(os.Stdout) && isTTY(os.Stderr) {
 		fmt.Fprintln(os.Stderr) // what is said now does not go on somebody's prompt
 	}
+	if over := status(0); err == nil || errors.As(err, &over) {
+		out.tellAgain()
+	}
 	tellChanges(s, took.repositories)
 	var (
 		sig  sentAway
@@ -214,24 +217,38 @@ var events = map[string]bool{wire.EventFreeze: true, wire.EventThaw: true, wire.
 // or nil for 0.
 func output(s *client.Session, out *shown) error {
 	tell := say
-	if !s.Pipes && isTTY(os.Stderr) { // on a line of its own, where there may be a screen
-		tell = func(line string) { fmt.Fprintf(os.Stderr, "\r\naaau: %s\r\n", harmless(line)) }
+	sink := client.Sink{Out: out, Redraw: out.redraw, Words: out.words}
+	if !s.Pipes && isTTY(os.Stderr) {
+		tell = func(line string) {
+			if !s.HasWords() { // a line of its own is all there is, though there may be a screen
+				fmt.Fprintf(os.Stderr, "\r\naaau: %s\r\n", harmless(line))
+			}
+		}
+		if isTTY(os.Stdout) {
+			sink.Away = out.away
+		}
 	}
 	var errs io.Writer = os.Stderr
 	if s.ErrorsApart && isTTY(os.Stderr) {
 		errs = nil // they would spoil the screen
 	}
-	ended, err := s.Copy(client.Sink{Out: out, Redraw: out.redraw, Errors: errs, Notice: tell, Event: func(e wire.Event) {
+	sink.Errors, sink.Notice = errs, tell
+	sink.Event = func(e wire.Event) {
 		switch {
 		case e.Kind == wire.EventSkipped:
 			tell(fmt.Sprintf("%d bytes of output were too fast for this terminal: this is the screen now", e.Count))
+			return
 		case !events[e.Kind] || e.Client == s.Client:
+			return
 		case e.Kind == wire.EventKill:
-			tell(e.User + " sends " + e.Message)
-		default:
-			tell(e.Message)
+			e.Message = e.User + " sends " + e.Message
 		}
-	}})
+		tell(e.Message)
+		if s.HasWords() && isTTY(os.Stderr) && e.Kind != wire.EventFreeze && e.Kind != wire.EventThaw {
+			out.note(e.Message)
+		}
+	}
+	ended, err := s.Copy(sink)
 	if err != nil {
 		return err
 	}

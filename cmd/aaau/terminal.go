@@ -86,6 +86,9 @@ type shown struct {
 	asked time.Time // when the program asked the terminal something last
 	same  time.Time // when it asked what settle asks
 	begun bool      // something was
+	under []byte    // takes away the bridge's words, which stand on the terminal now
+	ours  bool      // the window's title is ours, while the bridge is away
+	told  []told    // what explains the session's end, if that comes now
 	over  bool
 }
 
@@ -142,6 +145,11 @@ func (s *shown) Write(p []byte) (int, error) {
 			s.same = s.asked
 		}
 	})
+	if len(s.under) > 0 {
+		if err := s.uncover(nil); err != nil {
+			return 0, err
+		}
+	}
 	return os.Stdout.Write(p)
 }
 
@@ -159,6 +167,10 @@ func (s *shown) aside(p string) {
 func (s *shown) leave() owing {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.over {
+		_ = s.uncover(nil) // it fails if the terminal is gone
+		s.setTitle("")
+	}
 	restore, fresh := s.modes.Restore()
 	if s.titled && s.begun {
 		restore = append(restore, popTitle...)

@@ -210,7 +210,7 @@ func (c *client) drive(t wire.Type, payload []byte) error {
 	var err error
 	switch {
 	case !c.may(auth.Type):
-		c.out.send(item{frame: c.enc.Refused(wire.ErrorNote{Code: "denied", Message: "typing is not allowed to you here"})})
+		c.refuse(wire.ErrorNote{Code: "denied", Message: "typing is not allowed to you here"})
 	case t == wire.EndInput:
 		if err = c.in.EndInput(c.stays); err == nil {
 			c.b.keepEnded(c.in)
@@ -228,9 +228,18 @@ func (c *client) refused(err error) error {
 	case errors.Is(err, session.ErrGivenUp):
 		return err
 	case errors.As(err, &note):
-		c.out.send(item{frame: c.enc.Refused(*note)})
+		c.refuse(*note)
+	case c.shown != nil && c.shown.hears: // else they wait in vain for what they typed
+		for _, why := range c.in.Frozen() {
+			c.out.offerItem(item{words: why})
+		}
 	}
 	return nil // the session has ended, as the client is about to hear
+}
+
+// refuse tells somebody that what they typed was not.
+func (c *client) refuse(note wire.ErrorNote) {
+	c.out.send(item{frame: c.enc.Refused(note), words: note.Message})
 }
 
 // stays says whether what the client has sent is still to be written to a program that

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"sync"
 
@@ -75,6 +76,7 @@ func (d *drawing) begin() {
 	}
 	d.screen = screen.New(int(kept.Rows), int(kept.Cols))
 	_, _ = d.screen.Write(kept.Snapshot) // it takes everything
+	d.screen.SetFooting(footing(kept.Snapshot))
 	d.saved = kept.At
 	d.cursor.Move(kept.At)
 }
@@ -210,10 +212,29 @@ func (d *drawing) save() {
 	rows, cols := d.screen.Size()
 	p := session.Picture{Rows: uint16(rows), Cols: uint16(cols)}
 	p.Snapshot, p.At = d.snapshot(keptLines)
+	p.Snapshot = mark(p.Snapshot, d.screen)
 	if err := d.l.SetPicture(p); err != nil {
 		d.l.trouble("%v", err)
 	}
 	d.saved = d.cursor.Pos()
+}
+
+// footingMark stands before a kept picture, and says what was known of the terminal on which
+// the session began. It is a sequence that does nothing: older bridges take it as they take
+// the rest.
+const footingMark = "\x1b]60001;%d\x1b\\"
+
+// mark puts the mark before a picture.
+func mark(picture []byte, of *screen.Screen) []byte {
+	return append(fmt.Appendf(nil, footingMark, of.Footing()), picture...)
+}
+
+// footing is what the mark of a kept picture says; without one, nothing is known.
+func footing(picture []byte) (f screen.Footing) {
+	if _, err := fmt.Fscanf(bytes.NewReader(picture[:min(len(picture), 20)]), footingMark, &f); err != nil {
+		return 0
+	}
+	return f
 }
 
 // maxText bounds the text of a screen, in bytes: a frame must hold it.

@@ -43,9 +43,14 @@ func (b *Bridge) publish(e wire.Event, l *live) {
 	people := slices.Clone(l.people)
 	l.mu.Unlock()
 	for _, c := range people {
-		if c.seated.Load() && !c.listens.Load() && (c.id != e.Client || e.Kind != wire.EventAttach) {
-			c.out.offer(c.enc.News(e))
+		if !c.seated.Load() || c.id == e.Client && e.Kind == wire.EventAttach {
+			continue
 		}
+		i := item{words: c.inWords(e)}
+		if !c.listens.Load() {
+			i.frame = c.enc.News(e)
+		}
+		c.out.offerItem(i)
 	}
 	for _, c := range listeners {
 		if rules.On(c.who, rights) >= auth.ReadOnly {

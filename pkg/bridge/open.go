@@ -117,6 +117,7 @@ func (c *client) enter(l *live, role auth.Role, cursors []*tape.Cursor, req wire
 	at := &seat{session: l.Session, patient: cursors[0].Hold() == tape.Always, drives: &c.drives}
 	if req.Screen && !l.Pipes && !at.patient {
 		c.shown = &display{watch: l.watch, history: max(0, req.History), from: -1}
+		c.shown.hears = c.features&wire.Words != 0
 		c.shown.fits.Store(true) // for all that is known
 		at.shown = c.shown
 	}
@@ -156,9 +157,11 @@ func (c *client) enter(l *live, role auth.Role, cursors []*tape.Cursor, req wire
 	c.out.send(item{frame: c.enc.Opened(reply), seat: at})
 	c.seated.Store(true) // events come after it
 	c.b.tellAttached(c)
-	if !resumes { // else it knows
+	if resumes {
+		c.out.offerItem(item{words: cameBack(req, reply)})
+	} else { // who comes back knows
 		for _, why := range l.Frozen() {
-			c.out.offer(c.enc.News(l.event(wire.EventFreeze, why)))
+			c.out.offerItem(item{frame: c.enc.News(l.event(wire.EventFreeze, why)), words: why})
 		}
 	}
 	c.b.review(c) // what it may could have changed before it was one of the people

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +27,9 @@ type display struct {
 
 	// The sender's, once it has the seat:
 	watch   *watcher
+	hears   bool      // words can be put on it
+	words   speech    // what is to be said there
+	drawn   bool      // it was sent a snapshot, and everything since
 	history int       // lines of it, before the first snapshot
 	anew    bool      // a snapshot is due
 	from    int64     // what the client has seen before; nothing is said of a negative one
@@ -76,12 +80,21 @@ func (d *display) waits() {
 // skip has a client that has come so far be shown the screen as it is.
 func (d *display) skip(from int64) { d.anew, d.from = true, from }
 
-// due is ready when the next view may be sent.
+// due is ready when the next view may be sent, or something is to be done about words.
 func (d *display) due(c *tape.Cursor) <-chan time.Time {
-	if d == nil || !d.viewing || c.Head() == d.viewed {
+	if d == nil {
 		return nil
 	}
-	return time.After(max(0, viewEvery-time.Since(d.drew)))
+	next := d.words.next()
+	if d.viewing && c.Head() != d.viewed {
+		if view := d.drew.Add(viewEvery); next.IsZero() || view.Before(next) {
+			next = view
+		}
+	}
+	if next.IsZero() {
+		return nil
+	}
+	return time.After(max(0, time.Until(next)))
 }
 
 // paint makes the picture that is due, and says whether there was one.
@@ -96,12 +109,12 @@ func (o *sender) paint(ending bool) bool {
 		d.skip(-1)
 	}
 	switch {
-	case !fits:
-		return o.view(d, ending)
-	case d.anew:
+	case !fits && o.view(d, ending):
+		return true
+	case fits && d.anew:
 		return o.snapshot(d)
 	}
-	return false
+	return o.speak(d, ending)
 }
 
 // snapshot makes one, and has output go on after it.
@@ -115,10 +128,11 @@ func (o *sender) snapshot(d *display) bool {
 	}
 	if skipped := next - d.from; d.from >= 0 && skipped > 0 {
 		o.pending = append(o.pending, o.enc.News(wire.Event{Time: now(), Kind: wire.EventSkipped, Session: o.seat.session.ID, Count: int(skipped)})...)
+		d.say(fmt.Sprintf("%d bytes of output were too fast for this terminal: this is the screen now", skipped))
 	}
 	o.redraw(snapshot, next)
 	o.seat.streams[0].goOn(next)
-	d.anew, d.history, d.mark = false, 0, 0
+	d.anew, d.history, d.mark, d.drawn = false, 0, 0, true
 	return true
 }
 
@@ -148,6 +162,7 @@ func (o *sender) view(d *display, ending bool) bool {
 
 // redraw has a picture be sent, after which output goes on at next, or does not.
 func (o *sender) redraw(p []byte, next int64) {
+	o.seat.shown.words.stands = "" // the client takes them away
 	for ; len(p) > chunk; p = p[chunk:] {
 		o.pending = append(o.pending, o.enc.Redraw(-1, p[:chunk])...)
 	}

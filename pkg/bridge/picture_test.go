@@ -22,6 +22,9 @@ type viewer struct {
 	next     int64  // the offset of what comes next; negative while it is shown pictures
 	redrawn  int    // how often the screen was drawn, in whole
 	skipped  int64  // how many bytes it was told to have been left out
+	under    []byte // what takes away the words that stand on the terminal
+	overlaid int    // how often words were put there
+	id       string // the session's
 }
 
 func (h *harness) viewer(req wire.OpenRequest) *viewer {
@@ -31,7 +34,7 @@ func (h *harness) viewer(req wire.OpenRequest) *viewer {
 	}
 	req.Screen = true
 	c, reply := h.in(req)
-	return &viewer{bare: c, terminal: screen.New(int(req.Rows), int(req.Cols)), next: reply.Offset}
+	return &viewer{bare: c, terminal: screen.New(int(req.Rows), int(req.Cols)), next: reply.Offset, id: reply.ID}
 }
 
 // sees reads on until the terminal shows a text.
@@ -63,6 +66,20 @@ func (v *viewer) one() {
 		v.t.Fatalf("%v; the terminal shows\n%s", err, v.terminal.Text())
 	}
 	switch typ {
+	case wire.Output, wire.Redraw, wire.Overlay:
+		v.terminal.Write(v.under)
+		v.under = nil
+	}
+	switch typ {
+	case wire.Overlay:
+		show, restore, err := wire.ParseOverlay(payload)
+		if err != nil {
+			v.t.Fatal(err)
+		}
+		v.terminal.Write(show)
+		if v.under = bytes.Clone(restore); len(show) > 0 {
+			v.overlaid++
+		}
 	case wire.Output:
 		at, data, err := wire.ParseOutput(payload)
 		if err != nil || at != v.next {

@@ -62,6 +62,7 @@ type sender struct {
 // with it all of a session from now on.
 type item struct {
 	frame []byte
+	words string // to be said on the client's terminal, if it is shown the screen
 	seat  *seat
 	last  bool
 }
@@ -175,6 +176,9 @@ func (o *sender) take(i item) (last bool) {
 	if i.seat != nil {
 		o.seat = i.seat
 	}
+	if o.seat != nil {
+		o.seat.shown.say(i.words)
+	}
 	if n := o.dropped.Swap(0); n > 0 {
 		o.pending = append(o.pending, o.enc.News(wire.Event{Time: now(), Kind: wire.EventDropped, Count: int(n)})...)
 	}
@@ -265,12 +269,14 @@ func (o *sender) sendUntil(stop <-chan struct{}, i item) bool {
 }
 
 // offer is send without waiting; what there is no room for is counted.
-func (o *sender) offer(frame []byte) {
-	if len(frame) == 0 {
+func (o *sender) offer(frame []byte) { o.offerItem(item{frame: frame}) }
+
+func (o *sender) offerItem(i item) {
+	if len(i.frame) == 0 && i.words == "" {
 		return
 	}
 	select {
-	case o.items <- item{frame: frame}:
+	case o.items <- i:
 	default:
 		o.dropped.Add(1)
 	}
@@ -342,6 +348,9 @@ func (o *sender) attempt(fd uintptr) bool {
 	n, err := unix.Writev(int(fd), iov)
 	if n <= 0 {
 		return o.result(err)
+	}
+	if show := o.seat.shown; show != nil {
+		show.words.stands = "" // the client takes them away before it writes this
 	}
 	if n < len(head)+len(data) { // keep the rest of the frame
 		o.pending = append(o.pending[:0], head[min(n, len(head)):]...)

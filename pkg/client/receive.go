@@ -20,7 +20,14 @@ type Sink struct {
 	// Notice gets what concerns this client, a line for a person: what was asked
 	// and refused, and what was lost.
 	Notice func(line string)
-	Event  func(wire.Event)
+	// Words gets what shows words of the bridge's own on the terminal, and what makes the
+	// terminal what it was: to be written before anything else is, here too. Both are empty
+	// when words are only to be taken away. They are valid until it returns.
+	Words func(show, restore []byte) error
+	// Away gets what is to be said while there is no bridge, which nobody knows the screen
+	// without, and "" when that is over; by default Notice does.
+	Away  func(line string)
+	Event func(wire.Event)
 }
 
 // ErrSilent is returned when the bridge has not answered for a long time.
@@ -180,6 +187,14 @@ func (to Sink) take(t wire.Type, payload []byte) error {
 		}
 		if err != nil {
 			return fmt.Errorf("showing the session's screen: %w", err)
+		}
+	case wire.Overlay:
+		show, restore, err := wire.ParseOverlay(payload)
+		if err == nil && to.Words != nil {
+			err = to.Words(show, restore)
+		}
+		if err != nil {
+			return fmt.Errorf("showing words: %w", err)
 		}
 	case wire.Error:
 		return errorNote(payload)

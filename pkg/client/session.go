@@ -34,6 +34,7 @@ type Session struct {
 	again wire.OpenRequest // what to come back with
 	sent  uint64           // bytes of input
 
+	words      atomic.Bool // this bridge says some things in words, on the terminal
 	unanswered atomic.Bool // something was said since the bridge was heard last
 
 	in                   *wire.Reader // of Copy's goroutine, and so on
@@ -45,6 +46,7 @@ func newSession(c *Conn, req wire.OpenRequest) *Session {
 	s.turn = sync.NewCond(&s.mu)
 	s.again = wire.OpenRequest{Resume: req.Resume, Back: true, ReadOnly: req.ReadOnly, Piped: req.Piped}
 	s.again.Size, s.again.Screen = req.Size, req.Screen
+	s.words.Store(c.features&wire.Words != 0)
 	return s
 }
 
@@ -71,6 +73,10 @@ func (s *Session) Resize(size wire.Size) error {
 	s.mu.Unlock()
 	return s.frame(wire.Resize, size)
 }
+
+// HasWords says whether the bridge puts what concerns this client on its terminal, in words
+// (Sink.Words). Then Notice and Event need not.
+func (s *Session) HasWords() bool { return s.words.Load() && s.again.Screen && !s.Pipes }
 
 // Do asks for something without waiting for the answer: a refusal comes by Copy.
 func (s *Session) Do(r wire.Request) error { return s.frame(wire.Ask, r) }
@@ -152,20 +158,30 @@ func (s *Session) comeBack(to Sink) error {
 	s.away = true
 	s.again.Attach, s.again.From, s.again.FromErrors = s.ID, s.offset, s.offsetErrors
 	again := s.again
+	again.Sent = s.sent
 	s.mu.Unlock()
+	if to.Words != nil { // what stands would stay: the next bridge does not know of it
+		if err := to.Words(nil, nil); err != nil {
+			return err
+		}
+	}
 
 	ctx, cancel := context.WithTimeout(context.Background(), comeBackFor)
 	defer cancel()
 	stop := s.whenOver(cancel)
 	defer stop()
-	late := time.AfterFunc(sayNothingFor, func() { to.notice("the bridge is away; waiting for it to come back") })
+	away := &absence{to: to}
+	defer away.end(false)
+	late := time.AfterFunc(sayNothingFor, func() { away.lasts("the bridge is away; waiting for it to come back") })
 	defer late.Stop()
 	var tell sync.Once
 	began := time.Now()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		again.Away = time.Since(began).Seconds()
 		c, reply, err := s.reopen(ctx, again)
 		if err == nil {
-			s.isBack(to, c, reply, time.Since(began) > sayNothingFor)
+			away.end(true)
+			s.isBack(to, c, reply)
 			return nil
 		}
 		var note *wire.ErrorNote
@@ -173,7 +189,7 @@ func (s *Session) comeBack(to Sink) error {
 		case errors.As(err, &note) && note.Code == "no-session":
 			return ErrLost
 		case errors.As(err, &note) && note.Code == wire.CodeNotStarted:
-			tell.Do(func() { to.notice(note.Message) }) // and the session is kept
+			tell.Do(func() { away.say(note.Message) }) // and the session is kept
 		case errors.As(err, &note):
 			return err
 		case errors.Is(err, errNobody) && time.Since(began) > nobodyFor:
@@ -236,7 +252,8 @@ func (s *Session) reopen(ctx context.Context, req wire.OpenRequest) (*Conn, wire
 }
 
 // isBack goes on with a new connection, and tells what was lost.
-func (s *Session) isBack(to Sink, c *Conn, reply wire.OpenReply, said bool) {
+func (s *Session) isBack(to Sink, c *Conn, reply wire.OpenReply) {
+	s.words.Store(c.features&wire.Words != 0)
 	s.mu.Lock()
 	s.conn, s.in, s.away = c.conn, c.in, false
 	s.Client = reply.Client
@@ -249,9 +266,6 @@ func (s *Session) isBack(to Sink, c *Conn, reply wire.OpenReply, said bool) {
 	}
 	s.turn.Broadcast()
 	s.mu.Unlock()
-	if said {
-		to.notice("the bridge is back")
-	}
 	if missing > 0 {
 		to.notice(fmt.Sprintf("the bridge was restarted: the last %d bytes that were typed before did not arrive, or may not have", missing))
 	}

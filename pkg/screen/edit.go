@@ -7,6 +7,9 @@ func (s *Screen) eraseSequence(n int, final byte) {
 	bg := s.style.bg
 	if final == 'J' && (n == 2 || n == 0 && s.x == 0 && s.y == 0) {
 		s.keepAll()
+		if n == 2 || s.footing&footPlaced != 0 {
+			s.clears()
+		}
 	}
 	l := s.lines[s.y]
 	beyond := s.full && s.x == s.cols-1
@@ -58,6 +61,9 @@ func (s *Screen) edit(n int, final byte) {
 	inside := s.y >= m.top && s.y <= m.bottom && s.x >= m.left && s.x <= m.right
 	below := m
 	below.top = s.y
+	if final == 'S' || final == 'T' || final == 'L' {
+		s.lost() // of a terminal other lines leave the screen
+	}
 	switch {
 	case final == 'S':
 		s.up(m, n, bg)

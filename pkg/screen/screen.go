@@ -44,6 +44,10 @@ type Screen struct {
 	zwj          bool // and it ended with a joiner
 	last         rune // the last character, for REP
 
+	footing     Footing
+	mainFooting Footing // the main screen's, while the alternate one is shown
+	savedPlaced [2]bool // each saved cursor is in the same place of any terminal
+
 	history  history
 	clusters table
 	links    table
@@ -75,6 +79,7 @@ func New(rows, cols int) *Screen {
 	s := &Screen{rows: clamp(rows), cols: clamp(cols), cell: usualCell}
 	s.clusters.most, s.links.most = maxClusters, maxLinks
 	s.reset()
+	s.footing, s.savedPlaced = footRelative, [2]bool{}
 	return s
 }
 
@@ -90,6 +95,7 @@ func (s *Screen) reset() {
 	clearLines(s.lines, 0)
 	s.modes, s.titles, s.styles = vtseq.Modes{}, nil, nil
 	s.tabs = stops(nil, s.cols)
+	s.footing, s.savedPlaced = footFirm, [2]bool{true, true}
 	s.apart()
 	s.know()
 }
@@ -120,7 +126,7 @@ func (s *Screen) write(p []byte) (n int) {
 			n = max(n, 1) // the byte is taken, whatever came of it
 			rows, cols, panics, onLine := s.rows, s.cols, s.panics, s.onLine
 			*s = *New(rows, cols)
-			s.panics, s.onLine = panics+1, onLine
+			s.panics, s.onLine, s.footing = panics+1, onLine, 0
 		}
 	}()
 	for n < len(p) {
@@ -162,6 +168,7 @@ func (s *Screen) Resize(rows, cols int) {
 		s.lines = fitted
 	}
 	s.rows, s.cols, s.spare = rows, cols, nil
+	s.lost() // terminals move lines in their own ways
 	s.margins, s.tabs = s.whole(), stops(s.tabs, cols)
 	for _, c := range []*cursor{&s.cursor, &s.saved[0], &s.saved[1]} {
 		c.x, c.y, c.full = min(c.x, cols-1), min(c.y, rows-1), false

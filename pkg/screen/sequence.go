@@ -55,7 +55,9 @@ func (s *Screen) index(bg color) {
 			s.up(s.margins, 1, bg)
 		}
 	case s.y < s.rows-1:
-		s.y++
+		if s.y++; s.y == s.rows-1 {
+			s.fills()
+		}
 	}
 }
 
@@ -85,6 +87,7 @@ func (s *Screen) escape(final byte) {
 		s.save()
 	case '8':
 		s.restore()
+		s.restored()
 	case 'D', 'E':
 		s.apart()
 		if s.index(s.style.bg); final == 'E' {
@@ -94,6 +97,7 @@ func (s *Screen) escape(final byte) {
 		s.tabs[s.x] = s.tabs[s.x] || !s.full
 	case 'M':
 		if s.y == s.margins.top {
+			s.lost() // where a terminal has lines above, it only moves the cursor
 			s.down(s.margins, 1, s.style.bg)
 		} else if s.y > 0 {
 			s.y--
@@ -103,7 +107,10 @@ func (s *Screen) escape(final byte) {
 }
 
 // save and restore are DECSC and DECRC. Each screen has a cursor of its own for them.
-func (s *Screen) save() { s.saved[s.showing()] = s.cursor }
+func (s *Screen) save() {
+	n := s.showing()
+	s.saved[n], s.savedPlaced[n] = s.cursor, s.footing&footPlaced != 0
+}
 
 func (s *Screen) restore() {
 	s.cursor = s.saved[s.showing()]
@@ -135,6 +142,7 @@ func (s *Screen) designate(intermediates []byte, final byte) {
 		if final == '8' {
 			s.margins = s.whole()
 			s.home()
+			s.clears()
 			for _, l := range s.lines {
 				l.used, l.wrapped = s.cols, false
 				for x := range l.cells {
@@ -265,6 +273,7 @@ func (s *Screen) sequence(params []byte, final byte) {
 		}
 	case 'u': // SCO's
 		s.restore()
+		s.restored()
 	case 'J', 'K', 'X':
 		s.eraseSequence(ns.or(0, 0), final)
 	case '@', 'P', 'L', 'M', 'S', 'T':
@@ -314,6 +323,11 @@ func (s *Screen) mode(n int, set bool) {
 		}
 		if !set && (n == 1048 || was) {
 			s.restore()
+			if n == 1048 {
+				s.restored()
+			} else { // to where it was when the main screen was left
+				s.footing = s.mainFooting
+			}
 		}
 	}
 }
@@ -328,7 +342,9 @@ func (s *Screen) alternate(on bool) {
 		}
 		s.main, s.lines = s.lines, s.spare
 		clearLines(s.lines, 0)
+		s.switched(true)
 	case !on && s.main != nil:
+		s.switched(false)
 		s.spare, s.lines, s.main = s.lines, s.main, nil
 		s.saved[1] = cursor{}
 	}
@@ -344,7 +360,10 @@ func (s *Screen) softReset() {
 }
 
 // home goes to the first place, which depends on origin mode.
-func (s *Screen) home() { s.goTo(0, 0) }
+func (s *Screen) home() {
+	s.goesTo()
+	s.goTo(0, 0)
+}
 
 // goTo goes to a place, counted from the margins in origin mode.
 func (s *Screen) goTo(row, col int) {
@@ -387,13 +406,18 @@ func (s *Screen) move(ns *numbers, final byte) {
 		if s.y < top {
 			top = 0
 		}
+		if n > s.y {
+			s.lost() // a terminal may have lines above
+		}
 		s.y = max(s.y-n, top)
 	case 'B', 'E', 'e':
 		bottom := m.bottom
 		if s.y > bottom {
 			bottom = s.rows - 1
 		}
+		from := s.y
 		s.y = min(s.y+n, bottom)
+		s.movesDown(from)
 	case 'C', 'a':
 		s.x = min(s.x+n, s.edge())
 	case 'D':
@@ -402,10 +426,12 @@ func (s *Screen) move(ns *numbers, final byte) {
 		s.goTo(row, n-1)
 	case 'd':
 		full := s.full
+		s.goesTo()
 		s.goTo(n-1, col)
 		s.full = full
 		return
 	case 'H', 'f':
+		s.goesTo()
 		s.goTo(n-1, min(ns.or(1, 1), maxSide)-1)
 	case 'I':
 		s.tab(n)

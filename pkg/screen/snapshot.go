@@ -239,7 +239,12 @@ func (s *Screen) appendStyle(b []byte, to, from style) []byte {
 // appendCursor appends what makes the terminal's cursor this one, wherever it is and
 // whatever its style and character sets are.
 func (s *Screen) appendCursor(b []byte, c *cursor, lines []*line) []byte {
-	b = append(b, "\x1b[?6l\x0f\x1b(B\x1b)B\x1b[m\x1b]8;;\x1b\\"...)
+	return s.appendPut(append(b, "\x1b[?6l\x0f\x1b(B\x1b)B\x1b[m\x1b]8;;\x1b\\"...), c, lines, anew)
+}
+
+// appendPut is appendCursor for a terminal without origin mode, in the default style and
+// with ASCII characters.
+func (s *Screen) appendPut(b []byte, c *cursor, lines []*line, how putting) []byte {
 	if c.origin {
 		b = append(b, "\x1b[?6h"...)
 	}
@@ -247,6 +252,9 @@ func (s *Screen) appendCursor(b []byte, c *cursor, lines []*line) []byte {
 	x, now := c.x, style{}
 	full := s.isFull(c)
 	again := full || c == &s.cursor && s.joins
+	if latest := s.latest(); again && !full && s.putX == c.x && latest != nil && latest.r >= cluster {
+		again = false // with marks, terminals differ about what stands at a line's end and stays there
+	}
 	if again { // so it is, and may be joined, once its last character is drawn again
 		if !full {
 			x = s.putX
@@ -255,8 +263,12 @@ func (s *Screen) appendCursor(b []byte, c *cursor, lines []*line) []byte {
 			x--
 		}
 	}
-	b = appendPlace(b, row, max(col-(c.x-x), 0))
-	if endsAt(lines, c.y, x, again) {
+	if col = max(col-(c.x-x), 0); how == inRow {
+		b = appendColumn(b, col)
+	} else {
+		b = appendPlace(b, row, col)
+	}
+	if how == anew && endsAt(lines, c.y, x, again) {
 		b = append(b, "\x1b[J"...)
 	}
 	if again {
@@ -325,6 +337,19 @@ func isEmpty(cells []cell) bool {
 func appendPlace(b []byte, row, col int) []byte {
 	b = appendInt(append(b, "\x1b["...), row+1)
 	return append(appendInt(append(b, ';'), col+1), 'H')
+}
+
+// putting is how a cursor is put into its place.
+type putting uint8
+
+const (
+	anew  putting = iota // on a screen that has just been drawn
+	back                 // on one that was there before
+	inRow                // likewise, where the cursor is in the right row
+)
+
+func appendColumn(b []byte, col int) []byte {
+	return append(appendInt(append(b, "\x1b["...), col+1), 'G')
 }
 
 // appendMargins appends what sets the margins, if there are any.

@@ -239,60 +239,8 @@ func TestTmuxPrograms(t *testing.T) {
 	open := terminals(t)
 	a, b := open(8, 20), open(8, 20)
 	r := rand.New(rand.NewPCG(1, 2))
-	n := func(most int) int { return r.IntN(most + 1) }
 	for program := range 150 {
-		var out strings.Builder
-		const ascii = "\x0f\x1b(B\x1b)B"
-		alternate := false
-		out.WriteString("\x1b[?1049l\x1bc\x1b[H\x1b[2J\x1b7")
-		for range 40 {
-			switch n(26) {
-			case 0, 1, 2, 3:
-				fmt.Fprintf(&out, "%.*s", n(30), "The quick brown fox jumps over it")
-			case 4:
-				out.WriteString([]string{"日本語", "e\u0301", "─│", "🙂"}[n(3)])
-			case 5, 6:
-				out.WriteString("\r\n")
-			case 7:
-				out.WriteString([]string{"\n", "\r", "\x1b[7G\b", "\t", "\x1bM", "\x1bD", "\x1bE"}[n(6)])
-			case 8:
-				fmt.Fprintf(&out, "\x1b[%d;%dH", n(9), n(21))
-			case 9:
-				fmt.Fprintf(&out, "\x1b[%d%c", n(4), "ABCDEFGd"[n(7)])
-			case 10:
-				fmt.Fprintf(&out, "\x1b[%d%c", n(2), "JK"[n(1)])
-			case 11:
-				fmt.Fprintf(&out, "\x1b[%d%c", n(4), "PXST"[n(3)])
-			case 26:
-				out.WriteString("\x1b[@")
-			case 25: // tmux obeys these outside of the margins too
-				fmt.Fprintf(&out, "\x1b[r\x1b[%dd\x1b[%d%c", n(8), n(4), "LM"[n(1)])
-			case 12:
-				fmt.Fprintf(&out, "\x1b[?6l\x1b[%d;%dr", 1+n(7), 1+n(7)) // tmux goes home as if this mode were off
-			case 13, 14, 15:
-				fmt.Fprintf(&out, "\x1b[%d;%dm", n(9), 30+n(17))
-			case 16:
-				fmt.Fprintf(&out, "\x1b[38;5;%d;48;2;%d;2;3m\x1b[4:%dm", n(255), n(255), n(5))
-			case 17:
-				out.WriteString("\x1b[m")
-			case 18:
-				fmt.Fprintf(&out, "\x1b[?%d%c", []int{6, 7, 25, 1, 1000, 1006}[n(5)], "hl"[n(1)])
-			case 19:
-				out.WriteString("\x1b" + string("78"[n(1)]))
-			case 20:
-				out.WriteString("\r\x1b[4hxyz\x1b[4l") // not over the line's end, where tmux loses a cell
-			case 21:
-				out.WriteString([]string{"\x1b(0", "\x1b(B", "\x1b)0", "\x0e", "\x0f"}[n(4)])
-			case 22:
-				fmt.Fprintf(&out, "\x1b[%dg\x1bH", n(1)*3)
-			case 23: // tmux has one saved cursor for both screens, and no more in it than the place and the style
-				alternate = !alternate
-				out.WriteString(map[bool]string{true: "\x1b[?6l\r" + ascii + "\x1b[?1049h\x1b7", false: "\x1b[?1049l" + ascii + "\x1b7"}[alternate])
-			case 24:
-				fmt.Fprintf(&out, "\rx\x1b[%db", n(5)) // tmux repeats to the end of the line only
-			}
-		}
-		p := out.String()
+		p := "\x1b[?1049l\x1bc\x1b[H\x1b[2J\x1b7" + randomProgram(r)
 		what := fmt.Sprintf("program %d, %q", program, p)
 		a.write(p)
 		s := show(8, 20, p)
@@ -308,6 +256,62 @@ func TestTmuxPrograms(t *testing.T) {
 			return
 		}
 	}
+}
+
+// randomProgram prints anything, but for what tmux has its own ways with.
+func randomProgram(r *rand.Rand) string {
+	n := func(most int) int { return r.IntN(most + 1) }
+	var out strings.Builder
+	const ascii = "\x0f\x1b(B\x1b)B"
+	alternate := false
+	for range 40 {
+		switch n(26) {
+		case 0, 1, 2, 3:
+			fmt.Fprintf(&out, "%.*s", n(30), "The quick brown fox jumps over it")
+		case 4:
+			out.WriteString([]string{"日本語", "e\u0301", "─│", "🙂"}[n(3)])
+		case 5, 6:
+			out.WriteString("\r\n")
+		case 7:
+			out.WriteString([]string{"\n", "\r", "\x1b[7G\b", "\t", "\x1bM", "\x1bD", "\x1bE"}[n(6)])
+		case 8:
+			fmt.Fprintf(&out, "\x1b[%d;%dH", n(9), n(21))
+		case 9:
+			fmt.Fprintf(&out, "\x1b[%d%c", n(4), "ABCDEFGd"[n(7)])
+		case 10:
+			fmt.Fprintf(&out, "\x1b[%d%c", n(2), "JK"[n(1)])
+		case 11:
+			fmt.Fprintf(&out, "\x1b[%d%c", n(4), "PXST"[n(3)])
+		case 26:
+			out.WriteString("\x1b[@")
+		case 25: // tmux obeys these outside of the margins too
+			fmt.Fprintf(&out, "\x1b[r\x1b[%dd\x1b[%d%c", n(8), n(4), "LM"[n(1)])
+		case 12:
+			fmt.Fprintf(&out, "\x1b[?6l\x1b[%d;%dr", 1+n(7), 1+n(7)) // tmux goes home as if this mode were off
+		case 13, 14, 15:
+			fmt.Fprintf(&out, "\x1b[%d;%dm", n(9), 30+n(17))
+		case 16:
+			fmt.Fprintf(&out, "\x1b[38;5;%d;48;2;%d;2;3m\x1b[4:%dm", n(255), n(255), n(5))
+		case 17:
+			out.WriteString("\x1b[m")
+		case 18:
+			fmt.Fprintf(&out, "\x1b[?%d%c", []int{6, 7, 25, 1, 1000, 1006}[n(5)], "hl"[n(1)])
+		case 19:
+			out.WriteString("\x1b" + string("78"[n(1)]))
+		case 20:
+			out.WriteString("\r\x1b[4hxyz\x1b[4l") // not over the line's end, where tmux loses a cell
+		case 21:
+			out.WriteString([]string{"\x1b(0", "\x1b(B", "\x1b)0", "\x0e", "\x0f"}[n(4)])
+		case 22:
+			fmt.Fprintf(&out, "\x1b[%dg\x1bH", n(1)*3)
+		case 23: // tmux has one saved cursor for both screens, and no more in it than the place and the style
+			alternate = !alternate
+			out.WriteString(map[bool]string{true: "\x1b[?6l\r" + ascii + "\x1b[?1049h\x1b7", false: "\x1b[?1049l" + ascii + "\x1b7"}[alternate])
+		case 24:
+			fmt.Fprintf(&out, "\rx\x1b[%db", n(5)) // tmux repeats to the end of the line only
+		}
+	}
+	return out.String()
 }
 
 // TestTmuxTitles is about titles that were pushed, as vim does: they are to be popped.

@@ -12,7 +12,7 @@ func (s *Screen) View(rows, cols int) (view []byte) {
 		}
 	}()
 	rows, cols = max(1, min(rows, maxSide)), max(1, min(cols, maxSide))
-	top := max(0, min(s.cursor.y-rows+1, len(s.lines)-rows))
+	top := s.viewTop(rows)
 	// At once, where the terminal can: synchronized output.
 	b := append(s.scratch[:0:0], "\x1b[?2026h\x1b[?25l\x1b[m\x1b[?7l"...)
 	for y := range rows {
@@ -22,11 +22,22 @@ func (s *Screen) View(rows, cols int) (view []byte) {
 			b = s.appendLine(b, s.lines[top+y].left(cols), placed)
 		}
 	}
-	if s.cursor.x < cols && s.modes.Is(25) {
-		b = append(appendInt(append(b, "\x1b["...), s.cursor.y-top+1), ';')
-		b = append(appendInt(b, s.cursor.x+1), "H\x1b[?25h"...)
-	}
+	b = s.appendViewCursor(b, top, cols)
 	return append(b, "\x1b[?7h\x1b[?2026l"...)
+}
+
+// viewTop is the first line of a view with so many rows.
+func (s *Screen) viewTop(rows int) int {
+	return max(0, min(s.cursor.y-rows+1, len(s.lines)-rows))
+}
+
+// appendViewCursor appends what puts the cursor of a view into its place and shows it, if
+// it is to be seen there.
+func (s *Screen) appendViewCursor(b []byte, top, cols int) []byte {
+	if s.cursor.x < cols && s.modes.Is(25) {
+		b = append(appendPlace(b, s.cursor.y-top, s.cursor.x), "\x1b[?25h"...)
+	}
+	return b
 }
 
 // left is the first cols cells of a line.

@@ -25,6 +25,8 @@ type Encoder interface {
 	// Redraw is what makes a terminal show the session's screen, or a part of that: see
 	// the frame.
 	Redraw(next int64, part []byte) []byte
+	// Overlay is what shows words on the client's terminal, and what takes them away.
+	Overlay(show, restore []byte) []byte
 	// Piece is a part of what a request is answered with.
 	Piece(seq uint32, part []byte) []byte
 	// Apart says whether what is no output must reach the client by itself, in a
@@ -52,6 +54,13 @@ func (Encoder2) OutputHead(b []byte, t Type, offset int64, n int) []byte {
 
 func (e Encoder2) Redraw(next int64, part []byte) []byte {
 	return append(e.OutputHead(make([]byte, OutputHeadLen, OutputHeadLen+len(part)), Redraw, next, len(part)), part...)
+}
+
+func (Encoder2) Overlay(show, restore []byte) []byte {
+	b := make([]byte, HeaderLen, HeaderLen+4+len(show)+len(restore))
+	Head(b, Overlay, 4+len(show)+len(restore))
+	b = binary.BigEndian.AppendUint32(b, uint32(len(show)))
+	return append(append(b, show...), restore...)
 }
 
 func (Encoder2) Piece(seq uint32, part []byte) []byte {
@@ -116,6 +125,7 @@ func (e *Encoder1) Refused(n ErrorNote) []byte                 { return message1
 func (e *Encoder1) Pong([]byte) []byte                         { return message1("PONG", "") }
 func (e *Encoder1) Redraw(int64, []byte) []byte                { return nil }
 func (e *Encoder1) Piece(uint32, []byte) []byte                { return nil }
+func (e *Encoder1) Overlay(_, _ []byte) []byte                 { return nil }
 func (e *Encoder1) Apart() bool                                { return true }
 func (e *Encoder1) Lost(n LostNote) []byte {
 	return message1("CONTROL:", fmt.Sprintf("%d bytes of output were lost: this client was too slow", n.To-n.From))

@@ -34,6 +34,10 @@ type OpenRequest struct {
 	Back       bool   `json:"back,omitempty"`
 	From       int64  `json:"from,omitempty"`
 	FromErrors int64  `json:"from_errors,omitempty"`
+	// Sent is how many bytes of input a client that has come back has sent, and Away for
+	// how many seconds it had no bridge: what that means to its person is told in words.
+	Sent uint64  `json:"sent,omitempty"`
+	Away float64 `json:"away,omitempty"`
 	// Detached: nobody is in the new session; the connection ends after Opened.
 	Detached bool `json:"detached,omitempty"`
 }

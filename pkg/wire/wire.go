@@ -72,10 +72,11 @@ const (
 	Put                           // files to sessions
 	Screens                       // Redraw
 	Records                       // looking back: replay, export, search, and Piece
+	Words                         // Overlay
 )
 
 // Ours is what this side can do.
-const Ours = Requests | Pipes | Put | Screens | Records
+const Ours = Requests | Pipes | Put | Screens | Records | Words
 
 // Type says what a frame is.
 type Type byte
@@ -106,7 +107,11 @@ const (
 	// screen: output goes on at the offset. -1: it does not, and there is more of this.
 	Redraw Type = 0x4A
 	Piece  Type = 0x4B // seq, bytes: a part of what a request is answered with, before the Answer
-	News   Type = 0xC8 // Event
+	// Overlay is the length of what follows first, as a uint32; bytes that show words of the
+	// bridge's own on the client's terminal; and bytes that make the terminal what it was
+	// before. The client writes the latter before anything else that it writes.
+	Overlay Type = 0x4C
+	News    Type = 0xC8 // Event
 )
 
 // Optional marks a type that a peer which does not know it may skip.
@@ -151,6 +156,18 @@ func ParsePiece(payload []byte) (seq uint32, data []byte, err error) {
 		return 0, nil, fmt.Errorf("%w: a piece of %d bytes", ErrProtocol, len(payload))
 	}
 	return binary.BigEndian.Uint32(payload), payload[4:], nil
+}
+
+// ParseOverlay takes an Overlay's payload apart.
+func ParseOverlay(payload []byte) (show, restore []byte, err error) {
+	if len(payload) < 4 {
+		return nil, nil, fmt.Errorf("%w: an overlay of %d bytes", ErrProtocol, len(payload))
+	}
+	n, rest := binary.BigEndian.Uint32(payload), payload[4:]
+	if int64(n) > int64(len(rest)) {
+		return nil, nil, fmt.Errorf("%w: an overlay of %d bytes, of which %d are to be shown", ErrProtocol, len(payload), n)
+	}
+	return rest[:n], rest[n:], nil
 }
 
 // Frame makes a whole frame. v is nil for none, []byte for bytes, or anything
