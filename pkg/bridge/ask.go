@@ -30,6 +30,7 @@ var requests = map[wire.Verb]request{
 	wire.DoWait:      {needs: auth.See, live: (*client).wait, past: past.ended},
 	wire.DoPeek:      {needs: auth.See, live: (*client).peek},
 	wire.DoSend:      {needs: auth.Type, live: (*client).sendBytes},
+	wire.DoType:      {needs: auth.Type, live: (*client).pressKeys},
 	wire.DoPut:       {needs: auth.Type, live: (*client).put},
 	wire.DoKill:      {needs: auth.Kill, live: (*client).kill},
 	wire.DoFreeze:    {needs: auth.Freeze, live: (*client).freeze},

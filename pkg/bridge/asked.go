@@ -10,7 +10,6 @@ import (
 
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/config"
-	"github.com/AgentaaU/AaaU/pkg/session"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
@@ -102,48 +101,46 @@ func (c *client) wait(ctx context.Context, req wire.Request, l *live) (wire.Repl
 const peekTime = 10 * time.Second
 
 func (c *client) peek(ctx context.Context, _ wire.Request, l *live) (wire.Reply, error) {
-	ctx, cancel := context.WithTimeout(ctx, peekTime)
-	defer cancel()
 	var screen wire.Screen
-	err := l.watch.call(ctx.Done(), func(d *drawing) { screen = d.text() })
-	switch {
-	case errors.Is(err, errGone):
-		return wire.Reply{}, refusal("busy", "the screen of session %s could not be drawn within %v: try again", l.ID, peekTime)
-	case err != nil:
-		return wire.Reply{}, refusal("poisonous", "the output of session %s cannot be shown", l.ID)
+	if err := l.drawn(ctx, func(d *drawing) { screen = d.text() }); err != nil {
+		return wire.Reply{}, err
 	}
 	return wire.Reply{Screen: &screen}, nil
 }
 
-func (c *client) sendBytes(_ context.Context, req wire.Request, l *live) (wire.Reply, error) {
-	if err := c.b.recordInput(l, c, req.Bytes); err != nil {
-		return wire.Reply{}, err
+// drawn calls do with the session's screen as it is now.
+func (l *live) drawn(ctx context.Context, do func(*drawing)) error {
+	ctx, cancel := context.WithTimeout(ctx, peekTime)
+	defer cancel()
+	err := l.watch.call(ctx.Done(), do)
+	switch {
+	case errors.Is(err, errGone):
+		return refusal("busy", "the screen of session %s could not be drawn within %v: try again", l.ID, peekTime)
+	case err != nil:
+		return refusal(poisonous, "the output of session %s cannot be shown", l.ID)
 	}
-	l.Note(session.LastTyped, time.Now())
-	if err := l.Type(nil, req.Bytes, c.stays); err != nil {
-		return wire.Reply{}, refusal("no-session", "session %s takes no input any more", l.ID)
-	}
-	return wire.Reply{}, nil
+	return nil
 }
 
-// put brings a file into the session's /tmp, and types where it is.
+// put brings a file into the session's /tmp, and pastes where it is, as terminals do
+// with a file that is dropped on them.
 func (c *client) put(ctx context.Context, req wire.Request, l *live) (wire.Reply, error) {
 	fds := c.fds.take()
 	defer c.fds.drop(fds)
 	if len(fds) != 1 {
 		return wire.Reply{}, refusal("malformed", "a file comes with one descriptor, before the connection is in a session")
 	}
+	if err := l.takesInput(); err != nil {
+		return wire.Reply{}, err
+	}
 	path, err := c.b.put(ctx, l.Session, string(req.File), fds[0])
 	if err != nil {
 		return wire.Reply{}, err
 	}
 	c.b.tellPut(l, c, path)
-	if err := c.b.recordInput(l, c, []byte(path)); err != nil {
+	// The space keeps two apart that are put one after the other.
+	if err := c.pastes(ctx, l, []byte(path+" ")); err != nil {
 		return wire.Reply{}, err
-	}
-	l.Note(session.LastTyped, time.Now())
-	if err := l.Type(nil, []byte(path), c.stays); err != nil {
-		return wire.Reply{}, refusal("no-session", "session %s takes no input any more", l.ID)
 	}
 	return wire.Reply{Path: path}, nil
 }

@@ -28,6 +28,7 @@ type live struct {
 	mu      sync.Mutex           // guards what follows
 	people  []*client            // in the order in which they came
 	driver  *client              // who typed last
+	sent    burst                // the text that was sent last, and not typed by who is here
 	shared  map[uint32]auth.Role // with whom, beside those who may join anyway
 	title   string               // as the program set it
 	reports reports              // what the program is told of the terminal

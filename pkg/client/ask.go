@@ -1,11 +1,13 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"syscall"
+	"unicode/utf8"
 
 	"github.com/AgentaaU/AaaU/pkg/argv"
 	"github.com/AgentaaU/AaaU/pkg/wire"
@@ -97,17 +99,73 @@ func (c *Conn) Status(ctx context.Context, session string) (wire.SessionInfo, er
 	return reply.Sessions[0], nil
 }
 
-// Send types bytes into a session.
+// maxTyped is how much one request types, in bytes: it is base64 on its way.
+const maxTyped = wire.MaxPayload / 2
+
+// Send types bytes into a session, as they are.
 func (c *Conn) Send(ctx context.Context, session string, p []byte) error {
-	const most = wire.MaxPayload / 2 // base64
 	for first := true; first || len(p) > 0; first = false {
-		part := p[:min(len(p), most)]
+		part := p[:min(len(p), maxTyped)]
 		if _, err := c.do(ctx, wire.Request{Do: wire.DoSend, Session: session, Bytes: part}); err != nil {
 			return err
 		}
 		p = p[len(part):]
 	}
 	return nil
+}
+
+// Submit types a text into a session and presses Enter, in such a way that the program
+// takes the one for a text and the other for the key.
+func (c *Conn) Submit(ctx context.Context, session string, text []byte) error {
+	return c.typeText(ctx, wire.Request{Session: session, Paste: true, Enter: true}, text)
+}
+
+// Paste pastes a text into a session. A program that has asked for bracketed pastes gets
+// one; a text that is longer than some ten thousand characters comes as several.
+func (c *Conn) Paste(ctx context.Context, session string, text []byte) error {
+	return c.typeText(ctx, wire.Request{Session: session, Paste: true}, text)
+}
+
+// TypeAndEnter types bytes into a session, as they are, and then presses Enter.
+func (c *Conn) TypeAndEnter(ctx context.Context, session string, p []byte) error {
+	return c.typeText(ctx, wire.Request{Session: session, Enter: true}, p)
+}
+
+// Press presses keys in a session, one after the other, by their names: C-c, Escape, Enter,
+// Up, F5, M-x, or any character.
+func (c *Conn) Press(ctx context.Context, session string, keys ...string) error {
+	_, err := c.do(ctx, wire.Request{Do: wire.DoType, Session: session, Keys: keys})
+	return err
+}
+
+// typeText has a text typed in parts, of which the last has what comes after it.
+func (c *Conn) typeText(ctx context.Context, last wire.Request, text []byte) error {
+	last.Do = wire.DoType
+	for len(text) > maxTyped {
+		n := textPart(text)
+		r := last
+		r.Bytes, r.Enter = text[:n], false
+		if _, err := c.do(ctx, r); err != nil {
+			return err
+		}
+		text = text[n:]
+	}
+	last.Bytes = text
+	_, err := c.do(ctx, last)
+	return err
+}
+
+// textPart is how much of a long text goes into one request: whole lines, if there is the
+// end of one, or else whole characters.
+func textPart(text []byte) int {
+	if n := bytes.LastIndexByte(text[:maxTyped], '\n'); n >= 0 {
+		return n + 1
+	}
+	n := maxTyped
+	for n > maxTyped-utf8.UTFMax && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return n
 }
 
 // Peek tells what a session shows at present.

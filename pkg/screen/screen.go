@@ -182,6 +182,9 @@ func (s *Screen) Size() (rows, cols int) { return s.rows, s.cols }
 // Cursor is where the cursor is, counted from 0.
 func (s *Screen) Cursor() (row, col int) { return s.y, s.x }
 
+// KeyModes are the modes that decide what a terminal sends for keys and pastes.
+func (s *Screen) KeyModes() vtseq.KeyModes { return s.modes.KeyModes() }
+
 // Text is what is on the screen, in lines without what is blank at their ends.
 // There are only printable runes in it, those that say how these are written (see
 // vtseq.IsInvisible), and newlines between the lines.

@@ -355,21 +355,6 @@ func (s *Session) Terminal() string {
 	return fmt.Sprintf("/dev/pts/%d", n)
 }
 
-// AsksSecret says whether the terminal takes a line without showing it, as programs have
-// it that ask for a password.
-func (s *Session) AsksSecret() bool {
-	if s.Pipes {
-		return false
-	}
-	raw, err := s.input.SyscallConn()
-	if err != nil {
-		return false
-	}
-	var modes *unix.Termios
-	err2 := raw.Control(func(fd uintptr) { modes, err = unix.IoctlGetTermios(int(fd), unix.TCGETS) }) // the slave's: tty_ioctl(4)
-	return err == nil && err2 == nil && modes.Lflag&unix.ICANON != 0 && modes.Lflag&unix.ECHO == 0
-}
-
 // Size is what the terminal was last sized to; zero with pipes.
 func (s *Session) Size() (rows, cols uint16) {
 	s.mu.Lock()

@@ -94,6 +94,7 @@ const (
 	DoList      Verb = "list"      // After → Sessions, More
 	DoStatus    Verb = "status"    // → Sessions: one, with People and Shared
 	DoSend      Verb = "send"      // Bytes: typed
+	DoType      Verb = "type"      // Bytes, Paste, Keys, Enter: a text, and then keys, as the program has asked for them
 	DoPeek      Verb = "peek"      // → Screen
 	DoWait      Verb = "wait"      // → Ended, when it has
 	DoKill      Verb = "kill"      // Signal
@@ -119,6 +120,9 @@ type Request struct {
 	Profile  string      `json:"profile,omitempty"` // empty: the default
 	After    string      `json:"after,omitempty"`   // the last id of the list before
 	Bytes    []byte      `json:"bytes,omitempty"`   // base64
+	Paste    bool        `json:"paste,omitempty"`   // Bytes are pasted: bracketed, if the program wants that
+	Keys     []string    `json:"keys,omitempty"`    // their names, as C-c, Escape
+	Enter    bool        `json:"enter,omitempty"`   // and the Enter key after them
 	Signal   int         `json:"signal,omitempty"`  // 0: SIGKILL
 	UID      *uint32     `json:"uid,omitempty"`
 	ReadOnly bool        `json:"read_only,omitempty"`
