@@ -145,7 +145,7 @@ func TestPut(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	if _, err := session.Copy(client.Sink{Out: &out}); err != nil || out.String() != path+"\r\ntext" {
+	if _, err := session.Copy(client.Sink{Out: &out}); err != nil || out.String() != path+" \r\ntext" {
 		t.Errorf("%q %v", out.String(), err)
 	}
 }
