@@ -102,7 +102,7 @@ func opens(session string) [][]byte {
 }
 
 func asks(session string) (all [][]byte) {
-	for _, do := range []string{"profile", "list", "status", "peek", "wait", "send", "put", "kill", "freeze", "thaw", "share", "unshare", "dismiss", "subscribe", "replay", "export", "search", "nosuch"} {
+	for _, do := range []string{"profile", "list", "status", "peek", "wait", "send", "put", "kill", "freeze", "thaw", "share", "unshare", "dismiss", "subscribe", "replay", "export", "changes", "search", "nosuch"} {
 		all = append(all, []byte(fmt.Sprintf(
 			`{"seq":1,"do":%q,"session":%q,"profile":"shell","after":"a","bytes":"aGVsbG8=","signal":28,"uid":12,"read_only":true,"client":3,"file":"a.txt","format":"text","query":{"text":"e","from":1,"kinds":["input","output"]}}`, do, session)),
 			[]byte(fmt.Sprintf(`{"seq":2,"do":%q,"session":"nosuch"}`, do)), []byte(fmt.Sprintf(`{"seq":3,"do":%q}`, do)))
