@@ -96,6 +96,7 @@ $(binaries) &: $(sources) build/version
 	@echo 'building the programs, version $(VERSION)' >&2
 	@CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -tags urfave_cli_no_docs -o build/bin/ \
 		-ldflags '-s -w -X github.com/AgentaaU/AaaU/pkg/version.Version=$(VERSION)' \
+		-ldflags './cmd/aaau=-s -w -X github.com/AgentaaU/AaaU/pkg/version.Version=$(VERSION) -E main.entry' \
 		$(addprefix ./cmd/,$(notdir $(binaries)))
 	@touch $(binaries)
 

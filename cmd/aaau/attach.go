@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
 
 	"github.com/AgentaaU/AaaU/pkg/client"
 	"github.com/AgentaaU/AaaU/pkg/wire"
@@ -41,7 +42,7 @@ func (t *terminal) attach(ctx context.Context, socket string, o order) error {
 	// Before anything is raw: whatever ends us from here on gives the terminal
 	// back first. SIGPIPE is one of them, when what we write to has gone.
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGWINCH)
+	notify(signals, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGWINCH)
 	defer signal.Stop(signals)
 	signal.Ignore(syscall.SIGPIPE)
 	s, took, err := open(ctx, socket, o, signals)
@@ -61,7 +62,7 @@ func (t *terminal) attach(ctx context.Context, socket string, o order) error {
 		}
 		defer t.restore()
 		if t.isTTY() {
-			signal.Notify(signals, syscall.SIGTSTP)
+			notify(signals, syscall.SIGTSTP)
 		}
 	}
 
@@ -85,10 +86,14 @@ func (t *terminal) attach(ctx context.Context, socket string, o order) error {
 			done <- err
 		}
 	})
+	passed := passing{ours: s.Pipes && o.Attach == ""}
+	defer passed.wait()
 	for {
 		select {
 		case err := <-done:
 			return leave(s, t, out, over, took, err)
+		case <-passed.late:
+			return leave(s, t, out, over, took, sentAway(passed.signal))
 		case sig := <-signals:
 			switch sig {
 			case syscall.SIGWINCH:
@@ -97,7 +102,9 @@ func (t *terminal) attach(ctx context.Context, socket string, o order) error {
 					return leave(s, t, out, over, took, err)
 				}
 			default:
-				return leave(s, t, out, over, took, sentAway(sig.(syscall.Signal)))
+				if !passed.pass(s, sig.(syscall.Signal)) {
+					return leave(s, t, out, over, took, sentAway(sig.(syscall.Signal)))
+				}
 			}
 			now := size()
 			_ = s.Resize(now) // the output's end says why it fails
@@ -158,7 +165,7 @@ func request(ctx context.Context, socket string, o order) (s *client.Session, l 
 }
 
 // say tells the person something.
-func say(line string) { fmt.Fprintf(os.Stderr, "aaau: %s\n", harmless(line)) }
+func say(line string) { fmt.Fprintf(stderr, "aaau: %s\n", harmless(line)) }
 
 // errDetached is how the person says that they leave.
 var errDetached = errors.New("detached")
@@ -184,7 +191,7 @@ func leave(s *client.Session, t *terminal, out *shown, over func(), took luggage
 	}
 	s.Close() // what still comes is not for a terminal that is the person's again
 	if over := status(0); err != nil && !errors.As(err, &over) && !s.Pipes && !owing.back && isTTY(os.Stdout) && isTTY(os.Stderr) {
-		fmt.Fprintln(os.Stderr) // what is said now does not go on somebody's prompt
+		fmt.Fprintln(stderr) // what is said now does not go on somebody's prompt
 	}
 	if over := status(0); err == nil || errors.As(err, &over) {
 		out.tellAgain()
@@ -204,6 +211,9 @@ func leave(s *client.Session, t *terminal, out *shown, over func(), took luggage
 	case errors.Is(err, syscall.EPIPE): // whoever read our output has gone
 		return sentAway(syscall.SIGPIPE).status()
 	case errors.As(err, &sig):
+		if !s.Pipes { // a terminal's session goes on without us
+			say("detached by " + unix.SignalName(syscall.Signal(sig)) + "; back with: aaau attach " + s.ID)
+		}
 		return sig.status()
 	}
 	return err
@@ -221,14 +231,14 @@ func output(s *client.Session, out *shown) error {
 	if !s.Pipes && isTTY(os.Stderr) {
 		tell = func(line string) {
 			if !s.HasWords() { // a line of its own is all there is, though there may be a screen
-				fmt.Fprintf(os.Stderr, "\r\naaau: %s\r\n", harmless(line))
+				fmt.Fprintf(stderr, "\r\naaau: %s\r\n", harmless(line))
 			}
 		}
 		if isTTY(os.Stdout) {
 			sink.Away = out.away
 		}
 	}
-	var errs io.Writer = os.Stderr
+	var errs io.Writer = stderr
 	if s.ErrorsApart && isTTY(os.Stderr) {
 		errs = nil // they would spoil the screen
 	}

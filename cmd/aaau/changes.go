@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -54,7 +53,7 @@ func tellChanges(s *client.Session, known []string) {
 	if len(disarmed) > 0 {
 		say("the agent left something that git would have run, or written to, as you:")
 		for _, d := range disarmed {
-			fmt.Fprintf(os.Stderr, "  %s\n", harmless(d.String()))
+			fmt.Fprintf(stderr, "  %s\n", harmless(d.String()))
 		}
 	}
 	if err != nil {
@@ -73,7 +72,7 @@ func tellChanges(s *client.Session, known []string) {
 // looking is a context for a look for changes, which a person can end.
 func looking() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(context.Background(), lookTime)
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT)
+	ctx, stop := notifyContext(ctx, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT)
 	late := time.AfterFunc(time.Second, func() { say("looking for changed files that your tools run …") })
 	return ctx, func() {
 		late.Stop()
@@ -121,14 +120,14 @@ func showChanges(changes []project.Change, total int, id string) {
 			break
 		}
 		for _, c := range g[:n] {
-			fmt.Fprintf(os.Stderr, "  %s\n", harmless(c.String()))
+			fmt.Fprintf(stderr, "  %s\n", harmless(c.String()))
 		}
 		if told += len(g); len(g) > n {
-			fmt.Fprintf(os.Stderr, "    and %d more of them there: aaau changes %s\n", len(g)-n, id)
+			fmt.Fprintf(stderr, "    and %d more of them there: aaau changes %s\n", len(g)-n, id)
 		}
 	}
 	if total > told {
-		fmt.Fprintf(os.Stderr, "  and %d more: aaau changes %s\n", total-told, id)
+		fmt.Fprintf(stderr, "  and %d more: aaau changes %s\n", total-told, id)
 	}
 }
 

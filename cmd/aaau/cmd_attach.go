@@ -54,7 +54,7 @@ func startCommand() *cli.Command {
 			for _, n := range took.notes {
 				say(n)
 			}
-			_, err = fmt.Println(s.ID)
+			_, err = fmt.Fprintln(stdout, s.ID)
 			return err
 		}}
 }

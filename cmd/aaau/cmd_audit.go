@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -53,7 +52,7 @@ func searchRecord(c *cli.Context) error {
 	}
 	print := printFound
 	if c.Bool("json") {
-		out := json.NewEncoder(os.Stdout)
+		out := json.NewEncoder(stdout)
 		out.SetEscapeHTML(false)
 		print = func(f wire.Found) error { return out.Encode(f) }
 	}
@@ -83,7 +82,7 @@ func printFound(f wire.Found) error {
 		text = fmt.Sprintf("(%d bytes, which are not shown: %s)", typed.Bytes, harmless(typed.Withheld))
 	}
 	at := time.UnixMicro(int64(f.Time * 1e6)).Format(time.DateTime)
-	_, err := fmt.Println(at, dash(f.Session), dash(f.User), f.Kind, text)
+	_, err := fmt.Fprintln(stdout, at, dash(f.Session), dash(f.User), f.Kind, text)
 	return err
 }
 

@@ -119,12 +119,12 @@ func (l changeList) print() error {
 	}
 	for _, c := range l.Changes.Changes {
 		line := project.Change{Path: string(c.Path), What: c.What}.String()
-		if _, err := fmt.Println(harmless(line)); err != nil {
+		if _, err := fmt.Fprintln(stdout, harmless(line)); err != nil {
 			return err
 		}
 	}
 	if n := l.Total - len(l.Changes.Changes); n > 0 {
-		fmt.Printf("and %d more\n", n)
+		fmt.Fprintf(stdout, "and %d more\n", n)
 	}
 	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"slices"
 	"strings"
 	"sync"
@@ -46,7 +45,7 @@ func eventsCommand() *cli.Command {
 					return fmt.Errorf("there is no kind of event %q: %s", kind, strings.Join(kinds, ", "))
 				}
 			}
-			ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+			ctx, stop := notifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 			defer stop()
 			each := printEvent
 			if command := c.String("exec"); command != "" {
@@ -79,7 +78,7 @@ func eventsCommand() *cli.Command {
 }
 
 func printEvent(e wire.Event) error {
-	enc := json.NewEncoder(os.Stdout)
+	enc := json.NewEncoder(stdout)
 	enc.SetEscapeHTML(false)
 	return enc.Encode(e)
 }

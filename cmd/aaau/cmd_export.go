@@ -44,7 +44,7 @@ func exportCommand() *cli.Command {
 					return err
 				}
 			}
-			incomplete, err := exported(c, out, c.Args().First(), format)
+			incomplete, err := exported(c, standard{&out}, c.Args().First(), format)
 			if name != "" {
 				if err = errors.Join(err, out.Close()); err != nil {
 					return fmt.Errorf("%w (what came before is in %s)", err, name)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -40,7 +39,7 @@ func printTable(all []wire.SessionInfo) error {
 		say("no sessions that you may see")
 		return nil
 	}
-	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
+	w := tabwriter.NewWriter(stdout, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tNAME\tPROFILE\tOWNER\tPROGRAM\tAGE\tCLIENTS\tSTATE")
 	for _, s := range all {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", s.ID, dash(s.Name), dash(s.Profile), dash(s.OwnerName), dash(s.Program), age(s.Began), s.Clients, state(s))

@@ -157,7 +157,7 @@ func (k *cast) read(ctx context.Context, in *bufio.Scanner) error {
 // replay shows a recording on the standard output.
 func (t *terminal) replay(c *cli.Context, p *player) error {
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT)
+	notify(signals, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT)
 	defer signal.Stop(signals)
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, cancel := context.WithCancel(c.Context)
@@ -182,7 +182,7 @@ func (t *terminal) replay(c *cli.Context, p *player) error {
 			return fmt.Errorf("making the terminal raw: %w", err)
 		}
 		defer t.restore()
-		signal.Notify(signals, syscall.SIGTSTP)
+		notify(signals, syscall.SIGTSTP)
 		if err := t.startReading(); err != nil {
 			return err
 		}

@@ -114,7 +114,7 @@ func putCommand() *cli.Command {
 				}
 				path, err := conn.Put(ctx, id, fileName(c.Args().First()), file)
 				if err == nil {
-					fmt.Println(harmless(path))
+					fmt.Fprintln(stdout, harmless(path))
 				}
 				return err
 			})

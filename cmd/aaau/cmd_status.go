@@ -3,12 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
 
 	"github.com/AgentaaU/AaaU/pkg/client"
 	"github.com/AgentaaU/AaaU/pkg/wire"
@@ -29,7 +30,7 @@ func statusCommand() *cli.Command {
 }
 
 func printStatus(s wire.SessionInfo) error {
-	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
+	w := tabwriter.NewWriter(stdout, 0, 8, 2, ' ', 0)
 	row := func(key, format string, args ...any) { fmt.Fprintf(w, "%s:\t%s\n", key, fmt.Sprintf(format, args...)) }
 	row("session", "%s", s.ID)
 	row("name", "%s", dash(s.Name))
@@ -87,10 +88,13 @@ func doing(s wire.SessionInfo) string {
 
 // how says how a session ended.
 func how(e wire.EndedNote) string {
-	if e.Signal != 0 {
-		return fmt.Sprintf("by signal %d", e.Signal)
+	if e.Signal == 0 {
+		return fmt.Sprintf("exit status %d", e.Code)
 	}
-	return fmt.Sprintf("exit status %d", e.Code)
+	if name := unix.SignalName(syscall.Signal(e.Signal)); name != "" {
+		return "by " + name
+	}
+	return fmt.Sprintf("by signal %d", e.Signal)
 }
 
 func waitCommand() *cli.Command {
@@ -128,7 +132,7 @@ func peekCommand() *cli.Command {
 				return printJSON(screen)
 			}
 			for line := range strings.SplitSeq(strings.TrimRight(screen.Text, "\n"), "\n") {
-				fmt.Println(legible(line))
+				fmt.Fprintln(stdout, legible(line))
 			}
 			return nil
 		})}

@@ -23,6 +23,7 @@ type status int
 func (s status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
 
 func main() {
+	keepIgnored()
 	err := run(context.Background(), os.Args)
 	var s status
 	switch {

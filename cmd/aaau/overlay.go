@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"time"
 )
@@ -32,7 +31,7 @@ func (s *shown) uncover(instead []byte) error {
 	if len(p) == 0 {
 		return nil
 	}
-	_, err := os.Stdout.Write(p)
+	_, err := stdout.Write(p)
 	return err
 }
 
@@ -51,14 +50,14 @@ func (s *shown) away(line string) {
 func (s *shown) setTitle(line string) {
 	switch {
 	case line == "" && s.ours:
-		_, _ = os.Stdout.WriteString("\x1b[23;2t")
+		_, _ = stdout.WriteString("\x1b[23;2t")
 		s.ours = false
 	case line == "" || !s.titled || s.scan.Amid():
 	default:
 		if !s.ours {
-			_, _ = os.Stdout.WriteString("\x1b[22;2t")
+			_, _ = stdout.WriteString("\x1b[22;2t")
 		}
-		_, _ = fmt.Fprintf(os.Stdout, "\x1b]2;aaau: %s\x1b\\", harmless(line))
+		_, _ = fmt.Fprintf(stdout, "\x1b]2;aaau: %s\x1b\\", harmless(line))
 		s.ours = true
 	}
 }
@@ -103,7 +102,7 @@ func (s *shown) tellAgain() {
 	defer s.mu.Unlock()
 	s.told = slices.DeleteFunc(s.told, func(t told) bool { return time.Since(t.at) > explains })
 	if len(s.told) > 0 {
-		fmt.Fprintln(os.Stderr) // not on the program's last line
+		fmt.Fprintln(stderr) // not on the program's last line
 	}
 	for _, t := range s.told {
 		say(t.line)

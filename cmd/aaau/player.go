@@ -338,6 +338,6 @@ func (p *player) leave() {
 	p.t.stopReading()
 	p.t.restore()
 	if !p.newline && !owing.fresh {
-		fmt.Fprintln(os.Stdout) // a line for the prompt
+		fmt.Fprintln(stdout) // a line for the prompt
 	}
 }

@@ -40,7 +40,7 @@ func (t *terminal) settle(o owing) {
 	if !o.any || !t.isRaw() || !sameTerminal(t.f, os.Stdout) {
 		return
 	}
-	if _, err := os.Stdout.WriteString(askWhetherDone); err != nil {
+	if _, err := stdout.WriteString(askWhetherDone); err != nil {
 		return // it is gone
 	}
 	late := time.NewTimer(settling)

@@ -133,7 +133,7 @@ func (s *shown) Write(p []byte) (int, error) {
 		return len(p), nil // it is not for a terminal that is the person's again
 	}
 	if !s.begun && s.titled {
-		_, _ = os.Stdout.WriteString(pushTitle) // what is shown next fails too
+		_, _ = stdout.WriteString(pushTitle) // what is shown next fails too
 	}
 	s.begun = true
 	s.modes.Scan(p)
@@ -150,7 +150,7 @@ func (s *shown) Write(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	return os.Stdout.Write(p)
+	return stdout.Write(p)
 }
 
 // aside writes what is not the session's and moves no cursor, unless that would be in
@@ -159,7 +159,7 @@ func (s *shown) aside(p string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.over && !s.scan.Amid() {
-		_, _ = os.Stdout.WriteString(p) // what is shown next fails too
+		_, _ = stdout.WriteString(p) // what is shown next fails too
 	}
 }
 
@@ -176,7 +176,7 @@ func (s *shown) leave() owing {
 		restore = append(restore, popTitle...)
 	}
 	if len(restore) > 0 && !s.over && isTTY(os.Stdout) {
-		_, _ = os.Stdout.Write(restore) // it fails if the terminal is gone
+		_, _ = stdout.Write(restore) // it fails if the terminal is gone
 	}
 	s.over = true
 	return owing{any: s.modes.Speaks() || time.Since(s.asked) < answering, same: time.Since(s.same) < answering, fresh: fresh, back: fresh && s.modes.Is(1049)}

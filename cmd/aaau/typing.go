@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -67,7 +68,7 @@ func (t *terminal) read(wake int, typed chan<- []byte, stop <-chan struct{}) {
 			continue
 		}
 		n, err := t.f.Read(buf)
-		if piece = bytes.Clone(buf[:max(n, 0)]); err != nil {
+		if piece = bytes.Clone(buf[:max(n, 0)]); err != nil && !errors.Is(err, unix.EAGAIN) { // somebody else has read it
 			return
 		}
 	}

@@ -147,8 +147,13 @@ func (c *client) put(ctx context.Context, req wire.Request, l *live) (wire.Reply
 
 func (c *client) kill(ctx context.Context, req wire.Request, l *live) (wire.Reply, error) {
 	signal := syscall.SIGKILL
-	if req.Signal != 0 {
+	switch {
+	case req.Signal != 0:
 		signal = syscall.Signal(req.Signal)
+	case req.Gently && len(l.Frozen()) == 0:
+		c.b.tellKill(l, c, syscall.SIGTERM)
+		c.b.running.Go(func() { c.b.endGently(l) })
+		return wire.Reply{}, nil
 	}
 	if signal < 1 || signal > 64 {
 		return wire.Reply{}, refusal("malformed", "there is no signal %d", req.Signal)

@@ -306,7 +306,7 @@ func (c *client) leave(err error) {
 	}
 	c.b.tellDetached(c, err)
 	if c.patient() && err != nil && c.allowed() != auth.None { // the rest of the pipe has gone
-		c.b.running.Go(func() { c.b.end(c.in.Session) })
+		c.b.running.Go(func() { c.b.endGently(c.in) })
 	}
 }
 

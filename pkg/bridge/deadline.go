@@ -24,7 +24,7 @@ const (
 	// session's time.
 	warning = time.Minute
 	// hint is how long each signal is given to end a session.
-	hint = 2 * time.Second
+	hint = time.Second
 )
 
 // checkTime holds a session's time to what can be meant.
@@ -79,9 +79,16 @@ func (b *Bridge) keepDeadline(l *live) {
 		return
 	}
 	b.tellDeadline(l)
+	b.endGently(l)
+}
+
+// endGently ends a session so that its program can tidy up: by SIGTERM, by SIGHUP if it still
+// runs (an interactive shell heeds only that), and some seconds later by force. A frozen
+// session is ended by force at once. It returns when the session has ended.
+func (b *Bridge) endGently(l *live) {
 	ctx, cancel := context.WithTimeout(context.Background(), launchTimeout)
 	defer cancel()
-	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP} { // a shell heeds only the latter
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP} {
 		if len(l.Frozen()) > 0 {
 			break
 		}

@@ -9,7 +9,6 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/config"
 	"github.com/AgentaaU/AaaU/pkg/peer"
-	"github.com/AgentaaU/AaaU/pkg/spec"
 	"github.com/AgentaaU/AaaU/pkg/tape"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
@@ -20,6 +19,7 @@ func (c *client) open(ctx context.Context, req wire.OpenRequest) error {
 	fds := c.fds.take()
 	defer c.fds.drop(fds)
 	defer c.fds.close() // from here on none is of use
+	req.Name = ref(req.Name)
 	if err := errors.Join(req.Check(), checkName(req.Name), checkTime(req.Time)); err != nil {
 		return refusal("malformed", "%v", err)
 	}
@@ -197,8 +197,8 @@ func (c *client) is(how func(fd int) (bool, error)) (yes bool, err error) {
 
 // checkName holds a session's name to what can be typed and shown.
 func checkName(name string) error {
-	if name == "" || spec.IsName(name) {
+	if name == "" || isName(name) {
 		return nil
 	}
-	return fmt.Errorf("%.40q is no name for a session: up to 40 letters, digits and . _ - , beginning with a letter or digit", name)
+	return fmt.Errorf("%.40q is no name for a session: up to 40 letters and digits of any script and . _ - , beginning with a letter or digit", name)
 }

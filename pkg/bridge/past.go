@@ -153,7 +153,8 @@ func (b *Bridge) recent() []past {
 }
 
 // resolvePast is resolve for sessions that have ended, the latest first.
-func (b *Bridge) resolvePast(who peer.Peer, ref string) (past, bool) {
+func (b *Bridge) resolvePast(who peer.Peer, named string) (past, bool) {
+	ref := ref(named)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	all := b.recent()

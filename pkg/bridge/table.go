@@ -11,7 +11,6 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/peer"
 	"github.com/AgentaaU/AaaU/pkg/session"
-	"github.com/AgentaaU/AaaU/pkg/spec"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
@@ -88,7 +87,7 @@ func (b *Bridge) nameFor(s *session.Session, asked string) string {
 	base := asked
 	if base == "" {
 		for _, w := range workspaces(s.Info) {
-			base = spec.AsName(filepath.Base(w))
+			base = asName(filepath.Base(w))
 			break
 		}
 	}
@@ -210,7 +209,8 @@ func (b *Bridge) visible(who peer.Peer) (all []seen) {
 // resolve finds a session by its id, by a name (one's own first), or by the beginning
 // of an id that no other has. Who may not know of a session does not find it, nor
 // hear that it has ended.
-func (b *Bridge) resolve(who peer.Peer, ref string) (*live, auth.Role, error) {
+func (b *Bridge) resolve(who peer.Peer, named string) (*live, auth.Role, error) {
+	ref := ref(named)
 	var mine, theirs, begun []seen
 	for _, s := range b.visible(who) {
 		switch {

@@ -198,6 +198,13 @@ func (c *Conn) Kill(ctx context.Context, session string, signal syscall.Signal) 
 	return err
 }
 
+// End has a session end: its processes are sent SIGTERM and what else asks a program to end,
+// and SIGKILL only if they do not. It does not wait for that (see Wait).
+func (c *Conn) End(ctx context.Context, session string) error {
+	_, err := c.do(ctx, wire.Request{Do: wire.DoKill, Session: session, Gently: true})
+	return err
+}
+
 // Freeze stops every process of a session where it is.
 func (c *Conn) Freeze(ctx context.Context, session string) error {
 	_, err := c.do(ctx, wire.Request{Do: wire.DoFreeze, Session: session})

@@ -167,25 +167,3 @@ func isVariable(name string) bool {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_"
 	return name != "" && len(name) <= 100 && strings.IndexByte(letters, name[0]) >= 0 && strings.Trim(name, letters+"0123456789") == ""
 }
-
-// maxName bounds a session's name, in bytes.
-const maxName = 40
-
-const nameLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-
-// IsName says whether a session may be called so.
-func IsName(s string) bool {
-	return s != "" && len(s) <= maxName && strings.IndexByte(nameLetters, s[0]) >= 0 && strings.Trim(s, nameLetters+"._-") == ""
-}
-
-// AsName makes a name for a session of any other, empty if nothing of it will do.
-func AsName(s string) string {
-	name := strings.Map(func(r rune) rune {
-		if strings.ContainsRune(nameLetters+"._-", r) {
-			return r
-		}
-		return '-'
-	}, s)
-	name = strings.TrimLeft(name, "._-")
-	return name[:min(len(name), maxName)]
-}

@@ -97,7 +97,7 @@ const (
 	DoType      Verb = "type"      // Bytes, Paste, Keys, Enter: a text, and then keys, as the program has asked for them
 	DoPeek      Verb = "peek"      // → Screen
 	DoWait      Verb = "wait"      // → Ended, when it has
-	DoKill      Verb = "kill"      // Signal
+	DoKill      Verb = "kill"      // Signal, or Gently
 	DoFreeze    Verb = "freeze"    //
 	DoThaw      Verb = "thaw"      //
 	DoShare     Verb = "share"     // UID, ReadOnly
@@ -124,6 +124,7 @@ type Request struct {
 	Keys     []string    `json:"keys,omitempty"`    // their names, as C-c, Escape
 	Enter    bool        `json:"enter,omitempty"`   // and the Enter key after them
 	Signal   int         `json:"signal,omitempty"`  // 0: SIGKILL
+	Gently   bool        `json:"gently,omitempty"`  // instead of SIGKILL: SIGTERM first, which programs heed
 	UID      *uint32     `json:"uid,omitempty"`
 	ReadOnly bool        `json:"read_only,omitempty"`
 	Client   uint64      `json:"client,omitempty"`

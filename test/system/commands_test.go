@@ -20,7 +20,7 @@ func began(t *testing.T, who account, dir string, args ...string) string {
 	if r.status != 0 || id == "" || rest != "" || r.stderr != "" {
 		t.Fatalf("%s: aaau start %q: status %d, stdout %q, stderr %q", who.name, args, r.status, r.stdout, r.stderr)
 	}
-	t.Cleanup(func() { run(t, as(t, "root"), "aaau", "kill", id) }) // it may have ended
+	t.Cleanup(func() { run(t, as(t, "root"), "aaau", "kill", "--force", id) }) // it may have ended
 	return id
 }
 

@@ -181,7 +181,7 @@ func TestKillWithASignal(t *testing.T) {
 		refused(t, operator, []string{"no signal"}, "aaau", "kill", "--signal="+bad, id)
 	}
 	output(t, operator, "aaau", "kill", "--signal", "TERM", id)
-	if r := run(t, operator, "aaau", "kill", id); r != (result{}) {
+	if r := run(t, operator, "aaau", "kill", id); r.status != 0 || r.stdout != "session "+id+" ended: by SIGHUP\n" {
 		t.Errorf("%+v", r)
 	}
 	refused(t, operator, []string{"has ended"}, "aaau", "kill", id)
