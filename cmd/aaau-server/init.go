@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -222,7 +223,7 @@ func (s setup) verify() error {
 	if err != nil {
 		return err
 	}
-	groups, err := u.GroupIds()
+	groups, err := groupsOf(u)
 	if err != nil {
 		return err
 	}
@@ -231,14 +232,48 @@ func (s setup) verify() error {
 		if err != nil {
 			return err
 		}
-		if slices.Contains(groups, g.Gid) {
-			return fmt.Errorf("user %s is in group %s, and agents must not be: sudo gpasswd -d %s %s", s.user, group, s.user, group)
+		gid, err := strconv.ParseUint(g.Gid, 10, 32)
+		if err != nil {
+			return err
 		}
+		if slices.Contains(groups, uint32(gid)) {
+			return fmt.Errorf("user %s is in group %s, and agents must not be: %s", s.user, group,
+				config.LeaveGroup(s.user, group, uint32(gid) == groups[0]))
+		}
+	}
+	// As the launcher would at each start.
+	cfg, err := config.System.Load()
+	if err != nil {
+		return err
+	}
+	group, gid, err := cfg.RootGroup(groups)
+	if err != nil {
+		return err
+	}
+	if group != "" {
+		return fmt.Errorf("user %s is in group %s, with which it is root in effect (root-groups= in aaau.conf): %s", s.user, group,
+			config.LeaveGroup(s.user, group, gid == groups[0]))
 	}
 	if u.HomeDir != s.home {
 		return fmt.Errorf("user %s was there before, with home %s instead of %s: sudo usermod -d %s %s", s.user, u.HomeDir, s.home, s.home, s.user)
 	}
 	return nil
+}
+
+// groupsOf lists the groups that a user is in. The first is the user's own (passwd(5)).
+func groupsOf(u *user.User) (gids []uint32, err error) {
+	ids, err := u.GroupIds()
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range append([]string{u.Gid}, ids...) {
+		gid, err := strconv.ParseUint(id, 10, 32)
+		if err != nil {
+			return nil, err
+		}
+		gids = append(gids, uint32(gid))
+	}
+	return gids, nil
 }
 
 func command(argv ...string) error {

@@ -58,6 +58,7 @@ type Config struct {
 	Group              string        // group=: who may connect
 	BridgeUser         string        // bridge-user=: whom the launcher obeys
 	AgentUsers         []string      // agent-users=: whom sessions may run as; the first by default
+	RootGroups         []string      // root-groups=: groups in which no agent user may be
 	Shell              string        // shell=: an agent's SHELL and default program
 	Hidden             []string      // hidden=: directories of people's, which sessions see empty
 	HomeMax            int64         // home-max=: bytes of each of an agent user's homes; 0: no limit
@@ -125,6 +126,7 @@ func Defaults() Config {
 		Group:              "aaau",
 		BridgeUser:         "aaau-bridge",
 		AgentUsers:         []string{"agent"},
+		RootGroups:         slices.Clone(rootGroups),
 		Shell:              "/bin/bash",
 		Hidden:             []string{"/home", "/root"},
 		HomeMax:            20 << 30,
@@ -157,6 +159,8 @@ func (d Dirs) Load() (Config, error) {
 				if c.AgentUsers = strings.Fields(value); len(c.AgentUsers) == 0 {
 					err = errors.New("names nobody")
 				}
+			case "root-groups":
+				c.RootGroups = strings.Fields(value)
 			case "shell":
 				if c.Shell = value; !filepath.IsAbs(value) {
 					err = errors.New("not an absolute path")

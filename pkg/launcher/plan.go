@@ -199,7 +199,24 @@ func findAgent(cfg config.Config, policy auth.Policy, profile config.Profile, as
 	if err != nil {
 		return account{}, err
 	}
-	return a, a.check(cfg, policy.Group, auditors)
+	if err := a.check(cfg, policy.Group, auditors); err != nil {
+		return account{}, err
+	}
+	return a, a.checkRootGroups(cfg)
+}
+
+// checkRootGroups refuses an account with which agents would be root in effect, or read other
+// people's secrets.
+func (a account) checkRootGroups(cfg config.Config) error {
+	group, gid, err := cfg.RootGroup(append([]uint32{a.gid}, a.groups...))
+	if err != nil {
+		return err
+	}
+	if group != "" {
+		return privsep.Errorf("refused", "the agent user %q is in the group %s, with which it is root in effect (root-groups= in aaau.conf): %s",
+			a.name, group, config.LeaveGroup(a.name, group, gid == a.gid))
+	}
+	return nil
 }
 
 // stageUID looks up the uid of config.StageUser.
@@ -215,7 +232,7 @@ func stageUID() (uint32, error) {
 // auditors of 0 is none.
 func (a account) check(cfg config.Config, access, auditors uint32) error {
 	in := func(gid uint32) bool { return a.gid == gid || slices.Contains(a.groups, gid) }
-	leave := func(group string) string { return fmt.Sprintf("sudo gpasswd -d %s %s", a.name, group) }
+	leave := func(group string, gid uint32) string { return config.LeaveGroup(a.name, group, gid == a.gid) }
 	switch {
 	case a.uid == 0 || in(0):
 		return privsep.Errorf("refused", "the agent user %q is root or in root's group", a.name)
@@ -224,9 +241,9 @@ func (a account) check(cfg config.Config, access, auditors uint32) error {
 	case a.name == cfg.BridgeUser:
 		return privsep.Errorf("refused", "the agent user %q is the bridge's own: see agent-users= in aaau.conf", a.name)
 	case in(access):
-		return privsep.Errorf("refused", "the agent user %q is in the access group %s: %s", a.name, cfg.Group, leave(cfg.Group))
+		return privsep.Errorf("refused", "the agent user %q is in the access group %s: %s", a.name, cfg.Group, leave(cfg.Group, access))
 	case in(auditors):
-		return privsep.Errorf("refused", "the agent user %q is in %s, whose members read everybody's record: %s", a.name, config.AuditGroup, leave(config.AuditGroup))
+		return privsep.Errorf("refused", "the agent user %q is in %s, whose members read everybody's record: %s", a.name, config.AuditGroup, leave(config.AuditGroup, auditors))
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -81,9 +82,9 @@ func TestAgentAccount(t *testing.T) {
 		{account{name: "agent", uid: 990, gid: 990, groups: []uint32{990, 0}}, "is root or in root's group"},
 		{account{name: "aaau-stage", uid: 992, gid: 992}, "is for the first process of each session: see agent-users= in aaau.conf"},
 		{account{name: "aaau-bridge", uid: 991, gid: 991}, "is the bridge's own: see agent-users= in aaau.conf"},
-		{account{name: "agent", uid: 990, gid: 501}, "is in the access group aaau: sudo gpasswd -d agent aaau"},
+		{account{name: "agent", uid: 990, gid: 501}, "is in the access group aaau: sudo usermod -g agent agent"},
 		{account{name: "agent", uid: 990, gid: 990, groups: []uint32{990, 501}}, "is in the access group aaau: sudo gpasswd -d agent aaau"},
-		{account{name: "agent", uid: 990, gid: 502}, "is in aaau-audit, whose members read everybody's record: sudo gpasswd -d agent aaau-audit"},
+		{account{name: "agent", uid: 990, gid: 502}, "is in aaau-audit, whose members read everybody's record: sudo usermod -g agent agent"},
 		{account{name: "agent", uid: 990, gid: 990, groups: []uint32{990, 502}}, "is in aaau-audit, whose members read everybody's record: sudo gpasswd -d agent aaau-audit"},
 	} {
 		err := c.account.check(cfg, 501, 502)
@@ -94,6 +95,36 @@ func TestAgentAccount(t *testing.T) {
 	}
 	if err := (account{name: "agent", uid: 990, gid: 990}).check(cfg, 501, 0); err != nil {
 		t.Errorf("without such a group: %v", err)
+	}
+}
+
+// Nor is it one that becomes root by what its groups let it do.
+func TestAgentInRootGroups(t *testing.T) {
+	g, err := user.LookupGroup("disk") // every distribution has it
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk, err := number(g.Gid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const why = `the agent user "agent" is in the group disk, with which it is root in effect (root-groups= in aaau.conf): `
+	others := config.Defaults()
+	others.RootGroups = []string{"nosuchgroup"}
+	for _, c := range []struct {
+		cfg     config.Config
+		account account
+		says    string
+	}{
+		{config.Defaults(), account{name: "agent", uid: 990, gid: 990, groups: []uint32{990}}, ""},
+		{config.Defaults(), account{name: "agent", uid: 990, gid: 990, groups: []uint32{990, disk}}, why + "sudo gpasswd -d agent disk"},
+		{config.Defaults(), account{name: "agent", uid: 990, gid: disk}, why + "sudo usermod -g agent agent"},
+		{others, account{name: "agent", uid: 990, gid: 990, groups: []uint32{990, disk}}, ""},
+	} {
+		err := c.account.checkRootGroups(c.cfg)
+		if (err == nil) != (c.says == "") || err != nil && err.Error() != c.says {
+			t.Errorf("%+v: %v, want %q", c.account, err, c.says)
+		}
 	}
 }
 

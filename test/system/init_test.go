@@ -140,3 +140,22 @@ func TestInitRefuses(t *testing.T) {
 		t.Errorf("there was %v, and is %v", before, after)
 	}
 }
+
+// An agent's user who becomes root by a group starts nothing, and init says so before anybody
+// tries.
+func TestAgentUserInRootGroup(t *testing.T) {
+	begin(t)
+	root := as(t, "root")
+	const why = "in the group disk, with which it is root in effect"
+	output(t, root, "usermod", "-aG", "disk", "agent")
+	t.Cleanup(func() { run(t, root, "gpasswd", "-d", "agent", "disk") })
+	refused(t, as(t, "operator"), []string{why, "sudo gpasswd -d agent disk"}, "aaau", "-p", "id")
+	r := run(t, root, "aaau-server", "init")
+	if r.status != 1 || !strings.Contains(r.stderr, "in group disk, with which it is root in effect") || !strings.Contains(r.stderr, "sudo gpasswd -d agent disk") {
+		t.Errorf("init: status %d, %q", r.status, r.stderr)
+	}
+	output(t, root, "gpasswd", "-d", "agent", "disk")
+	if got := output(t, as(t, "operator"), "aaau", "-p", "id -un"); got != "agent" {
+		t.Errorf("out of the group it is %q", got)
+	}
+}
