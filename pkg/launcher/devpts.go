@@ -9,6 +9,10 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/spec"
 )
 
+// maxTerminals is how many terminals a session can have open at a time, its own included. The
+// kernel has some 3000 for all sessions together (kernel.pty.max less kernel.pty.reserve).
+const maxTerminals = 128
+
 // newDevpts makes a devpts instance, whose terminals are owned by uid:gid with mode
 // 0620. As each session has its own instance and only it mounts that, one agent has
 // no name for another's terminal. The mount is attached nowhere; the caller closes
@@ -21,7 +25,7 @@ func newDevpts(uid, gid uint32) (mount int, err error) {
 	defer unix.Close(fs)
 	for _, o := range [][2]string{
 		{"uid", strconv.FormatUint(uint64(uid), 10)}, {"gid", strconv.FormatUint(uint64(gid), 10)},
-		{"mode", "0620"}, {"ptmxmode", "0666"},
+		{"mode", "0620"}, {"ptmxmode", "0666"}, {"max", strconv.Itoa(maxTerminals)},
 	} {
 		if err := unix.FsconfigSetString(fs, o[0], o[1]); err != nil {
 			return -1, fmt.Errorf("devpts option %s: %w", o[0], err)

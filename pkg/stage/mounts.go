@@ -18,10 +18,15 @@ import (
 //
 // Each is called privsep.SessionMount, by which the launcher knows a session's mount
 // namespace.
-var private = []struct{ dir, options string }{
-	{"/tmp", "mode=1777"},
-	{"/var/tmp", "mode=1777"},
-	{"/dev/shm", "mode=1777"},
+var private = []struct {
+	dir, kind, options string
+	optional           bool // not every machine has it
+}{
+	{"/tmp", "tmpfs", "mode=1777", false},
+	{"/var/tmp", "tmpfs", "mode=1777", false},
+	{"/dev/shm", "tmpfs", "mode=1777", false},
+	{"/run/lock", "tmpfs", "mode=1777", true},
+	{"/dev/mqueue", "mqueue", "", true}, // shows the queues of the session's own ipc namespace
 }
 
 // mounts makes the session's view: the machine's file systems, with its own
@@ -39,9 +44,17 @@ func mounts() error {
 	}
 	unix.Close(privsep.DevptsFD)
 	for _, p := range private {
-		if err := unix.Mount(privsep.SessionMount, p.dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, p.options); err != nil {
+		err := unix.Mount(privsep.SessionMount, p.dir, p.kind, unix.MS_NOSUID|unix.MS_NODEV, p.options)
+		// A kernel without message queues has no such file system (ENODEV).
+		if p.optional && (errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV)) {
+			continue
+		}
+		if err != nil {
 			return fmt.Errorf("mounting %s: %w", p.dir, err)
 		}
+	}
+	if err := hideCommon(); err != nil {
+		return err
 	}
 	// A file system of the agent's own, in a user namespace of its own, could tell
 	// overlayfs of setuid files, which that would then copy into people's directories,

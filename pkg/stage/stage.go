@@ -195,6 +195,9 @@ func begin(o privsep.Orders, mounts []int, mountErr error) (pid int, g *guard, r
 	if err := who.drop(); err != nil {
 		return 0, nil, privsep.Errorf("session-failed", "becoming the agent's user: %v", err)
 	}
+	if err := scopeSockets(); err != nil {
+		return 0, nil, privsep.Errorf("session-failed", "preparing the session: %v", err)
+	}
 	if err := filter(); err != nil {
 		return 0, nil, privsep.Errorf("session-failed", "preparing the session: %v", err)
 	}

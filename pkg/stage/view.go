@@ -101,9 +101,12 @@ func view(o privsep.Orders, fds []int) (env []string, err error) {
 	return []string{"XDG_RUNTIME_DIR=" + dir}, nil
 }
 
-// ownDevices are the file systems that mounts has made.
+// ownDevices are the file systems that mounts has made for every session.
 func ownDevices() (devs []uint64, err error) {
 	for _, p := range private {
+		if p.optional {
+			continue // it may be the machine's, where it was not mounted
+		}
 		var st unix.Stat_t
 		if err := unix.Stat(p.dir, &st); err != nil {
 			return nil, fmt.Errorf("looking at %s: %w", p.dir, err)

@@ -17,6 +17,8 @@ const helper = "/usr/local/bin/aaau-test"
 // programs are what tests run as other users and inside sessions, by the first
 // argument. Each gets the others, and returns its exit status.
 var programs = map[string]func(args []string) int{
+	"abstract": abstractSocket,
+	"ptys":     openTerminals,
 	"anchor":   askForAnchors,
 	"argv":     printArguments,
 	"connect":  connectFor,
