@@ -15,6 +15,10 @@ systemd-tmpfiles --create aaau.conf || true
 # Without it journalctl -x explains nothing, and all else works.
 journalctl --update-catalog || true
 
+if [ -n "$upgrade" ] && ! aaau-server check >&2; then
+	echo 'aaau: the configuration has these mistakes for this version; when they are mended: systemctl reload-or-restart aaau' >&2
+fi
+
 # In a chroot or an image no systemd runs, and there is nothing to tell it.
 [ -d /run/systemd/system ] || exit 0
 systemctl daemon-reload || true

@@ -49,12 +49,16 @@ func reload(b *bridge.Bridge, group string) {
 	b.SetMax(cfg.MaxSessions, cfg.MaxSessionsPerUser, cfg.MaxTapes)
 	b.SetRetain(audit.Retain{Age: cfg.RecordAge, Bytes: cfg.RecordMax})
 	b.Log.Tell(journal.Reload, journal.About{}, "reloaded")
-	tellUnknown(b, policy)
+	tellDoubts(b, policy)
 }
 
-// tellUnknown journals rules that look as if they kept somebody out.
-func tellUnknown(b *bridge.Bridge, policy auth.Policy) {
+// tellDoubts journals what the bridge goes by that may not be what was meant: rules that
+// look as if they kept somebody out, and profiles that are refused.
+func tellDoubts(b *bridge.Bridge, policy auth.Policy) {
 	for _, who := range policy.Unknown {
 		b.Log.Tell(journal.UnknownDenied, journal.About{}, "access.conf denies %s, whom neither /etc/passwd nor /etc/group knows: it takes a number to deny anybody else", who)
+	}
+	for _, err := range policy.Broken {
+		b.Log.Tell(journal.BrokenProfile, journal.About{}, "%v: nobody can start a session of this profile until that is mended", err)
 	}
 }

@@ -29,6 +29,9 @@ func TestReload(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := os.Mkdir(filepath.Join(dir, "profiles.d"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	write("access.conf", "user=1 deny")
 	dirs := config.Dirs{Admin: dir, Owner: uint32(os.Getuid())}
 	cfg, policy, err := configured(dirs, ours.Name)
@@ -48,6 +51,7 @@ func TestReload(t *testing.T) {
 		{"access.conf", "\nuser=1 dney", `/access.conf:2: user: "dney" is none of`, 2, 7},
 		{"aaau.conf", "max-sessions=8", "not reloaded", 2, 7},
 		{"access.conf", "user=no-such-person deny", `reloaded` + "\n" + `access.conf denies user "no-such-person"`, 0, 8},
+		{"profiles.d/other.conf", "tols=yes", "\nprofile other: ", 0, 8},
 		{"aaau.conf", "group=no-such", "reloaded\n", 0, 1000}, // the command line's holds
 	} {
 		write(c.name, c.text)

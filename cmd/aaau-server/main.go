@@ -1,4 +1,4 @@
-// Command aaau-server is the bridge (run) and the administrator's tool (init, audit).
+// Command aaau-server is the bridge (run) and the administrator's tool (init, check, audit).
 package main
 
 import (
@@ -21,7 +21,7 @@ func main() {
 		HideHelpCommand: true,
 		OnUsageError:    usage,
 		ExitErrHandler:  func(*cli.Context, error) {},
-		Commands:        []*cli.Command{runCommand(), initCommand(), auditCommand()},
+		Commands:        []*cli.Command{runCommand(), initCommand(), checkCommand(), auditCommand()},
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 0 {
 				return fmt.Errorf("unknown command %q (see aaau-server --help)", c.Args().First())

@@ -97,7 +97,7 @@ func run(c *cli.Context) error {
 		return err
 	}
 	b.AgentUser, b.LauncherSocket, b.Log = c.String("user"), privsep.LauncherSocket, log
-	tellUnknown(b, policy)
+	tellDoubts(b, policy)
 
 	unlock, err := lock(c.String("lock-file"))
 	if err != nil {

@@ -37,6 +37,7 @@ type Policy struct {
 	Rules     []Rule   // of those that fit, the last decides
 	Join      Join
 	Unknown   []string // who is denied by a name that nobody here has: for the journal
+	Broken    []error  // profiles that have a mistake in them, and start nothing: for the journal
 }
 
 // Rule gives a role to a user, or to those who have a group.

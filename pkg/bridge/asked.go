@@ -25,7 +25,8 @@ func (c *client) tellProfile(_ context.Context, req wire.Request) (wire.Reply, e
 			req.Profile, strings.Join(names, ", "))
 	}
 	if err != nil {
-		return wire.Reply{}, err
+		return wire.Reply{}, refusal("broken-profile", "profile %s has a mistake, and starts nothing until your administrator has mended it: %s",
+			req.Profile, shown(err.Error(), maxMessage/2))
 	}
 	return wire.Reply{Profile: &wire.ProfileReply{
 		Name: p.Name, Workspace: p.Workspace, Tools: p.Tools, Env: p.Env,

@@ -29,8 +29,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/kballard/go-shellquote"
 )
 
 // Dirs are the places, and who must own what is in them.
@@ -38,6 +36,10 @@ type Dirs struct {
 	Admin  string
 	Vendor []string // the first that has a file wins
 	Owner  uint32
+
+	// mistake, where it is set, is told of every mistake in a file, and reading goes on.
+	// Without it the first mistake is the error that reading returns.
+	mistake func(error)
 }
 
 // System is where an installed AaaU has its configuration.
@@ -149,47 +151,7 @@ func (d Dirs) Load() (Config, error) {
 		return Config{}, err
 	}
 	for _, f := range append(files, dropins...) {
-		err := d.parse(f, func(key, value string) (err error) {
-			switch key {
-			case "group":
-				c.Group, err = word(value)
-			case "bridge-user":
-				c.BridgeUser, err = word(value)
-			case "agent-users":
-				if c.AgentUsers = strings.Fields(value); len(c.AgentUsers) == 0 {
-					err = errors.New("names nobody")
-				}
-			case "root-groups":
-				c.RootGroups = strings.Fields(value)
-			case "shell":
-				if c.Shell = value; !filepath.IsAbs(value) {
-					err = errors.New("not an absolute path")
-				}
-			case "hidden":
-				c.Hidden, err = absolute(strings.Fields(value))
-			case "home-max":
-				c.HomeMax, err = bytes(value)
-			case "max-sessions":
-				c.MaxSessions, err = count(value)
-			case "max-sessions-per-user":
-				c.MaxSessionsPerUser, err = count(value)
-			case "max-tapes":
-				c.MaxTapes, err = bytes(value)
-			case "record-reserve":
-				c.RecordReserve, err = bytes(value)
-			case "record-session-max":
-				c.RecordSessionMax, err = bytes(value)
-			case "record-session-rate":
-				c.RecordSessionRate, err = bytes(value)
-			case "record-days":
-				c.RecordAge, err = days(value)
-			case "record-max":
-				c.RecordMax, err = bytes(value)
-			default:
-				err = errors.New("unknown key")
-			}
-			return err
-		})
+		err := d.parse(f, func(key, value string) error { return settings.set(&c, key, value) })
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return Config{}, err
 		}
@@ -204,43 +166,8 @@ func (d Dirs) Profile(name string) (Profile, error) {
 	}
 	for _, dir := range d.all() {
 		p := Profile{Name: name, Tape: defaultTape, OnRecordFailure: Freeze, RecordInput: true}
-		err := d.parse(filepath.Join(dir, "profiles.d", name+".conf"), func(key, value string) (err error) {
-			switch key {
-			case "description":
-				p.Description = value
-			case "program":
-				p.Program, err = shellquote.Split(value)
-			case "user":
-				p.User, err = word(value)
-			case "any-program":
-				p.AnyProgram, err = yesNo(value)
-			case "workspace":
-				p.Workspace, err = yesNo(value)
-			case "tools":
-				p.Tools, err = yesNo(value)
-			case "env":
-				p.Env = append(p.Env, strings.Fields(value)...)
-			case "credential":
-				var c Credential
-				c, err = credential(value)
-				p.Credentials = append(p.Credentials, c)
-			case "watch":
-				p.Watch = append(p.Watch, strings.Fields(value)...)
-			case "install":
-				p.Install = value
-			case "login":
-				p.Login = value
-			case "tape":
-				p.Tape, err = tape(value)
-			case "on-record-failure":
-				p.OnRecordFailure, err = oneOf(value, Freeze, Kill, Continue)
-			case "record-input":
-				value, err = oneOf(value, "full", "none")
-				p.RecordInput = value != "none"
-			default:
-				err = errors.New("unknown key")
-			}
-			return err
+		err := d.parse(filepath.Join(dir, "profiles.d", name+".conf"), func(key, value string) error {
+			return profileSettings.set(&p, key, value)
 		})
 		if !errors.Is(err, fs.ErrNotExist) {
 			return p, err
@@ -278,11 +205,11 @@ func (d Dirs) list(dir string) ([]string, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, d.told(err)
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, err
+		return nil, d.told(err)
 	}
 	var files []string
 	for _, e := range entries {
@@ -293,40 +220,59 @@ func (d Dirs) list(dir string) ([]string, error) {
 	return files, nil
 }
 
+// told returns an error that ends reading, or tells mistake of it and returns nil. A file
+// that is missing is no mistake.
+func (d Dirs) told(err error) error {
+	if d.mistake == nil || err == nil || errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	d.mistake(err)
+	return nil
+}
+
 // maxFile bounds a configuration file, in bytes.
 const maxFile = 64 << 10
 
 // parse hands each setting of a file to set, and puts file and line on what set
 // complains about.
 func (d Dirs) parse(name string, set func(key, value string) error) error {
-	if err := d.owned(filepath.Dir(name)); err != nil {
-		return err
-	}
-	if err := d.owned(name); err != nil {
-		return err
-	}
-	text, err := os.ReadFile(name)
+	text, err := d.read(name)
 	if err != nil {
-		return err
+		return d.told(err)
 	}
-	if len(text) > maxFile {
-		return fmt.Errorf("%s: larger than %d bytes", name, maxFile)
-	}
-	for i, line := range strings.Split(string(text), "\n") {
+	for i, line := range strings.Split(text, "\n") {
 		line = strings.TrimSpace(line)
 		if line == "" || line[0] == '#' {
 			continue
 		}
 		key, value, ok := strings.Cut(line, "=")
 		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
+		err := error(nil)
 		if !ok {
-			return fmt.Errorf("%s:%d: not of the form key=value", name, i+1)
+			err = fmt.Errorf("%s:%d: not of the form key=value", name, i+1)
+		} else if wrong := set(key, value); wrong != nil {
+			err = fmt.Errorf("%s:%d: %s: %w", name, i+1, key, wrong)
 		}
-		if err := set(key, value); err != nil {
-			return fmt.Errorf("%s:%d: %s: %w", name, i+1, key, err)
+		if err := d.told(err); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// read returns the text of a file that is the owner's alone to write.
+func (d Dirs) read(name string) (string, error) {
+	if err := d.owned(filepath.Dir(name)); err != nil {
+		return "", err
+	}
+	if err := d.owned(name); err != nil {
+		return "", err
+	}
+	text, err := os.ReadFile(name)
+	if err == nil && len(text) > maxFile {
+		err = fmt.Errorf("%s: larger than %d bytes", name, maxFile)
+	}
+	return string(text), err
 }
 
 // owned refuses what somebody other than the owner could have written, and a link to

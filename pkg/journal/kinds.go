@@ -31,6 +31,7 @@ const (
 	NotReloaded
 	NotStarted    // a file is wrong, and people are told so
 	UnknownDenied // access.conf denies a name that nobody has
+	BrokenProfile // a profile has a mistake in it, and is refused
 	RecordHole
 	Retention // what has expired of the record was removed
 	NoLauncher
@@ -72,6 +73,7 @@ var kinds = [...]struct {
 	NotReloaded:   {"a79c5449d6f941d3bfae7f2c03bc4b20", "not_reloaded", journal.PriErr},
 	NotStarted:    {"39e82d70b76a4d90bc786d53b17f18c7", "not_started", journal.PriErr},
 	UnknownDenied: {"e369885352ed4e618da592dc126da74e", "unknown_denied", journal.PriWarning},
+	BrokenProfile: {"e8ff139e8c2c429cbb72838f41824091", "broken_profile", journal.PriErr},
 	RecordHole:    {"30c800555c7043cbbcbdadae59406bdc", "record_hole", journal.PriErr},
 	Retention:     {"9fcec9fc674f4e66a84ccbce0653e9a6", "retention", journal.PriInfo},
 	NoLauncher:    {"8d14f23f662c48d0959ff9ce71e49b3d", "no_launcher", journal.PriErr},

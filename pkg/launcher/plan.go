@@ -60,7 +60,7 @@ func (l *Launcher) plan(req privsep.Start, client int, dirs []int) (plan, error)
 			req.Profile, strings.Join(names, ", "))
 	}
 	if err != nil {
-		return plan{}, err
+		return plan{}, privsep.Errorf("broken-profile", "profile %s has a mistake, and starts nothing until your administrator has mended it: %v", req.Profile, err)
 	}
 	agent, err := findAgent(cfg, policy, profile, req.User)
 	if err != nil {

@@ -158,6 +158,63 @@ func reload(t *testing.T, word string) {
 	}
 }
 
+// reloadFails has a reload refused, before the bridge hears of it, with a reason in the
+// journal, which aaau-server check says too.
+func reloadFails(t *testing.T, reason string) {
+	t.Helper()
+	pid, since := mainPID(t, "aaau.service"), journalNow(t)
+	if out, err := systemctlMay("reload", "aaau.service"); err == nil {
+		t.Errorf("the reload succeeded: %s", out)
+	}
+	await(t, "the journal to say "+reason, func() bool {
+		return strings.Contains(messages(t, since, "aaau.service"), reason)
+	})
+	if said := messages(t, since, "aaau.service"); strings.Contains(said, "reloaded") {
+		t.Errorf("the bridge has heard of it: %s", said)
+	}
+	if now := mainPID(t, "aaau.service"); now != pid {
+		t.Errorf("the bridge is another process: %d, not %d", now, pid)
+	}
+	r := run(t, as(t, "root"), "aaau-server", "check")
+	if r.status != 1 || !strings.Contains(r.stderr, reason) || !strings.Contains(r.stderr, "in the configuration") {
+		t.Errorf("aaau-server check: status %d, %q", r.status, r.stderr)
+	}
+}
+
+// A mistake in one profile is that profile's alone, whether it is there when the bridge
+// starts or comes later, and reload says it.
+func TestOneBrokenProfileStopsNothingElse(t *testing.T) {
+	begin(t)
+	operator := as(t, "operator")
+	output(t, as(t, "root"), "aaau-server", "check")
+	const dir, file = "/etc/aaau/profiles.d", "/etc/aaau/profiles.d/other.conf"
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte("any-program=yes\ntols=yes\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		os.Remove(file)
+		systemctl(t, "restart", "aaau.service")
+		os.Remove(dir) // unless there is something else in it
+	})
+	reason := file + ":2: tols: unknown key: did you mean tools=?"
+	for _, when := range []string{"as it came", "after a restart"} {
+		output(t, operator, "aaau", "-p", "true")
+		refused(t, operator, []string{"profile other has a mistake", reason}, "aaau", "other")
+		if t.Failed() {
+			t.Fatal(when)
+		}
+		since := journalNow(t)
+		reloadFails(t, reason)
+		systemctl(t, "restart", "aaau.service")
+		await(t, "the journal to say what is refused", func() bool {
+			return strings.Contains(messages(t, since, "aaau.service"), "profile other: "+reason+": nobody can start")
+		})
+	}
+}
+
 // watches joins a session and finds that nothing but watching is allowed.
 func watches(t *testing.T, who account, s shell) {
 	t.Helper()
@@ -247,7 +304,7 @@ func TestAccessBrokenAtReload(t *testing.T) {
 	o.match(promptForm)
 
 	writeAccess(t, "# all may do all", "group=aaau Admin", "user=observer none")
-	reload(t, accessFile+`:3: user: "none" is none of`)
+	reloadFails(t, accessFile+`:3: user: "none" is none of`)
 	watches(t, observer, s)
 	refused(t, observer, []string{"not start"}, "aaau", "-p", "id")
 	refused(t, operator, []string{accessFile + ":3: user"}, "aaau", "-p", "id")
@@ -257,7 +314,7 @@ func TestAccessBrokenAtReload(t *testing.T) {
 	// Somebody else's file, however right, is no better.
 	writeAccess(t, "group=aaau Admin")
 	output(t, as(t, "root"), "chown", "observer", accessFile)
-	reload(t, accessFile+": owned by uid")
+	reloadFails(t, accessFile+": owned by uid")
 	watches(t, observer, s)
 	refused(t, operator, []string{accessFile + ": owned by"}, "aaau", "-p", "id")
 

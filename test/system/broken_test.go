@@ -30,7 +30,7 @@ func TestConfigurationIsBroken(t *testing.T) {
 	t.Cleanup(func() { write("") }) // before it is removed, and the bridge restarted
 
 	write("nosuch=1\n")
-	systemctl(t, "reload", "aaau.service")
+	reloadFails(t, file+":1: nosuch")
 	s.prints("echo as it $((40+2))", "as it 42")
 
 	said := []string{"does not start", file + ":1: nosuch", "journalctl -u aaau"}
