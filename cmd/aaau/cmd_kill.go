@@ -106,7 +106,7 @@ func (k killing) one(ctx context.Context, conn *client.Conn, ref string) error {
 	if err := conn.End(ctx, s.ID); err != nil {
 		return err
 	}
-	late := time.AfterFunc(time.Second, func() { say("waiting for session " + called(s) + " to end …") })
+	late := time.AfterFunc(2*time.Second, func() { say("waiting for session " + called(s) + " to end …") })
 	defer late.Stop()
 	ended, err := conn.Wait(ctx, s.ID)
 	if err != nil {

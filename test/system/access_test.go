@@ -274,7 +274,7 @@ func TestAccessRaisesToAdminForOneProfile(t *testing.T) {
 	grant(t, "user=observer Admin other")
 	refused(t, observer, []string{"not allowed"}, "aaau", "kill", shell.id)
 	output(t, observer, "aaau", "kill", other.id)
-	other.ends(137)
+	other.ends(129)
 	shell.close()
 }
 
@@ -290,7 +290,7 @@ func TestAccessToOthersSessions(t *testing.T) {
 		refused(t, observer, []string{"no session"}, append([]string{"aaau"}, argv...)...)
 	}
 	output(t, as(t, "root"), "aaau", "kill", s.id)
-	s.ends(137)
+	s.ends(129)
 }
 
 // A mistake is told with its place; those who are there go on, those who come are

@@ -30,7 +30,7 @@ func TestRealAgents(t *testing.T) {
 		c.match(`Welcome to \S*Codex`)
 		c.match(`> \S*1\. \S*Sign in`)
 		output(t, as(t, "operator"), "aaau", "kill", id)
-		c.ends(137)
+		c.ends(143)
 	})
 	t.Run("claude", func(t *testing.T) {
 		c := sitAt(t, as(t, "operator"), 40, 120, answers, "aaau", "--no-workspace", "claude")

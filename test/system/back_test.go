@@ -264,7 +264,7 @@ func TestSearchRecord(t *testing.T) {
 	if slices.ContainsFunc(looks, func(l string) bool { return strings.Contains(l, "observer") }) {
 		t.Errorf("it is recorded that the observer saw it: %q", looks)
 	}
-	if got := journal(t, since, "AAAU_EVENT=look_back", "AAAU_SESSION="+closed.id, "AAAU_USER=operator"); !strings.Contains(got, "looks back: export as text") {
+	if got := journal(t, since, "AAAU_EVENT=look_back", "AAAU_SESSION="+closed.id, "AAAU_USER=operator"); !strings.Contains(got, "looks back: export as jsonl") {
 		t.Errorf("the journal has %s", got)
 	}
 }

@@ -57,7 +57,7 @@ func TestSetupCodex(t *testing.T) {
 	leadsTo(t, codex, "exe", programs[0])
 	leadsTo(t, codex, "cwd", here)
 	output(t, operator, "aaau", "kill", id)
-	if status, rest := c.leave(); status != 137 || strings.Contains(rest, "changed in this session") {
+	if status, rest := c.leave(); status != 143 || strings.Contains(rest, "changed in this session") {
 		t.Errorf("killed it ended with status %d, and the last it said was %q", status, rest)
 	}
 	isAsBefore(t, operator, before)
@@ -145,7 +145,7 @@ func TestSetupLogin(t *testing.T) {
 		c := sitAt(t, operator, 31, 97, nil, "aaau", "setup", "newcomer")
 		c.expect("aaau: installing newcomer in your agent's home")
 		c.expect("aaau: signing newcomer in")
-		c.match(`\nit is here\r\n/var/lib/aaau/agent\r\n31 97\r\nCode: $`)
+		c.match(`it is here\r\n/var/lib/aaau/agent\r\n31 97\r\nCode: $`)
 		c.typed(code + "\r")
 		return c
 	}
@@ -161,7 +161,7 @@ func TestSetupLogin(t *testing.T) {
 		}
 	}
 	c = enter("wrong")
-	if status, rest := c.leave(); status != 1 || !strings.HasSuffix(rest, "\naaau: signing in newcomer failed (exit status 1)\n") {
+	if status, rest := c.leave(); status != 1 || !strings.HasSuffix(rest, "aaau: signing in newcomer failed (exit status 1)\n") {
 		t.Errorf("a failed login: status %d, and the last it said was %q", status, rest)
 	}
 

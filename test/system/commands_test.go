@@ -193,7 +193,7 @@ func TestNames(t *testing.T) {
 		}
 	}
 	refused(t, operator, []string{"shop", "already", "aaau attach shop"}, at(shop, "aaau", "start", "--name", "shop", "--", "true")...)
-	for _, bad := range []string{"-x", ".x", "a b", "a/b", "é", strings.Repeat("x", 41), "a\x1b[31m"} {
+	for _, bad := range []string{"-x", ".x", "a b", "a/b", "a\u200b", strings.Repeat("x", 41), "a\x1b[31m"} {
 		refused(t, operator, []string{"name"}, "aaau", "start", "--name="+bad, "--", "true")
 	}
 

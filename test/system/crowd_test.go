@@ -82,7 +82,7 @@ func TestNothingLeaks(t *testing.T) {
 		s := openShell(t, operator)
 		o := sit(t, as(t, "observer"), "aaau", "-r", "-n", s.id)
 		o.match(promptForm)
-		run(t, operator, "aaau", "kill", s.id)
+		run(t, operator, "aaau", "kill", "--force", s.id)
 		s.ends(137)
 		o.ends(137)
 	}
@@ -116,7 +116,7 @@ func descriptors(t *testing.T, service string) int {
 }
 
 // spewed is output of all kinds that a terminal takes, but for what is left out
-// (pkg/vtseq): the clipboard, and a byte 0xc2 alone, which could become a control; and
+// (pkg/vtseq): the clipboard, questions, and a byte 0xc2 alone, which could become a control; and
 // for what makes the bridge speak: bells and notices. Nor is there a byte 0x01, which
 // version 1 cannot tell from control.
 func spewed(size int) []byte {
@@ -135,7 +135,7 @@ func spewed(size int) []byte {
 		case 4:
 			out = append(out, "\x1bPq#0;2;0;0;0#0~~@@vv\x1b\\"...)
 		case 5:
-			out = append(out, []string{"\x1b[6n", "\x1b[c", "\x1b[>q", "\x1b]11;?\x1b\\", "\x05", "\x1b[18t"}[r.IntN(6)]...)
+			out = append(out, []string{"\x1b[6G", "\x1b[?25l", "\x1b[>4;1m", "\x1b]11;red\x1b\\", "\x0e", "\x1b[22t"}[r.IntN(6)]...)
 		case 6:
 			out = append(out, []string{"\x1b[?1049h", "\x1b[?1049l", "\x1b[?2004h", "\x1b[?1000;1006h", "\x1bc", "\x1b7", "\x1b8"}[r.IntN(7)]...)
 		case 7:

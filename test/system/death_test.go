@@ -138,7 +138,7 @@ func TestSystemdReexecutes(t *testing.T) {
 	s.prints("echo still here", "still here")
 	output(t, as(t, "operator"), "aaau", "-p", "true")
 	output(t, as(t, "operator"), "aaau", "kill", s.id)
-	s.ends(137)
+	s.ends(129)
 }
 
 // However often they die, the next session starts: no start limit and nothing that

@@ -100,12 +100,12 @@ func TestEvents(t *testing.T) {
 	output(t, operator, "aaau", "kill", "--signal", "CONT", s.id)
 	expect("kind=kill message=SIGCONT client %s", by(operator))
 	output(t, as(t, "root"), "aaau", "kill", s.id)
-	expect("kind=kill message=SIGKILL client %s", by(as(t, "root")))
+	expect("kind=kill message=SIGTERM client %s", by(as(t, "root")))
 	end := l.next(s.id)
-	if end["kind"] != "end" || fmt.Sprint(end["ended"]) != "map[code:0 signal:9]" || end["message"] == "" {
+	if end["kind"] != "end" || fmt.Sprint(end["ended"]) != "map[code:0 signal:1]" || end["message"] == "" {
 		t.Errorf("its end: %v", end)
 	}
-	s.ends(137)
+	s.ends(129)
 	detach := began(t, operator, "/", "--", "sh", "-c", "exit 7")
 	if got := l.next(detach); got["kind"] != "start" {
 		t.Errorf("%v", got)

@@ -52,8 +52,8 @@ func TestForceKill(t *testing.T) {
 			for _, sig := range []string{"HUP", "TERM", "INT"} { // it does not end of these
 				systemctl(t, "kill", "--signal="+sig, filepath.Base(scopeDir(t, s.id)))
 			}
-			if r := run(t, as(t, who), "aaau", "kill", s.id); r.status != 0 || r.stdout != "" || r.stderr != "" {
-				t.Errorf("aaau kill: status %d, stdout %q, stderr %q", r.status, r.stdout, r.stderr)
+			if r := run(t, as(t, who), "aaau", "kill", "--force", s.id); r.status != 0 || r.stdout != "" || r.stderr != "" {
+				t.Errorf("aaau kill --force: status %d, stdout %q, stderr %q", r.status, r.stdout, r.stderr)
 			}
 			s.ends(137)
 			for _, p := range all {
@@ -72,7 +72,7 @@ func TestForceKillOfTheFrozen(t *testing.T) {
 	s, all := openStubborn(t)
 	scope := filepath.Base(scopeDir(t, s.id))
 	systemctl(t, "freeze", scope)
-	output(t, as(t, "operator"), "aaau", "kill", s.id)
+	output(t, as(t, "operator"), "aaau", "kill", "--force", s.id)
 	s.ends(137)
 	for _, p := range all {
 		if !p.ended() {
