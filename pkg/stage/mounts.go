@@ -36,14 +36,23 @@ func mounts() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return fmt.Errorf("separating the mount namespace: %w", err)
 	}
+	if err := uncover("/proc"); err != nil {
+		return err
+	}
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 		return fmt.Errorf("mounting /proc: %w", err)
+	}
+	if err := uncover("/dev/pts"); err != nil {
+		return err
 	}
 	if err := unix.MoveMount(privsep.DevptsFD, "", unix.AT_FDCWD, "/dev/pts", unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
 		return fmt.Errorf("mounting /dev/pts: %w", err)
 	}
 	unix.Close(privsep.DevptsFD)
 	for _, p := range private {
+		if err := uncover(p.dir); err != nil {
+			return err
+		}
 		err := unix.Mount(privsep.SessionMount, p.dir, p.kind, unix.MS_NOSUID|unix.MS_NODEV, p.options)
 		// A kernel without message queues has no such file system (ENODEV).
 		if p.optional && (errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV)) {
@@ -64,6 +73,26 @@ func mounts() error {
 		return fmt.Errorf("hiding /dev/fuse: %w", err)
 	}
 	return nil
+}
+
+// uncover takes away what is mounted at a directory, so that the session's own mount there is
+// the only one: programs that look for one find the first (findmnt(8)).
+func uncover(dir string) error {
+	const most = 16
+	for range most {
+		var about unix.Statx_t
+		err := unix.Statx(unix.AT_FDCWD, dir, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BASIC_STATS, &about)
+		if errors.Is(err, unix.ENOENT) || err == nil && about.Attributes&unix.STATX_ATTR_MOUNT_ROOT == 0 {
+			return nil
+		}
+		if err == nil {
+			err = unix.Unmount(dir, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+		}
+		if err != nil {
+			return fmt.Errorf("unmounting what is at %s: %w", dir, err)
+		}
+	}
+	return fmt.Errorf("more than %d mounts are at %s", most, dir)
 }
 
 // setLoginUID names the human in the kernel's audit trail (pam_loginuid(8)).

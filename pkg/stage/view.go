@@ -84,6 +84,9 @@ func view(o privsep.Orders, fds []int) (env []string, err error) {
 			return nil, err
 		}
 	}
+	if err := keepPath(pathOf(o.Env)); err != nil {
+		return nil, fmt.Errorf("having login shells keep PATH: %w", err)
+	}
 	if _, err := os.Stat(runtimeDirs); err != nil {
 		return nil, nil // a machine without logins has none
 	}
