@@ -51,7 +51,7 @@ func tellChanges(s *client.Session, known []string) {
 	}
 	disarmed, changes, total, err := project.Disarm(ctx, dirs, began(s.Began), s.Watch, known)
 	if len(disarmed) > 0 {
-		say("the agent left something that git would have run, or written to, as you:")
+		say("the agent left something that would have been run, or written to, as you:")
 		for _, d := range disarmed {
 			fmt.Fprintf(stderr, "  %s\n", harmless(d.String()))
 		}

@@ -120,6 +120,11 @@ type tree struct {
 	*changed
 	name string
 	top  *os.File
+
+	timeless bool // see there
+	// What setID has found; guarded by mu. setIDs counts all of it.
+	cleared []Change
+	setIDs  int
 }
 
 func (c *changed) look(ctx context.Context, dir string) error {
@@ -129,7 +134,7 @@ func (c *changed) look(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	t := &tree{c, dir, os.NewFile(uintptr(fd), dir)}
+	t := &tree{changed: c, name: dir, top: os.NewFile(uintptr(fd), dir), timeless: timeless(fd)}
 	c.trees = append(c.trees, t)
 	from := place{rel: "."}
 	if t.around(dir) {
@@ -141,7 +146,7 @@ func (c *changed) look(ctx context.Context, dir string) error {
 func (t *tree) walk(ctx context.Context, visit func(place, int, []entry) []place, from ...place) error {
 	w := walker{top: t.top, keep: t.keep, visit: visit, failed: t.failed, force: t.traps != nil}
 	if t.traps != nil {
-		w.links = t.gitWrites
+		w.links, w.file = t.gitWrites, t.setID
 	}
 	return w.walk(ctx, from...)
 }

@@ -24,7 +24,9 @@ const aside = ".from-agent"
 // configuration, a .git that leads to what is none of the agent's, an index that
 // names repositories outside of its own. Other new repositories are left alone.
 //
-// It renames one thing for each, to a name beside it: the .git; of what has no .git
+// It also takes the setuid and setgid bits from files of the person's that changed (setid.go).
+//
+// It renames one thing for each trap, to a name beside it: the .git; of what has no .git
 // to itself (a bare repository, a submodule's directory) the part that does it. Nothing
 // is removed or overwritten, and each change says how to undo it. What could not be
 // disarmed is in the changes and the error.
@@ -42,6 +44,7 @@ func Disarm(ctx context.Context, dirs []string, since time.Time, watch, known []
 	}
 	c.follow()
 	disarmed, e := c.disarm()
+	disarmed = append(disarmed, c.setIDChanges()...)
 	c.unbundle()
 	c.cut()
 	return disarmed, c.found, c.total, errors.Join(err, e)

@@ -52,6 +52,8 @@ type walker struct {
 	failed func(p place, err error)
 	// links says where visit gets to see symbolic links of any name.
 	links func(p place) bool
+	// file, if there is one, gets every regular file. The name is valid during the call.
+	file func(p place, fd int, name []byte)
 	// force reads the person's directories that may only be passed through, too.
 	force bool
 
@@ -186,6 +188,9 @@ func (w *walker) read(p place, fd int, buf []byte) ([]entry, error) {
 			}
 			if kind == unix.DT_UNKNOWN { // a file system that does not tell
 				kind = kindOf(fd, string(name))
+			}
+			if kind == unix.DT_REG && w.file != nil {
+				w.file(p, fd, name)
 			}
 			if s := special(name); s != "" && sameFile(fd, string(name), s) {
 				name = []byte(s)
