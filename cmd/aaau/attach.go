@@ -262,6 +262,11 @@ func output(s *client.Session, out *shown) error {
 	if err != nil {
 		return err
 	}
+	if ended.Why != "" && !s.Pipes && isTTY(os.Stderr) {
+		out.note("ended: " + ended.Why)
+	} else if ended.Why != "" {
+		say("ended: " + ended.Why)
+	}
 	return exit(ended)
 }
 

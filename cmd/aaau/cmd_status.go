@@ -41,6 +41,9 @@ func printStatus(s wire.SessionInfo) error {
 	if s.Ended != nil {
 		row("ended", "%s", how(*s.Ended))
 	}
+	if s.Starved > 0 {
+		row("memory", "was out: the kernel killed %d of its processes", s.Starved)
+	}
 	row("program", "%s (profile %s) as %s", harmless(s.Program), s.Profile, s.User)
 	row("title", "%s", dash(s.Title))
 	row("owner", "%s (uid %d)", harmless(s.OwnerName), s.Owner)
@@ -91,6 +94,9 @@ func how(e wire.EndedNote) string {
 	if e.Signal == 0 {
 		return fmt.Sprintf("exit status %d", e.Code)
 	}
+	if e.Why != "" {
+		return harmless(e.Why)
+	}
 	if name := unix.SignalName(syscall.Signal(e.Signal)); name != "" {
 		return "by " + name
 	}
@@ -115,6 +121,9 @@ func waitCommand() *cli.Command {
 				}
 				if unknown == nil {
 					tidy(ctx, conn, s)
+				}
+				if ended.Why != "" {
+					say("session " + id + " ended: " + ended.Why)
 				}
 				return exit(ended)
 			})

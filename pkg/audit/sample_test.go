@@ -103,6 +103,7 @@ func every() []Record {
 		sys("relock", Control{Action: "relock", Error: "no such file"}),
 		sys("tripped", Control{Action: "tripped", Reason: "a link"}),
 		sys("deadline", Control{Action: "deadline", Reason: "its time of 1h0m0s is over"}),
+		sys("out_of_memory", Control{Action: "out_of_memory", Reason: "a process was killed"}),
 		sys("policy", Control{Action: "policy"}),
 		human("no role on it", Denied{Person: Person{UID: 12, PID: 9}}),
 		sys("", Retention{Chain: "x", File: "sessions/x-2026-11-01.jsonl.zst", Bytes: 9, Seq: 3, Reason: "age"}),

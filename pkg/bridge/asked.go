@@ -90,7 +90,7 @@ func (c *client) wait(ctx context.Context, req wire.Request, l *live) (wire.Repl
 		defer c.waits.Add(-1)
 		select {
 		case <-l.Ended():
-			note := endedNote(l.Exit())
+			note := l.endedNote()
 			c.out.send(item{frame: c.enc.Answer(wire.Reply{Seq: req.Seq, Ended: &note})})
 		case <-ctx.Done():
 		}

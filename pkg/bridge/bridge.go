@@ -79,9 +79,10 @@ type Bridge struct {
 	own       *anchored      // the bridge's own chain
 	running   sync.WaitGroup // sessions, and what is done for them
 	stopping  atomic.Bool    // this bridge ends, its sessions do not
-	entered   chan struct{}  // has room for one: there is a new session
-	stirred   chan struct{}  // likewise: some session does something
-	turn      chan struct{}  // likewise: who looks back and works at it
+	memories  memoryWatch
+	entered   chan struct{} // has room for one: there is a new session
+	stirred   chan struct{} // likewise: some session does something
+	turn      chan struct{} // likewise: who looks back and works at it
 }
 
 // FromConfig makes a Bridge as the configuration has it.
@@ -113,6 +114,13 @@ func (b *Bridge) Serve(ctx context.Context, listeners ...*net.UnixListener) erro
 	b.own = &anchored{name: audit.BridgeChain, chain: b.Record.Bridge()}
 	b.anchorOwn()
 
+	b.openMemoryWatch()
+	var watching sync.WaitGroup
+	watching.Go(b.runMemoryWatch)
+	defer watching.Wait()
+	if b.memories.file != nil {
+		defer b.memories.file.Close()
+	}
 	b.adopt()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)

@@ -78,12 +78,16 @@ func (b *Bridge) tellEnded(l *live) bool {
 		status := exit.Wait.ExitStatus()
 		end.Status = &status
 	}
-	recorded := l.rec.finish(l.told(audit.System, "system", exit.String(), end))
+	how := exit.String()
+	if l.memory.why != "" {
+		how += ": " + l.memory.why
+	}
+	recorded := l.rec.finish(l.told(audit.System, "system", how, end))
 	if !recorded && b.stopping.Load() {
 		return false
 	}
-	b.Log.Tell(journal.SessionEnd, l.about(nil), "session %s ended: %s after %s, %d bytes of output", l.ID, exit, took, l.Bytes())
-	e, note := l.event(wire.EventEnd, exit.String()), endedNote(exit)
+	b.Log.Tell(journal.SessionEnd, l.about(nil), "session %s ended: %s after %s, %d bytes of output", l.ID, how, took, l.Bytes())
+	e, note := l.event(wire.EventEnd, how), l.endedNote()
 	e.Ended = &note
 	if exit.Ran {
 		b.publish(e, l)

@@ -20,7 +20,8 @@ type live struct {
 	watch      *watcher
 	rec        *recorder
 	recording  recording
-	inputEnded atomic.Bool   // and it is stored without
+	inputEnded atomic.Bool // and it is stored without
+	memory     memory
 	begun      chan struct{} // closed when its start was told, if it was to be; nil: an earlier bridge did
 
 	reviewing sync.Mutex // held while somebody's role is made another, and outside of mu
@@ -156,6 +157,7 @@ func (l *live) info(role auth.Role) wire.SessionInfo {
 	}
 	i.Rows, i.Cols = l.Size()
 	i.Bytes = l.Bytes()
+	i.Starved = l.memory.killed()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	i.Title, i.Clients = l.title, len(l.people)

@@ -114,7 +114,7 @@ func (c *client) hold(req wire.OpenRequest, role auth.Role) tape.Hold {
 // from here on.
 func (c *client) enter(l *live, role auth.Role, cursors []*tape.Cursor, req wire.OpenRequest) {
 	resumes := req.Attach != "" && req.Back
-	at := &seat{session: l.Session, patient: cursors[0].Hold() == tape.Always, drives: &c.drives}
+	at := &seat{session: l, patient: cursors[0].Hold() == tape.Always, drives: &c.drives}
 	if req.Screen && !l.Pipes && !at.patient {
 		c.shown = &display{watch: l.watch, history: max(0, req.History), from: -1}
 		c.shown.hears = c.features&wire.Words != 0

@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/AgentaaU/AaaU/pkg/session"
 	"github.com/AgentaaU/AaaU/pkg/tape"
 	"github.com/AgentaaU/AaaU/pkg/vtseq"
 	"github.com/AgentaaU/AaaU/pkg/wire"
@@ -69,7 +68,7 @@ type item struct {
 
 // seat is a client's place in a session. The sender closes nothing of it.
 type seat struct {
-	session *session.Session
+	session *live
 	streams []*stream
 	patient bool         // however long the client takes for the rest
 	drives  *atomic.Bool // whether the clipboard is this client's
@@ -136,7 +135,7 @@ func (o *sender) run() {
 			said = o.take(<-o.items)
 			continue
 		case ending: // and all output is sent: it was complete before the end
-			o.pending = append(o.pending, o.enc.Ended(endedNote(o.seat.session.Exit()))...)
+			o.pending = append(o.pending, o.enc.Ended(o.seat.session.endedNote())...)
 			said = true
 			continue
 		}
@@ -485,10 +484,12 @@ func (o *sender) flushPending() {
 // would have had to write a good part of the tape during one system call.
 var errOvertaken = errors.New("overtaken by the session's output")
 
-func endedNote(e session.Exit) wire.EndedNote {
+// endedNote is how a session that has ended did.
+func (l *live) endedNote() wire.EndedNote {
+	e := l.Exit()
 	switch {
 	case e.Wait.Signaled():
-		return wire.EndedNote{Signal: int(e.Wait.Signal())}
+		return wire.EndedNote{Signal: int(e.Wait.Signal()), Why: l.memory.why}
 	default:
 		return wire.EndedNote{Code: e.Wait.ExitStatus()}
 	}

@@ -133,6 +133,7 @@ func (b *Bridge) install(l *live) {
 	default: // somebody is about to look anyway
 	}
 	b.stir() // and then soon again, though it prints nothing
+	b.watchMemory(l)
 	s.Start(func(*session.Session) { b.leave(l) }, func(why string) { b.tellTripped(l, why) })
 	b.running.Go(l.watch.run)
 	b.recording.Add(1)
@@ -149,12 +150,13 @@ func (b *Bridge) install(l *live) {
 // done when its clients hear of it.
 func (b *Bridge) leave(l *live) {
 	defer b.running.Done()
+	b.unwatchMemory(l)
 	l.watch.leave()
 	if !l.rec.leave() && b.stopping.Load() {
 		return // it is stored: the next bridge records the rest of it, and tells its end
 	}
 	info := l.info(auth.ReadOnly)
-	note := endedNote(l.Exit())
+	note := l.endedNote()
 	info.State, info.Ended, info.Frozen, info.Clients = wire.StateEnded, &note, nil, 0
 	info.Activity, info.ActivitySince = "", 0
 	info.Writable, info.Watch = writable(l.Info), l.Watch

@@ -22,6 +22,7 @@ const (
 	LookBack // replay, export, search
 	Relock
 	Exposed     // what git runs cannot be locked again
+	OutOfMemory // the kernel killed a process of a session
 	Tripped     // killed for what would have been run as the person
 	Poisonous   // its output killed bridges
 	Stranded    // a session goes on that this bridge cannot take back
@@ -64,6 +65,7 @@ var kinds = [...]struct {
 	LookBack:      {"b02d9343cce64c4b9b26ec0ef8a28c0c", "look_back", journal.PriNotice},
 	Relock:        {"9f448a3a4e304116a40519c469612451", "relock", journal.PriNotice},
 	Exposed:       {"dc81bcc2b3dc4a1698ced61fdddeac87", "exposed", journal.PriWarning},
+	OutOfMemory:   {"7d0c1b6a3f5e4c2f9a8b4e6d2c1f0a97", "out_of_memory", journal.PriWarning},
 	Tripped:       {"caef5375bd7347a6881a792b5e40bd55", "tripped", journal.PriWarning},
 	Poisonous:     {"5b22f0294c0c4cd6bd6b1c179caf510a", "poisonous", journal.PriErr},
 	Stranded:      {"65f5429670f943d3b4eaefa52c58c8dc", "stranded", journal.PriErr},

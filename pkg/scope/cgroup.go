@@ -81,6 +81,43 @@ func (g cgroup) properties() map[string]string {
 type Use struct {
 	MemoryPeak *int64 // the most that it had at a time, in bytes
 	CPU        *int64 // microseconds, of all processors together
+	Starved    Starved
+}
+
+// Starved is what the kernel did to a session for want of memory.
+type Starved struct {
+	Killed int64 // processes, in all
+	Limit  int64 // bytes; 0: it was not the session's own limit that was reached
+}
+
+// memoryEvents is the file that counts that. The kernel tells of each change (inotify(7)).
+const memoryEvents = "memory.events"
+
+// MemoryEvents is the path of that file.
+func MemoryEvents(profile, unit string) string {
+	return filepath.Join(string(cgroupOf(profile, unit)), memoryEvents)
+}
+
+// StarvedOf reads what the kernel did to a session, nothing where it has no such controller.
+func StarvedOf(profile, unit string) Starved { return cgroupOf(profile, unit).starved() }
+
+func (g cgroup) starved() (s Starved) {
+	atLimit := false
+	for line := range strings.Lines(g.read(memoryEvents)) {
+		key, text, _ := strings.Cut(strings.TrimSpace(line), " ")
+		n := amount(text)
+		switch {
+		case n == nil:
+		case key == "oom_kill":
+			s.Killed = *n
+		case key == "oom":
+			atLimit = *n > 0
+		}
+	}
+	if limit := amount(g.read("memory.max")); atLimit && limit != nil {
+		s.Limit = *limit
+	}
+	return s
 }
 
 // Used reads that, as long as there is the scope.
@@ -88,6 +125,7 @@ func Used(profile, unit string) Use { return cgroupOf(profile, unit).used() }
 
 func (g cgroup) used() (u Use) {
 	u.MemoryPeak = amount(g.read("memory.peak"))
+	u.Starved = g.starved()
 	for line := range strings.Lines(g.read("cpu.stat")) {
 		if text, is := strings.CutPrefix(line, "usage_usec "); is {
 			u.CPU = amount(strings.TrimSpace(text))

@@ -27,6 +27,19 @@ func TestCgroup(t *testing.T) {
 	if u := g.used(); *u.MemoryPeak != 4096 || *u.CPU != 1234567 {
 		t.Errorf("%d, %d", *u.MemoryPeak, *u.CPU)
 	}
+	for text, want := range map[string]Starved{
+		"low 0\noom 0\noom_kill 0\noom_group_kill 0\n": {},
+		"low 0\noom 3\noom_kill 2\noom_group_kill 0\n": {Killed: 2, Limit: 1 << 30},
+		"low 0\noom 0\noom_kill 1\noom_group_kill 0\n": {Killed: 1}, // another limit than the session's own
+		"oom_kill": {},
+	} {
+		if err := os.WriteFile(filepath.Join(string(g), memoryEvents), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := g.starved(); got != want {
+			t.Errorf("%q: %+v, want %+v", text, got, want)
+		}
+	}
 	if err := os.WriteFile(filepath.Join(string(g), "cpu.max"), []byte("max 100000\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

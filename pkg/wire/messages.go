@@ -221,6 +221,8 @@ type SessionInfo struct {
 	People        []Person   `json:"people,omitempty"`
 	Shared        []Share    `json:"shared,omitempty"`
 	Ended         *EndedNote `json:"ended,omitempty"`
+	// Starved is how many of its processes the kernel has killed for want of memory.
+	Starved int64 `json:"starved,omitempty"`
 	// Of a status: in which of its Workspaces the agent may write, and names of files whose
 	// change its owner is told.
 	Writable argv.Argv `json:"writable,omitempty"`
@@ -312,6 +314,9 @@ const (
 type EndedNote struct {
 	Code   int `json:"code"`
 	Signal int `json:"signal,omitempty"`
+	// Why is the reason, for people, where nobody's program and no person ended it: the kernel
+	// had no memory for it.
+	Why string `json:"why,omitempty"`
 }
 
 // ErrorNote is a refusal or a failure.

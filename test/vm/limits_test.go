@@ -2,9 +2,12 @@ package vm
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/AgentaaU/AaaU/pkg/audit"
 )
@@ -31,7 +34,7 @@ func TestFirstLineTellsTheKernelsLimits(t *testing.T) {
 			}
 			agent(t, "operator", "echo to be found: '"+test.line+"'")
 			limits, peak := recorded(t, "to be found: '"+test.line)
-			if limits["MemoryMax"] != memory || limits["TasksMax"] != tasks || limits["CPUWeight"] != "50" || (limits["MemoryHigh"] == "") != (test.settings != "") {
+			if limits["MemoryMax"] != memory || limits["TasksMax"] != tasks || limits["CPUWeight"] != "50" || limits["MemoryHigh"] != "" {
 				t.Errorf("recorded are %v", limits)
 			}
 			if peak < 4096 || peak > 64<<20 {
@@ -41,7 +44,7 @@ func TestFirstLineTellsTheKernelsLimits(t *testing.T) {
 				return
 			}
 			said := agent(t, "operator", `head -c 300M /dev/zero | tail -c 300M | wc -c; echo "tail: ${PIPESTATUS[1]}"`)
-			if said != "0\ntail: 137\n" {
+			if !strings.HasSuffix(said, "0\ntail: 137\n") || !strings.Contains(said, "out of memory (limit 96 MiB, MemoryMax= of aaau-.scope.d): a process of the session was killed") {
 				t.Errorf("300 MiB of memory in a session of 96: %s", said)
 			}
 			said = agent(t, "operator", `sh -c 'i=0; while [ $i -lt 60 ]; do sleep 60 & i=$((i+1)); echo $i; done'; echo over`)
@@ -112,5 +115,52 @@ func TestWorkspaceOnExt4(t *testing.T) {
 	}
 	if id, _ := project(t, "/home/operator/shop/big"); id != 0 {
 		t.Errorf("a file of the workspace has project %d", id)
+	}
+}
+
+// What takes all the memory that a session may have is killed within seconds, by the package's
+// own limits, and people are told why: of a child and of the session's program.
+func TestMemoryHogIsKilledAndTold(t *testing.T) {
+	begin(t, "4M")
+	const hog = "head -c 8G /dev/zero | tail -c 8G"
+	limit := `out of memory \(limit [0-9.]+ [MG]iB, MemoryMax= of aaau-\.scope\.d\)`
+	s := start(t, as("operator", "script", "-qec", "aaau -- sh -c '"+hog+"; echo over; exec sleep 1000'", "/dev/null")...)
+	// Filling takes its time, for the processor is emulated. What counts is how long it goes on
+	// when all is full but a little.
+	most, err := strconv.ParseInt(s.file(t, "memory.max"), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	over := func() bool { return strings.Contains(s.saying(t), "over") }
+	full := func() bool {
+		n, err := strconv.ParseInt(s.file(t, "memory.current"), 10, 64)
+		return over() || err == nil && n > most/100*95
+	}
+	awaitFor(t, 5*patience, "the memory to be full", full)
+	began := time.Now()
+	await(t, "the hog's end", over)
+	took := time.Since(began)
+	t.Logf("a child was killed %v after the memory was full", took)
+	if took > 30*time.Second {
+		t.Errorf("the hog went on for %v with its memory full", took)
+	}
+	id := strings.TrimSuffix(filepath.Base(s.scope)[strings.LastIndex(filepath.Base(s.scope), "-")+1:], ".scope")
+	await(t, "its person to be told", func() bool {
+		return regexp.MustCompile(limit + `: a process of the session was killed`).MatchString(s.saying(t))
+	})
+	if said := root(t, as("operator", "aaau", "status", id)...); !strings.Contains(said, "the kernel killed 1 of its processes") {
+		t.Errorf("the status says %s", said)
+	}
+	said := root(t, "journalctl", "--quiet", "--no-pager", "-x", "AAAU_EVENT=out_of_memory", "AAAU_SESSION="+id)
+	if !regexp.MustCompile(limit).MatchString(said) || !strings.Contains(said, "is out of memory") {
+		t.Errorf("the journal says %s", said)
+	}
+	s.end(t)
+
+	// The program itself.
+	s = start(t, as("operator", "script", "-qec", "aaau -- tail -c 8G /dev/zero; echo status $?", "/dev/null")...)
+	awaitFor(t, 5*patience, "its end", func() bool { return strings.Contains(s.saying(t), "status") })
+	if said := s.saying(t); !regexp.MustCompile(`ended: `+limit).MatchString(said) || !strings.Contains(said, "status 137") {
+		t.Errorf("its person was told %s", said)
 	}
 }

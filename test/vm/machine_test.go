@@ -120,7 +120,13 @@ func plain(s string) string { return strings.ReplaceAll(s, "\r\n", "\n") }
 // await asks until the answer is yes.
 func await(t *testing.T, what string, yes func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !yes(); time.Sleep(50 * time.Millisecond) {
+	awaitFor(t, patience, what, yes)
+}
+
+// awaitFor is await for what takes more time.
+func awaitFor(t *testing.T, most time.Duration, what string, yes func() bool) {
+	t.Helper()
+	for end := time.Now().Add(most); !yes(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("in vain waited for %s", what)
 		}
