@@ -69,6 +69,8 @@ type Bridge struct {
 	changesTold map[string]int // bytes of lists of changed files that were recorded, by a session's id
 	lastClient  uint64
 
+	homesRoom func() (free, size int64, err error) // stands in for the kernel's answer in tests; else nil
+
 	refused refusals  // that are not told yet
 	looks   allowance // of who looks back
 
@@ -191,7 +193,7 @@ func (b *Bridge) accept(ctx context.Context, ln *net.UnixListener) error {
 		c := &client{b: b, conn: conn, since: time.Now(), most: auth.Admin}
 		if err := b.enroll(ctx, c); err != nil {
 			// Into an empty socket buffer: this waits for nobody.
-			conn.Write(append(wire.Hello(), wire.Frame(wire.Error, c.note(err))...))
+			conn.Write(append(wire.Hello(), wire.Encoder2{}.Error(c.note(err))...))
 			conn.Close()
 			continue
 		}

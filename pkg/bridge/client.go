@@ -239,6 +239,7 @@ func (c *client) refused(err error) error {
 
 // refuse tells somebody that what they typed was not.
 func (c *client) refuse(note wire.ErrorNote) {
+	note = c.note(&note)
 	c.out.send(item{frame: c.enc.Refused(note), words: note.Message})
 }
 
@@ -339,8 +340,16 @@ func (c *client) linger() {
 	_, _ = io.Copy(io.Discard, c.conn)            // until it goes
 }
 
-// note words an error for the client.
+// note words an error for the client, in a message that can be shown and is not long:
+// what comes from the launcher, or quotes what a client sent, may be anything.
 func (c *client) note(err error) wire.ErrorNote {
+	note := noteOf(err)
+	note.Message = shown(note.Message, maxMessage)
+	return note
+}
+
+// noteOf is note before its message is bounded.
+func noteOf(err error) wire.ErrorNote {
 	var (
 		denied *auth.Denied
 		ours   *wire.ErrorNote
@@ -354,8 +363,8 @@ func (c *client) note(err error) wire.ErrorNote {
 	case errors.As(err, &theirs):
 		return wire.ErrorNote{Code: theirs.Code, Message: theirs.Message}
 	case errors.Is(err, wire.ErrProtocol):
-		return wire.ErrorNote{Code: "protocol", Message: shown(err.Error(), maxMessage)} // it may quote them
+		return wire.ErrorNote{Code: "protocol", Message: err.Error()}
 	default:
-		return wire.ErrorNote{Code: "failed", Message: shown(err.Error(), maxMessage)}
+		return wire.ErrorNote{Code: "failed", Message: err.Error()}
 	}
 }

@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
 	api "github.com/AgentaaU/AaaU/pkg/client"
+	"github.com/AgentaaU/AaaU/pkg/privsep"
 	"github.com/AgentaaU/AaaU/pkg/spec"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
@@ -225,5 +227,45 @@ func TestReportsAfterAPaste(t *testing.T) {
 	typed(second, "\x1b[I") // focus
 	if got := drives(); got != reply.Client {
 		t.Errorf("after a report client %d", got)
+	}
+}
+
+// A long text from the launcher ends in a short frame, and a long frame, whoever queues it,
+// holds up nobody: the client hears it, and its place is free again.
+func TestLongErrorsHoldUpNobody(t *testing.T) {
+	h := start(t, nil)
+	long := strings.Repeat("A", 10<<10)
+	h.launcher.OnRequest(func(privsep.Request) error { return &privsep.Error{Code: "session-failed", Message: long} })
+	c := h.bare(wire.Open, wire.OpenRequest{Session: spec.Session{Argv: []string{"true"}, Size: wire.Size{Rows: 24, Cols: 80}}})
+	if _, err := c.Hello(); err != nil {
+		t.Fatal(err)
+	}
+	var note wire.ErrorNote
+	if c.next(wire.Error, &note); note.Code != "session-failed" || len(note.Message) != maxMessage {
+		t.Errorf("%s with %d bytes", note.Code, len(note.Message))
+	}
+	c.conn.Close()
+	soon(t, "its place is free", func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return len(h.clients) == 0
+	})
+}
+
+// A sender puts into its buffer whatever it is given, also a large frame that was queued
+// without asking whether another one is there.
+func TestTakeDoesNotWait(t *testing.T) {
+	o := newSender(nil, wire.Encoder2{}, nil)
+	frame := make([]byte, small+1)
+	o.finish(frame)
+	o.offer(frame)
+	o.alive(frame)
+	o.sendOrEnd(frame)
+	o.send(item{frame: frame})
+	for range 5 {
+		o.take(<-o.items)
+	}
+	if len(o.pending) != 5*len(frame) || len(o.large) != 0 {
+		t.Errorf("%d bytes are pending, and %d large ones seem to wait", len(o.pending), len(o.large))
 	}
 }

@@ -44,11 +44,12 @@ type note struct {
 	Shared map[uint32]auth.Role `json:"shared,omitempty"`
 	Frozen map[string]string    `json:"frozen,omitempty"`
 	Record recording            `json:"record,omitzero"`
+	Began  baseline             `json:"began,omitzero"`
 }
 
 // save notes what is to be known of the session. l.mu is held.
 func (l *live) save() error {
-	text, err := json.Marshal(note{Info: l.Info, Name: l.name, Shared: l.shared, Frozen: l.Frozen(), Record: l.recording})
+	text, err := json.Marshal(note{Info: l.Info, Name: l.name, Shared: l.shared, Frozen: l.Frozen(), Record: l.recording, Began: l.baseline})
 	if err != nil {
 		return err
 	}
@@ -192,7 +193,7 @@ func (b *Bridge) adoptParcel(id string, fds []int) (*live, int64, error) {
 	for reason, why := range n.Frozen {
 		s.Freeze(reason, why)
 	}
-	l := &live{Session: s, name: n.Name, shared: n.Shared, recording: n.Record, awaited: map[uint64][]*tape.Cursor{}, allBack: make(chan struct{}), were: map[uint64]bool{}}
+	l := &live{Session: s, name: n.Name, shared: n.Shared, recording: n.Record, baseline: n.Began, awaited: map[uint64][]*tape.Cursor{}, allBack: make(chan struct{}), were: map[uint64]bool{}}
 	for _, place := range s.Places() {
 		l.were[place.Token()] = true
 		l.awaited[place.Token()] = nil // who only watches is not waited for

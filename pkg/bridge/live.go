@@ -26,13 +26,14 @@ type live struct {
 
 	reviewing sync.Mutex // held while somebody's role is made another, and outside of mu
 
-	mu      sync.Mutex           // guards what follows
-	people  []*client            // in the order in which they came
-	driver  *client              // who typed last
-	sent    burst                // the text that was sent last, and not typed by who is here
-	shared  map[uint32]auth.Role // with whom, beside those who may join anyway
-	title   string               // as the program set it
-	reports reports              // what the program is told of the terminal
+	mu       sync.Mutex           // guards what follows
+	people   []*client            // in the order in which they came
+	driver   *client              // who typed last
+	sent     burst                // the text that was sent last, and not typed by who is here
+	shared   map[uint32]auth.Role // with whom, beside those who may join anyway
+	title    string               // as the program set it
+	baseline baseline             // see homes.go
+	reports  reports              // what the program is told of the terminal
 	// awaited are cursors for those who were here in another bridge's time, by token,
 	// until they are back.
 	awaited map[uint64][]*tape.Cursor

@@ -16,7 +16,7 @@ import (
 func Refuse(ctx context.Context, why error, listeners ...*net.UnixListener) {
 	note := wire.ErrorNote{Code: wire.CodeNotStarted, Message: shown("the bridge does not start: "+why.Error(), maxMessage) +
 		" (when that is put right it starts by itself; see journalctl -u aaau)"}
-	answer := append(wire.Hello(), wire.Frame(wire.Error, note)...)
+	answer := append(wire.Hello(), wire.Encoder2{}.Error(note)...)
 	var refusing sync.WaitGroup
 	for _, ln := range listeners {
 		stop := context.AfterFunc(ctx, func() { ln.SetDeadline(time.Unix(1, 0)) })

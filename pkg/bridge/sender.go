@@ -64,6 +64,7 @@ type item struct {
 	words string // to be said on the client's terminal, if it is shown the screen
 	seat  *seat
 	last  bool
+	large bool // whoever queued it has put a token into the sender's large; only sendUntil does
 }
 
 // seat is a client's place in a session. The sender closes nothing of it.
@@ -164,7 +165,7 @@ func (o *sender) ended() <-chan struct{} {
 func (o *sender) take(i item) (last bool) {
 	o.pending = append(o.pending, o.first...)
 	o.first = nil
-	if len(i.frame) > small {
+	if i.large {
 		<-o.large
 	}
 	if o.enc.Apart() && o.seat != nil && len(i.frame) > 0 {
@@ -245,8 +246,7 @@ func (o *sender) send(i item) { o.sendUntil(nil, i) }
 
 // sendUntil is send for who may give it up; false: so it was.
 func (o *sender) sendUntil(stop <-chan struct{}, i item) bool {
-	large := len(i.frame) > small
-	if large {
+	if i.large = len(i.frame) > small; i.large {
 		select {
 		case o.large <- struct{}{}:
 		case <-o.done:
@@ -259,7 +259,7 @@ func (o *sender) sendUntil(stop <-chan struct{}, i item) bool {
 	case o.items <- i:
 	case <-o.done:
 	case <-stop:
-		if large {
+		if i.large {
 			<-o.large
 		}
 		return false

@@ -39,11 +39,11 @@ type Encoder2 struct{}
 
 func (Encoder2) Opened(r OpenReply) []byte  { return Frame(Opened, r) }
 func (Encoder2) Ended(n EndedNote) []byte   { return Frame(Ended, n) }
-func (Encoder2) Error(n ErrorNote) []byte   { return Frame(Error, n) }
-func (Encoder2) Refused(n ErrorNote) []byte { return Frame(Refused, n) }
+func (Encoder2) Error(n ErrorNote) []byte   { return Frame(Error, n.bounded()) }
+func (Encoder2) Refused(n ErrorNote) []byte { return Frame(Refused, n.bounded()) }
 func (Encoder2) Answer(r Reply) []byte      { return Frame(Answer, r) }
 func (Encoder2) Pong(p []byte) []byte       { return Frame(Pong, p) }
-func (Encoder2) News(v Event) []byte        { return Frame(News, v) }
+func (Encoder2) News(v Event) []byte        { return Frame(News, v.bounded()) }
 func (Encoder2) Lost(n LostNote) []byte     { return Frame(Lost, n) }
 func (Encoder2) Apart() bool                { return false }
 
@@ -92,6 +92,7 @@ func (e *Encoder1) Opened(r OpenReply) []byte {
 // Error is one line, as the first bridge worded it where it had words; within a
 // session it is a message.
 func (e *Encoder1) Error(n ErrorNote) []byte {
+	n = n.bounded()
 	if e.opened {
 		return message1("ERROR:", n.Message)
 	}
@@ -121,7 +122,7 @@ func (e *Encoder1) about(what, text string) string {
 
 func (e *Encoder1) Ended(EndedNote) []byte                     { return nil }
 func (e *Encoder1) OutputHead([]byte, Type, int64, int) []byte { return nil }
-func (e *Encoder1) Refused(n ErrorNote) []byte                 { return message1("ERROR:", n.Message) }
+func (e *Encoder1) Refused(n ErrorNote) []byte                 { return message1("ERROR:", n.bounded().Message) }
 func (e *Encoder1) Pong([]byte) []byte                         { return message1("PONG", "") }
 func (e *Encoder1) Redraw(int64, []byte) []byte                { return nil }
 func (e *Encoder1) Piece(uint32, []byte) []byte                { return nil }
@@ -152,7 +153,7 @@ func (e *Encoder1) News(v Event) []byte {
 	if v.Message == "" {
 		return nil
 	}
-	return message1("CONTROL:", v.Message)
+	return message1("CONTROL:", v.bounded().Message)
 }
 
 func message1(kind, text string) []byte { return []byte("\x01" + kind + oneLine(text)) }

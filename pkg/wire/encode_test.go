@@ -122,3 +122,26 @@ func TestEncoder2(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 }
+
+// However long a text is that somebody else wrote, the frame with it is short.
+func TestTextsAreBounded(t *testing.T) {
+	long := strings.Repeat("ü", 50_000)
+	note, event := ErrorNote{Code: "failed", Message: "x" + long}, Event{Kind: EventAttention, Title: long, Message: long, User: long}
+	one, inside := within(OpenRequest{}), within(OpenRequest{})
+	inside.Opened(OpenReply{ID: "x"})
+	for name, frame := range map[string][]byte{
+		"Error": Encoder2{}.Error(note), "Refused": Encoder2{}.Refused(note), "News": Encoder2{}.News(event),
+		"Error of version 1": one.Error(note), "Error in a session of version 1": inside.Error(note),
+		"Refused of version 1": inside.Refused(note), "News of version 1": inside.News(event),
+	} {
+		if len(frame) > 3*MaxMessage+1000 {
+			t.Errorf("%s: %d bytes", name, len(frame))
+		}
+		if !utf8.Valid(frame[HeaderLen:]) || strings.Contains(string(frame), "\ufffd") {
+			t.Errorf("%s: its text is cut within a character", name)
+		}
+	}
+	if got := cut(strings.Repeat("a", MaxMessage)); len(got) != MaxMessage {
+		t.Errorf("%d bytes are left of as many as there may be", len(got))
+	}
+}

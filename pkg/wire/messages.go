@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"unicode/utf8"
+
 	"encoding/json"
 
 	"github.com/AgentaaU/AaaU/pkg/argv"
@@ -327,6 +329,36 @@ type ErrorNote struct {
 }
 
 func (e *ErrorNote) Error() string { return e.Message }
+
+// MaxMessage bounds each text of an ErrorNote and of an Event, in bytes. The encoders cut
+// what is longer, so that no frame grows with what somebody else wrote.
+const MaxMessage = 4 << 10
+
+// bounded is the note with its texts cut to MaxMessage.
+func (e ErrorNote) bounded() ErrorNote {
+	e.Message = cut(e.Message)
+	return e
+}
+
+// bounded is the event with its texts cut to MaxMessage.
+func (v Event) bounded() Event {
+	for _, text := range []*string{&v.Session, &v.Name, &v.Profile, &v.User, &v.Role, &v.Title, &v.Message} {
+		*text = cut(*text)
+	}
+	return v
+}
+
+// cut is at most MaxMessage bytes of a text, without a broken character at its end.
+func cut(text string) string {
+	if len(text) <= MaxMessage {
+		return text
+	}
+	n := MaxMessage
+	for n > MaxMessage-utf8.UTFMax && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return text[:n]
+}
 
 // CodeDismissed is that of the Error to a client which somebody took out of a
 // session that goes on.

@@ -101,6 +101,34 @@ func TestFrozenSessionsCanBeKilled(t *testing.T) {
 	output(t, operator, "aaau", "-p", "true")
 }
 
+// A bridge that dies or is restarted leaves a session frozen whose home is too full.
+func TestFullHomeStaysFrozenOverRestarts(t *testing.T) {
+	begin(t)
+	newHome(t, "operator")
+	configure(t, "home-max=16M\n")
+	s := openShell(t, as(t, "operator"))
+	scope := filepath.Base(scopeDir(t, s.id))
+	s.typed("head -c 30M /dev/zero >~/big\r")
+	await(t, "the freeze", func() bool { return property(t, scope, "FreezerState") == "frozen" })
+	for range 2 {
+		since := journalNow(t)
+		killBridge(t, 0)
+		// The next one has looked at it when it has measured the home of one that begins later.
+		output(t, as(t, "operator"), "aaau", "-p", "sleep 5")
+		if said := messages(t, since, "aaau.service"); strings.Contains(said, "session "+s.id+": thaw") {
+			t.Fatalf("the next bridge thawed it: %s", said)
+		}
+		if got := property(t, scope, "FreezerState"); got != "frozen" {
+			t.Fatalf("after the bridge died it is %s", got)
+		}
+	}
+	output(t, as(t, "root"), "rm", homeFor(t, "operator")+"/big")
+	await(t, "its going on", func() bool { return property(t, scope, "FreezerState") == "running" })
+	s.typed("echo still $((40+2))\r") // beside what it was told
+	s.expect("still 42")
+	s.close()
+}
+
 // What only looks large.
 func TestHomesAreMeasuredInWhatTheyTake(t *testing.T) {
 	begin(t)

@@ -34,6 +34,7 @@ type Launcher struct {
 	errs   []error        // what went wrong and nobody was told
 
 	anchors []anchor.Head
+	home    int64 // bytes of every home
 }
 
 // New makes a Launcher, which puts files into a directory.
@@ -49,6 +50,13 @@ func (l *Launcher) OnRequest(judge func(privsep.Request) error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.judge = judge
+}
+
+// SetHome says how many bytes every home is found to have from now on.
+func (l *Launcher) SetHome(bytes int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.home = bytes
 }
 
 // Err is all that went wrong so far and was nobody's to be told.
@@ -134,6 +142,10 @@ func (l *Launcher) answer(c *net.UnixConn, req privsep.Request, fds []int) error
 		reply.Error = l.signal(req.Freeze.Name, syscall.SIGSTOP)
 	case req.Thaw != nil:
 		reply.Error = l.signal(req.Thaw.Name, syscall.SIGCONT)
+	case req.Measure != nil:
+		l.mu.Lock()
+		reply.Bytes = l.home
+		l.mu.Unlock()
 	case req.Put != nil:
 		reply.Path, reply.Error = l.put(*req.Put, fds)
 	case req.Anchor != nil:
