@@ -132,6 +132,9 @@ func (r *rendering) record(l recordLine) error {
 		}
 		return r.output(at, m.Stream, p)
 	case "hole":
+		if m.Bytes == 0 && !r.screens {
+			return r.text.Note("[some records are lost here]")
+		}
 		if !r.screens {
 			return r.text.Note(fmt.Sprintf("[%d bytes of %s are not in the record]", m.Bytes, printable(m.Stream)))
 		}

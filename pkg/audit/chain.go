@@ -40,8 +40,9 @@ type Chain struct {
 	at      state
 	opening Metadata // what the chain has to say first; nil: nothing, or said
 
-	synced  int64     // what of the file is on the disk
-	durable Head      // and up to which record
+	safe    point     // up to where the file is on the disk
+	durable Head      // the last record of which that is known
+	gap     *gap      // what was lost, and is not told yet; nil: nothing
 	unnamed bool      // the file's name may not be
 	failed  bool      // so may not be what was written since
 	syncing bool      // a Sync is at it, without mu: f stays
@@ -49,6 +50,32 @@ type Chain struct {
 	timer   *time.Timer
 	armed   bool
 	closed  bool
+
+	out outcome
+}
+
+// outcome is what others may ask of a chain at any time, also while its disk is stalled: mu is
+// held across write(2) and fsync(2).
+type outcome struct {
+	mu      sync.Mutex // guards what follows, and is held for no longer than a copy takes
+	at      state      // with what is lost counted as recorded
+	durable Head
+}
+
+// publish is called when at, durable or gap has changed. c.mu is held.
+func (c *Chain) publish() {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	c.out.at, c.out.durable = c.at, c.durable
+	if c.gap != nil {
+		c.out.at.Offsets = c.gap.Offsets
+	}
+}
+
+func (c *Chain) published() (at state, durable Head) {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	return c.out.at, c.out.durable
 }
 
 // state is where a chain is.
@@ -58,33 +85,40 @@ type state struct {
 	ended bool // the last record is a session's end
 }
 
-// Head is the last record.
+// point is a place in the file that is open, and the chain's state there.
+type point struct {
+	size    int64
+	at      state
+	opening Metadata
+	fresh   bool
+}
+
+// here is the point after the last record. c.mu is held.
+func (c *Chain) here() point { return point{c.size, c.at, c.opening, c.fresh} }
+
+// Head is the last record. Like Durable, Recorded and Ended it waits for no disk.
 func (c *Chain) Head() Head {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at.Head
+	at, _ := c.published()
+	return at.Head
 }
 
 // Durable is the last record that is on the disk: the one to anchor. An anchor of a
 // later one would make a power cut look like tampering.
 func (c *Chain) Durable() Head {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.durable
+	_, durable := c.published()
+	return durable
 }
 
 // Recorded is how much of a stream is recorded: where Output goes on.
 func (c *Chain) Recorded(s Stream) int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return *c.at.of(s)
+	at, _ := c.published()
+	return *at.of(s)
 }
 
 // Ended says whether the last record is the session's end, whichever bridge wrote it.
 func (c *Chain) Ended() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at.ended
+	at, _ := c.published()
+	return at.ended
 }
 
 // Announce records that this process writes the chain from now on, if it has not been
@@ -191,6 +225,11 @@ func (c *Chain) shut(finished bool) error {
 		return ErrClosed
 	}
 	err := c.sync()
+	if err == nil && c.gap != nil {
+		if err = c.tellGap(); err == nil {
+			err = c.sync()
+		}
+	}
 	if err != nil && finished {
 		return err // to be tried again
 	}
@@ -277,7 +316,8 @@ func (c *Chain) next() error {
 	}
 	err = errors.Join(err, c.put())
 	c.f, c.seg, c.until = f, seg, endOf(seg.day)
-	c.fresh, c.size, c.end, c.synced, c.unnamed = true, 0, 0, 0, true
+	c.fresh, c.size, c.end, c.unnamed = true, 0, 0, true
+	c.safe = c.here()
 	return err
 }
 

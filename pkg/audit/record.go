@@ -132,6 +132,9 @@ type Hole struct {
 }
 
 func (h *Hole) String() string {
+	if h.Bytes == 0 {
+		return "some records are lost here"
+	}
 	return fmt.Sprintf("%d bytes of %s are not in the record", h.Bytes, h.Stream)
 }
 

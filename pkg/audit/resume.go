@@ -39,6 +39,8 @@ func (c *Chain) resume(pipes bool) error {
 	case len(segments) > 0:
 		c.opening = BridgeResume{opened, c.at.Offsets}
 	}
+	c.safe = c.here()
+	c.publish()
 	return nil
 }
 
@@ -76,7 +78,7 @@ func (c *Chain) reopen(seg segment, opened *Opened) error {
 	// a crash's.
 	c.f, c.size = f, whole
 	opened.Damaged, opened.Cut = whole-good, c.end-whole
-	c.synced, c.unnamed = c.size, true
+	c.unnamed = true
 	return nil
 }
 

@@ -21,9 +21,26 @@ func (c *Chain) arm() {
 	}
 }
 
+// due is called when the timer rings. After a failure it sets the timer again: a session that
+// prints nothing more has its record brought to the disk too.
 func (c *Chain) due() {
-	if err := c.Sync(); err != nil && !errors.Is(err, ErrClosed) {
+	c.mu.Lock()
+	known := c.failed
+	c.mu.Unlock()
+	err := c.Sync()
+	if err == nil && c.lost() {
+		err = c.Announce()
+	}
+	if err == nil || errors.Is(err, ErrClosed) {
+		return
+	}
+	if !known { // else it was told
 		c.store.o.OnError(c.name, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if (c.failed || c.gap != nil) && !c.closed {
+		c.arm()
 	}
 }
 
@@ -39,8 +56,8 @@ func (c *Chain) Sync() error {
 	if c.failed {
 		return c.sync()
 	}
-	f, seg, size, unnamed, head := c.f, c.seg, c.size, c.unnamed, c.at.Head
-	if f == nil || size == c.synced && !unnamed {
+	f, seg, unnamed, to := c.f, c.seg, c.unnamed, c.here()
+	if f == nil || to.size == c.safe.size && !unnamed {
 		return nil
 	}
 	c.syncing = true
@@ -49,7 +66,7 @@ func (c *Chain) Sync() error {
 	c.mu.Lock()
 	c.syncing = false
 	c.idle.Broadcast()
-	return c.settle(size, head, err)
+	return c.settle(to, err)
 }
 
 // wait waits for a Sync that is under way, and lets go of mu meanwhile: an error of
@@ -68,10 +85,10 @@ func (c *Chain) sync() error {
 			return fmt.Errorf("bringing the record to the disk: %w", err)
 		}
 	}
-	if c.f == nil || c.size == c.synced && !c.unnamed && !c.failed {
+	if c.f == nil || c.size == c.safe.size && !c.unnamed && !c.failed {
 		return nil
 	}
-	return c.settle(c.size, c.at.Head, c.store.flush(c.f, c.seg, c.unnamed))
+	return c.settle(c.here(), c.store.flush(c.f, c.seg, c.unnamed))
 }
 
 var errRemoved = errors.New("the file was removed by somebody else")
@@ -96,12 +113,12 @@ func (s *Store) flush(f file, seg segment, unnamed bool) error {
 	return nil
 }
 
-// settle takes down what came of bringing the first size bytes to the disk, which end
-// with head.
-func (c *Chain) settle(size int64, head Head, err error) error {
+// settle notes the outcome of bringing the file to the disk up to a point.
+func (c *Chain) settle(to point, err error) error {
 	switch {
 	case err == nil:
-		c.synced, c.durable, c.unnamed, c.failed = size, head, false, false
+		c.safe, c.durable, c.unnamed, c.failed = to, to.at.Head, false, false
+		c.publish()
 		return nil
 	case errors.Is(err, errRemoved):
 		// It is told once; the chain goes on in a new file, and verify will miss these records.
@@ -111,21 +128,4 @@ func (c *Chain) settle(size int64, head Head, err error) error {
 		c.failed = true
 	}
 	return fmt.Errorf("bringing the record to the disk: %w", err)
-}
-
-// rewrite writes again what may not have reached the disk: after an error fsync(2)
-// forgets what it could not write, and the next one says that all is well.
-func (c *Chain) rewrite() error {
-	b := make([]byte, min(c.size-c.synced, batch))
-	for at := c.synced; at < c.size; {
-		p := b[:min(int64(len(b)), c.size-at)]
-		if _, err := c.f.ReadAt(p, at); err != nil {
-			return err
-		}
-		if _, err := c.f.WriteAt(p, at); err != nil {
-			return err
-		}
-		at += int64(len(p))
-	}
-	return nil
 }

@@ -28,7 +28,7 @@ func (c *Chain) begin() (*writer, error) {
 	pool := buffers.Get().(*[]byte)
 	c.w = writer{c: c, b: (*pool)[:0], pool: pool, at: c.at}
 	w := &c.w
-	if err := w.tell(); err != nil {
+	if err := w.tellFirst(); err != nil {
 		w.free()
 		return nil, err
 	}
@@ -58,6 +58,23 @@ func (w *writer) tell() (err error) {
 		}
 		w.told = true
 	}
+	return nil
+}
+
+// tellFirst is tell, and writes at once what was lost, so that what comes next is counted from
+// after it.
+func (w *writer) tellFirst() error {
+	if err := w.tell(); err != nil || w.c.gap == nil {
+		return err
+	}
+	if err := w.addGap(w.c.gap); err != nil {
+		return err
+	}
+	if err := w.flush(); err != nil {
+		return err
+	}
+	w.c.gap = nil
+	w.c.publish()
 	return nil
 }
 
@@ -124,7 +141,8 @@ func (w *writer) turn(before state, start int) error {
 	if err := w.c.next(); err != nil {
 		return err
 	}
-	return w.tell()
+	w.at, w.told = w.c.at, false // a record may have been lost meanwhile
+	return w.tellFirst()
 }
 
 // flush writes what was collected: all of it, or none.
@@ -153,6 +171,7 @@ func (w *writer) flush() error {
 	if w.told {
 		c.opening = nil
 	}
+	c.publish()
 	w.done += w.n
 	w.b, w.n = w.b[:0], 0
 	c.arm()
