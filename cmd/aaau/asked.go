@@ -169,6 +169,7 @@ type luggage struct {
 	dirs  []project.Dir
 	notes []string // for the person
 
+	leftOut      []string          // of the person's PATH
 	repositories []string          // in them, at the start
 	aliases      map[string]string // how the person calls some of them, by path
 }
@@ -226,24 +227,8 @@ func (o *order) pack(ctx context.Context, conn *client.Conn) (l luggage, err err
 			umask &^= 0o070
 		}
 	}
-	if profile.Tools {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return l, err
-		}
-		tools, env := project.Tools(home, os.Environ())
-		for _, t := range tools {
-			full := len(l.dirs) == spec.MaxDirs
-			if full {
-				l.notes = append(l.notes, "you have more tools than a session can see: not "+t.Path)
-			}
-			if full || l.has(t.Path) { // or it is a workspace itself
-				t.File.Close()
-				continue
-			}
-			l.dirs = append(l.dirs, t)
-		}
-		o.Env = append(o.Env, env...)
+	if err := o.packTools(&l, profile); err != nil {
+		return l, err
 	}
 	for _, d := range l.dirs {
 		o.Dirs = append(o.Dirs, spec.Dir{ReadOnly: d.ReadOnly, Tool: d.Tool, Lock: d.Lock, Alias: argv.String(l.aliases[d.Path])})

@@ -54,7 +54,7 @@ func (t *terminal) attach(ctx context.Context, socket string, o order) error {
 		for _, n := range took.notes {
 			say(n)
 		}
-		say(firstLine(s.OpenReply, o))
+		say(firstLine(s.OpenReply, o, took.leftOut))
 	}
 	if !s.Pipes { // whose output wants new lines made of its line feeds, and input in lines
 		if err := t.raw(); err != nil {

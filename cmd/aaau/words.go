@@ -14,13 +14,16 @@ import (
 
 // firstLine tells a person where they are: what runs, as whom, what it sees, what it
 // may use, what is recorded, and how to leave.
-func firstLine(s wire.OpenReply, o order) string {
+func firstLine(s wire.OpenReply, o order, leftOut []string) string {
 	name := s.ID
 	if s.Name != "" {
 		name += fmt.Sprintf(" (%q)", s.Name)
 		name = strings.ReplaceAll(name, `"`, "")
 	}
 	parts := []string{fmt.Sprintf("session %s, %s as %s", name, printable(s.Program), s.User), sees(s)}
+	if not := notOnPath(leftOut); not != "" {
+		parts = append(parts, not)
+	}
 	if len(s.Secrets) > 0 {
 		parts = append(parts, "has "+strings.Join(s.Secrets, ", "))
 	}

@@ -29,7 +29,7 @@ func (c *client) tellProfile(_ context.Context, req wire.Request) (wire.Reply, e
 			req.Profile, shown(err.Error(), maxMessage/2))
 	}
 	return wire.Reply{Profile: &wire.ProfileReply{
-		Name: p.Name, Workspace: p.Workspace, Tools: p.Tools, Env: p.Env,
+		Name: p.Name, Workspace: p.Workspace, Tools: p.Tools, WorkspaceTools: !p.NoTools, Env: p.Env,
 		Watch: p.Watch, Install: p.Install != "", Login: p.Login != "", Tape: p.Tape,
 	}}, nil
 }

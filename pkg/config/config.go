@@ -83,7 +83,8 @@ type Profile struct {
 	AnyProgram  bool     // any-program=: whether the client may name another
 
 	Workspace   bool         // workspace=: the client's current directory is its workspace
-	Tools       bool         // tools=: it sees the person's tools
+	Tools       bool         // tools=yes: it sees the person's tools, also without a workspace
+	NoTools     bool         // tools=no: it never does; else it does with a workspace
 	Env         []string     // env=: variables that the client may pass on by name
 	Credentials []Credential // credential=NAME VARIABLE, repeatable
 	Watch       []string     // watch=: names of files whose change the person is told
@@ -95,6 +96,10 @@ type Profile struct {
 	RecordInput     bool  // record-input=full or none: whether what is typed is recorded, or its length
 	Tape            int64 // tape=: bytes of output that are kept, and of errors where there are pipes; whole pages
 }
+
+// TakesTools says whether a session sees the person's tools. Shared says whether it has any
+// other directory of theirs.
+func (p Profile) TakesTools(shared bool) bool { return p.Tools || shared && !p.NoTools }
 
 // Credential is one of the launcher's (systemd.exec(5), LoadCredential=), which
 // sessions get as a variable.

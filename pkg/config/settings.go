@@ -70,8 +70,12 @@ var profileSettings = keys[Profile]{
 	"user":        func(p *Profile, v string) (err error) { p.User, err = word(v); return err },
 	"any-program": func(p *Profile, v string) (err error) { p.AnyProgram, err = yesNo(v); return err },
 	"workspace":   func(p *Profile, v string) (err error) { p.Workspace, err = yesNo(v); return err },
-	"tools":       func(p *Profile, v string) (err error) { p.Tools, err = yesNo(v); return err },
-	"env":         func(p *Profile, v string) error { p.Env = append(p.Env, strings.Fields(v)...); return nil },
+	"tools": func(p *Profile, v string) (err error) {
+		p.Tools, err = yesNo(v)
+		p.NoTools = !p.Tools
+		return err
+	},
+	"env": func(p *Profile, v string) error { p.Env = append(p.Env, strings.Fields(v)...); return nil },
 	"credential": func(p *Profile, v string) error {
 		c, err := credential(v)
 		p.Credentials = append(p.Credentials, c)

@@ -51,6 +51,7 @@ func checkDirs(asked []spec.Dir, fds []int, human peer.Peer, profile config.Prof
 	if err != nil {
 		return nil, err
 	}
+	shared := slices.ContainsFunc(asked, func(a spec.Dir) bool { return !a.Tool })
 	dirs, length := make([]dir, len(asked)), 0
 	for i, a := range asked {
 		a.ReadOnly = a.ReadOnly || a.Tool
@@ -58,8 +59,8 @@ func checkDirs(asked []spec.Dir, fds []int, human peer.Peer, profile config.Prof
 		if err != nil {
 			return nil, asRefusal(err)
 		}
-		if a.Tool && !profile.Tools {
-			return nil, privsep.Errorf("refused", "profile %s does not take your tools: tools=yes in its file", profile.Name)
+		if a.Tool && !profile.TakesTools(shared) {
+			return nil, privsep.Errorf("refused", "profile %s does not take your tools here: share a directory, where its file does not say tools=no, or have tools=yes in it", profile.Name)
 		}
 		for _, no := range []string{"/proc", "/sys", "/dev", "/run/user", stateDir} {
 			if isBelow(path, no) || isBelow(no, path) {

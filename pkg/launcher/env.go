@@ -12,6 +12,7 @@ import (
 
 	"github.com/AgentaaU/AaaU/pkg/config"
 	"github.com/AgentaaU/AaaU/pkg/privsep"
+	"github.com/AgentaaU/AaaU/pkg/searchpath"
 	"github.com/AgentaaU/AaaU/pkg/spec"
 )
 
@@ -33,13 +34,29 @@ var travels = map[string]bool{
 var ofTools = map[string]bool{
 	"NVM_DIR": true, "PYENV_ROOT": true, "RUSTUP_HOME": true, "ASDF_DIR": true, "ASDF_DATA_DIR": true,
 	"MISE_DATA_DIR": true, "UV_PYTHON_INSTALL_DIR": true, "UV_TOOL_DIR": true, "HOMEBREW_PREFIX": true,
+	"RBENV_ROOT": true, "DOTNET_ROOT": true,
 }
+
+// inHome are the places in the agent's home into which programs of the person's tools install,
+// by the variable that leads there. The client asks for one with the value "~".
+var inHome = map[string]string{
+	"NPM_CONFIG_PREFIX": ".local", "PNPM_HOME": ".local/share/pnpm", "GEM_HOME": ".local/share/gem",
+}
+
+// binDirs are where programs lie in the agent's home, as far as it has any: those that it or
+// its person installs come before all others.
+var binDirs = []string{".local/bin", "bin", ".cargo/bin", "go/bin", ".bun/bin", ".deno/bin",
+	".local/share/pnpm", ".local/share/pnpm/bin", ".local/share/gem/bin", ".dotnet/tools"}
+
+// systemPath is what is on every PATH, after the person's entries.
+var systemPath = []string{"/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin"}
 
 // environment is the program's, whole: nothing of the launcher's is inherited.
 // Secrets are the names of the variables that the client named, and of those that
 // come from credentials.
 func (l *Launcher) environment(cfg config.Config, profile config.Profile, agent account, asked spec.Session, dirs []dir) (env, secrets []string, err error) {
 	term, lang, path := "", "C.UTF-8", ""
+	tools := profile.TakesTools(slices.ContainsFunc(dirs, func(d dir) bool { return !d.Tool }))
 	for _, e := range asked.Env {
 		name, value, _ := strings.Cut(e, "=")
 		switch {
@@ -54,7 +71,9 @@ func (l *Launcher) environment(cfg config.Config, profile config.Profile, agent 
 			if isName(value) {
 				env = append(env, e)
 			}
-		case travels[name], profile.Tools && ofTools[name], strings.HasPrefix(name, "GIT_CONFIG_"):
+		case tools && value == "~" && inHome[name] != "":
+			env = append(env, name+"="+agent.home+"/"+inHome[name])
+		case travels[name], tools && ofTools[name], strings.HasPrefix(name, "GIT_CONFIG_"):
 			env = append(env, e)
 		case slices.Contains(profile.Env, name):
 			env = append(env, e)
@@ -76,9 +95,19 @@ func (l *Launcher) environment(cfg config.Config, profile config.Profile, agent 
 		env = append(env, "PAGER=cat") // there is nobody who could turn pages
 	}
 	home := agent.home
-	search := []string{home + "/.local/bin", home + "/bin", home + "/.cargo/bin", home + "/go/bin"}
-	search = append(search, ofTheirs(path, dirs)...)
-	search = append(search, "/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin")
+	var search []string
+	for _, dir := range binDirs {
+		search = append(search, home+"/"+dir)
+	}
+	if !profile.NoTools {
+		hide := append([]string{home}, cfg.Hidden...)
+		search = append(search, ofTheirs(path, dirs, hide)...)
+	}
+	for _, dir := range systemPath {
+		if !slices.Contains(search, dir) {
+			search = append(search, dir)
+		}
+	}
 	return append(env,
 		"HOME="+home,
 		"USER="+agent.name,
@@ -90,17 +119,24 @@ func (l *Launcher) environment(cfg config.Config, profile config.Profile, agent 
 	), secrets, nil
 }
 
-// ofTheirs is what of a search path lies beneath the person's tools.
-func ofTheirs(path string, dirs []dir) (search []string) {
-	for _, p := range filepath.SplitList(path) {
-		if !filepath.IsAbs(p) || slices.Contains(search, p) {
-			continue
-		}
-		for _, d := range dirs {
-			if d.Tool && isBelow(p, d.path) {
-				search = append(search, p)
-				break
+// maxSearch bounds how many entries of a person's PATH are looked at.
+const maxSearch = 128
+
+// ofTheirs returns what of the person's search path lies beneath their tools or is the machine's.
+func ofTheirs(path string, dirs []dir, hide []string) (search []string) {
+	entries := filepath.SplitList(path)
+	for _, p := range entries[:min(len(entries), maxSearch)] {
+		isTool := filepath.Clean(p) == p &&
+			slices.ContainsFunc(dirs, func(d dir) bool { return d.Tool && isBelow(p, d.path) })
+		if !isTool {
+			real, ok := searchpath.Machine(p, hide)
+			if !ok {
+				continue
 			}
+			p = real
+		}
+		if !slices.Contains(search, p) {
+			search = append(search, p)
 		}
 	}
 	return search

@@ -132,16 +132,19 @@ func TestEnvironment(t *testing.T) {
 	l, a := &Launcher{}, account{name: "agent", home: "/h"}
 	profile := config.Profile{Name: "claude", Tools: true, Env: []string{"API_KEY"}}
 	dirs := []dir{{spec.Dir{Tool: true}, -1, "/home/op/.nvm"}, {spec.Dir{}, -1, "/home/op/proj"}}
+	const own = "PATH=/h/.local/bin:/h/bin:/h/.cargo/bin:/h/go/bin:/h/.bun/bin:/h/.deno/bin:/h/.local/share/pnpm:/h/.local/share/pnpm/bin:/h/.local/share/gem/bin:/h/.dotnet/tools"
 	env, secrets, err := l.environment(config.Defaults(), profile, a, spec.Session{Env: []string{
 		"TERM=xterm", "LANG=de_DE.UTF-8", "LC_TIME=C", "TZ=UTC", "API_KEY=x=y", "NVM_DIR=/home/op/.nvm",
-		"PATH=/home/op/.nvm/bin:/home/op/proj:relative:/opt:/home/op/.nvmx:/home/op/.nvm/bin",
+		"PATH=/home/op/.nvm/bin:/home/op/proj:relative:/usr/sbin:/home/op/.nvm/../.ssh:/tmp:/dev/shm:/nowhere:/home/op/.nvmx:/usr/bin:/home/op/.nvm/bin",
+		"NPM_CONFIG_PREFIX=~", "GEM_HOME=~",
 	}}, dirs)
 	if err != nil || !slices.Equal(secrets, []string{"API_KEY"}) {
 		t.Fatalf("%q %v", secrets, err)
 	}
 	for _, want := range []string{"HOME=/h", "USER=agent", "LOGNAME=agent", "SHELL=/bin/bash", "TERM=xterm",
 		"LANG=de_DE.UTF-8", "LC_TIME=C", "TZ=UTC", "API_KEY=x=y", "NVM_DIR=/home/op/.nvm",
-		"PATH=/h/.local/bin:/h/bin:/h/.cargo/bin:/h/go/bin:/home/op/.nvm/bin:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"} {
+		"NPM_CONFIG_PREFIX=/h/.local", "GEM_HOME=/h/.local/share/gem",
+		own + ":/home/op/.nvm/bin:/usr/sbin:/usr/bin:/usr/local/bin:/bin:/usr/local/sbin:/sbin"} {
 		if !slices.Contains(env, want) {
 			t.Errorf("no %s in %q", want, env)
 		}
@@ -160,8 +163,26 @@ func TestEnvironment(t *testing.T) {
 			t.Errorf("%s came through", no)
 		}
 	}
-	if _, _, err := l.environment(config.Defaults(), config.Profile{}, a, spec.Session{Env: []string{"NVM_DIR=/x"}}, nil); err == nil {
-		t.Error("a tool's variable without tools")
+	for _, c := range []struct {
+		profile config.Profile
+		dirs    []dir
+		env     string
+		want    string // "": it is refused
+	}{
+		{config.Profile{}, nil, "NVM_DIR=/x", ""},
+		{config.Profile{}, nil, "NPM_CONFIG_PREFIX=~", ""},
+		{config.Profile{}, dirs, "NVM_DIR=/x", "NVM_DIR=/x"},
+		{config.Profile{}, dirs[:1], "NVM_DIR=/x", ""}, // tools alone are no workspace
+		{config.Profile{}, dirs, "NPM_CONFIG_PREFIX=/x", ""},
+		{config.Profile{NoTools: true}, dirs, "NVM_DIR=/x", ""},
+		{config.Profile{NoTools: true}, dirs, "PATH=/usr/sbin", own + ":/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"},
+		{config.Profile{}, nil, "PATH=/usr/sbin", own + ":/usr/sbin:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/sbin"},
+		{config.Profile{Env: []string{"GEM_HOME"}}, nil, "GEM_HOME=/x", "GEM_HOME=/x"},
+	} {
+		env, _, err := l.environment(config.Defaults(), c.profile, a, spec.Session{Env: []string{c.env}}, c.dirs)
+		if (err == nil) != (c.want != "") || c.want != "" && !slices.Contains(env, c.want) {
+			t.Errorf("%+v with %d directories, %s: %q, %v", c.profile, len(c.dirs), c.env, env, err)
+		}
 	}
 }
 

@@ -183,14 +183,17 @@ type Reply struct {
 // ProfileReply is what a client has to know of a profile to ask for a session of
 // it. That it asks for no more is not relied upon.
 type ProfileReply struct {
-	Name      string   `json:"name"`
-	Workspace bool     `json:"workspace,omitempty"` // it works in the current directory
-	Tools     bool     `json:"tools,omitempty"`     // it wants the person's tools
-	Env       []string `json:"env,omitempty"`       // variables it may be given by name
-	Watch     []string `json:"watch,omitempty"`     // names of files whose change the person is told
-	Install   bool     `json:"install,omitempty"`   // it has that step of a setup
-	Login     bool     `json:"login,omitempty"`
-	Tape      int64    `json:"tape,omitempty"` // bytes of output that are kept for who joins late
+	Name      string `json:"name"`
+	Workspace bool   `json:"workspace,omitempty"` // it works in the current directory
+	Tools     bool   `json:"tools,omitempty"`     // it wants the person's tools
+	// WorkspaceTools says that sessions with a directory of the person's take their tools,
+	// and that variables of tools may be "~", a place in the agent's home.
+	WorkspaceTools bool     `json:"workspace_tools,omitempty"`
+	Env            []string `json:"env,omitempty"`     // variables it may be given by name
+	Watch          []string `json:"watch,omitempty"`   // names of files whose change the person is told
+	Install        bool     `json:"install,omitempty"` // it has that step of a setup
+	Login          bool     `json:"login,omitempty"`
+	Tape           int64    `json:"tape,omitempty"` // bytes of output that are kept for who joins late
 }
 
 // SessionInfo is a session as those see it who may.

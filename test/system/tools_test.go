@@ -23,13 +23,15 @@ func tools(t *testing.T) {
 var toolBins = []string{
 	".nvm/versions/node/v20.20.2/bin", ".pyenv/shims", ".pyenv/bin", ".pyenv/versions/3.12.1/bin", ".local/share/uv/tools/ruff/bin", ".local/share/uv/python/cpython-3.12/bin", ".cargo/bin", ".rustup/toolchains/stable/bin",
 	"go/bin", "sdk/go1.25.0/bin", ".local/share/mise/shims", ".local/share/mise/installs/node/22/bin", ".asdf/shims", ".asdf/bin", ".linuxbrew/bin",
+	".bun/bin", ".deno/bin", ".local/share/pnpm", "miniconda3/bin", ".rbenv/shims", ".sdkman/candidates/java/21/bin", ".local/share/fnm/node-versions/v22/installation/bin", ".config/composer/vendor/bin",
+	".dotnet/tools", ".krew/bin", ".ghcup/bin", ".local/bin",
 }
 
 // toolSecrets lie among or beside them.
 var toolSecrets = []string{
 	".npmrc", ".pypirc", ".netrc", ".cargo/credentials.toml", ".cargo/credentials", ".cargo/config.toml", ".cargo/registry/cache/x", ".cargo/git/x", ".config/uv/uv.toml", ".config/mise/config.toml", ".cache/uv/x", ".cache/pip/x", ".npm/_cacache/x",
-	"go/pkg/mod/x", "go/src/private/x", ".config/gh/hosts.yml", ".ssh/id_ed25519", ".local/share/keyrings/login.keyring", ".local/share/mise/state/x", ".local/state/mise/x", ".local/bin/personal", ".local/share/other/x", ".asdfrc", ".config/go/env", "bin/personal",
-	".local/share/uv/credentials/x",
+	"go/pkg/mod/x", "go/src/private/x", ".config/gh/hosts.yml", ".ssh/id_ed25519", ".local/share/keyrings/login.keyring", ".local/share/mise/state/x", ".local/state/mise/x", ".local/share/other/x", ".asdfrc", ".config/go/env", "bin/personal",
+	".local/share/uv/credentials/x", ".config/composer/auth.json", ".dotnet/corefx/cryptography/x509stores/my/x", "miniconda3/.condarc", ".gem/credentials", ".config/pnpm/rc", ".local/share/fnm/node-versions/v20/installation/etc/npmrc",
 }
 
 func fakeTools(t *testing.T) account {
@@ -48,15 +50,16 @@ func fakeTools(t *testing.T) account {
 	script.WriteString("chmod -R a+rX .")
 	sh(t, operator, operator.home, script.String())
 	t.Cleanup(func() {
-		sh(t, as(t, "root"), operator.home, "rm -rf .nvm .pyenv .local .cargo .rustup go sdk .asdf .linuxbrew .npmrc .pypirc .netrc .config .cache .npm .ssh .asdfrc bin; chmod 700 .")
+		sh(t, as(t, "root"), operator.home, "rm -rf .nvm .pyenv .local .cargo .rustup go sdk .asdf .linuxbrew .bun .deno miniconda3 .rbenv .sdkman .dotnet .krew .ghcup .gem .npmrc .pypirc .netrc .config .cache .npm .ssh .asdfrc bin; chmod 700 .")
 	})
-	return operator.with("PATH=" + strings.Join(path, ":") + ":/home/operator/bin:/home/operator/.local/bin:/usr/local/bin:/usr/bin:/bin:/usr/games")
+	return operator.with("PATH=" + strings.Join(path, ":") + ":/home/operator/bin:/usr/local/bin:/usr/bin:/bin:/usr/games")
 }
 
 func TestToolsAreThereAndReadOnly(t *testing.T) {
 	begin(t)
 	addAlias(t, "tooled", "program=/bin/bash\ntools=yes\n")
 	addAlias(t, "working", "program=/bin/bash\ntools=yes\nworkspace=yes\n")
+	addAlias(t, "without", "program=/bin/bash\ntools=no\nworkspace=yes\n")
 	operator := fakeTools(t)
 	project := tree(t, operator, "project")
 	got := succeeds(t, operator, at(project, "aaau", "working", "-c", `
@@ -75,22 +78,75 @@ func TestToolsAreThereAndReadOnly(t *testing.T) {
 		}
 		last = i
 	}
-	if !strings.HasPrefix(path[0], "/var/lib/aaau/agent/") || slices.ContainsFunc(path, func(p string) bool { return p == "/home/operator/bin" || p == "/home/operator/.local/bin" }) {
+	if !strings.HasPrefix(path[0], "/var/lib/aaau/agent/") || slices.ContainsFunc(path, func(p string) bool { return p == "/home/operator/bin" }) {
 		t.Errorf("PATH is %q", path)
 	}
-	for _, other := range [][]string{{"-p", "ls /home"}, {"-C", project, "-p", "ls /home/operator"}} { // not in a profile without
-		if got := succeeds(t, operator, append([]string{"aaau"}, other...)...); got != "" && got != "project" {
-			t.Errorf("%q shows %q", other, got)
+	// Where the profile does not say, they go with a directory; where it says no, never.
+	for _, c := range []struct {
+		argv []string
+		want string
+	}{
+		{[]string{"aaau", "-p", "ls /home"}, ""},
+		{[]string{"aaau", "-C", project, "--", "tool-cargo-bin"}, "tool-cargo-bin"},
+		{[]string{"aaau", "-C", project, "-p", "tool-local-bin"}, "tool-local-bin"},
+		{[]string{"aaau", "-C", project, "without", "-c", "ls -A /home/operator; command -v tool-cargo-bin"}, "project"},
+	} {
+		if r := run(t, operator, c.argv...); strings.TrimSpace(r.stdout) != c.want {
+			t.Errorf("%q shows %+v, want %q", c.argv, r, c.want)
 		}
 	}
 	// It is said, and nothing is changed in them.
 	c := sit(t, operator, at(project, "aaau", "working", "-c", "true")...)
-	c.match(`session [^\n]*tools[^\n]*\n`)
+	c.match(`session [^\n]*tools; not on PATH there: ~/bin;[^\n]*\n`)
 	c.ends(0)
 	belongs(t, operator, operator.home)
 	if got := sh(t, as(t, "root"), operator.home, "find . -newer project -not -path './project*' -type f"); got != "" {
 		t.Errorf("changed: %s", got)
 	}
+}
+
+// What root put on the person's PATH stays there, in the person's order; what others could write to
+// does not.
+func TestPathOfTheMachine(t *testing.T) {
+	begin(t)
+	addAlias(t, "without", "program=/bin/bash\ntools=no\n")
+	sh(t, as(t, "root"), "/opt", `mkdir -p aaau-test/go/bin aaau-test/open/bin aaau-test/theirs/bin; chmod 1777 aaau-test/open/bin; chown operator aaau-test/theirs/bin
+		for d in go open theirs; do printf '#!/bin/sh\necho '$d'\n' >aaau-test/$d/bin/aaau-test-$d; chmod 755 aaau-test/$d/bin/*; done; ln -s go/bin aaau-test/link`)
+	t.Cleanup(func() { sh(t, as(t, "root"), "/opt", "rm -rf aaau-test") })
+	operator := as(t, "operator").with("PATH=/opt/aaau-test/open/bin:/usr/bin:/opt/aaau-test/theirs/bin:/opt/aaau-test/link:/tmp:/home/operator:/opt/aaau-test/none:/usr/local/bin")
+	path := succeeds(t, operator, "aaau", "--", "sh", "-c", `aaau-test-go >&2; echo "$PATH"`)
+	if want := ":/usr/bin:/opt/aaau-test/go/bin:/usr/local/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"; !strings.HasSuffix(path, want) || strings.Contains(path, "aaau-test/open") || strings.Contains(path, "aaau-test/theirs") {
+		t.Errorf("PATH is %q, want it to end in %q", path, want)
+	}
+	if path := succeeds(t, operator, "aaau", "without", "-c", `echo "$PATH"`); strings.Contains(path, "aaau-test") {
+		t.Errorf("without tools PATH is %q", path)
+	}
+}
+
+// What npm installs for all projects goes to the agent's home, since the person's node is
+// read-only, and the program is then on PATH.
+func TestGlobalNpmPackagesGoHome(t *testing.T) {
+	begin(t)
+	newHome(t, "operator")
+	addAlias(t, "working", "program=/bin/bash\ntools=yes\nworkspace=yes\n")
+	tools(t)
+	operator := as(t, "operator").with("PATH=/home/operator/.nvm/versions/node/v20.20.2/bin:/usr/local/bin:/usr/bin:/bin")
+	dir := tree(t, operator, "global")
+	sh(t, operator, dir, `mkdir gp; cd gp; echo '{"name":"aaau-test-gp","version":"1.0.0","bin":"b.js"}' >package.json; printf '#!/usr/bin/env node\nconsole.log("gp runs")\n' >b.js; chmod 755 b.js; cd ..; tar cf gp.tar --transform 's/^gp/package/' gp; gzip gp.tar; mv gp.tar.gz gp.tgz`)
+	const install = `npm install --global --offline --no-audit --no-fund --loglevel=error ./gp.tgz >&2; hash -r; aaau-test-gp; command -v aaau-test-gp; [ -z "$GEM_HOME$PNPM_HOME" ] || echo "$GEM_HOME $PNPM_HOME"`
+	got := succeeds(t, operator, at(dir, "aaau", "working", "-c", install)...)
+	if want := "gp runs\n" + homeOfAgent(t, operator) + "/.local/bin/aaau-test-gp"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	// Root's npm has its own settings.
+	if got := succeeds(t, operator.with("PATH=/usr/local/bin:/usr/bin:/bin"), at(dir, "aaau", "working", "-c", `echo "$NPM_CONFIG_PREFIX"`)...); got != "" {
+		t.Errorf("with the machine's npm the prefix is %q", got)
+	}
+}
+
+func homeOfAgent(t *testing.T, who account) string {
+	t.Helper()
+	return succeeds(t, who, "aaau", "--", "sh", "-c", `echo "$HOME"`)
 }
 
 // Whoever has none of them, or some in other places, or of others, works all the same.
