@@ -246,7 +246,10 @@ func output(s *client.Session, out *shown) error {
 	sink.Event = func(e wire.Event) {
 		switch {
 		case e.Kind == wire.EventSkipped:
-			tell(fmt.Sprintf("%d bytes of output were too fast for this terminal: this is the screen now", e.Count))
+			if e.Message == "" { // an older bridge's
+				e.Message = fmt.Sprintf("%d bytes of output were too fast for this terminal: this is the screen now", e.Count)
+			}
+			tell(e.Message)
 			return
 		case !events[e.Kind] || e.Client == s.Client:
 			return

@@ -63,6 +63,7 @@ type client struct {
 	drives  atomic.Bool  // it is the one that drives
 	shown   *display     // how it is shown the screen; nil: it is not
 	seated  atomic.Bool  // it has been told
+	drove   bool         // it drove in another bridge's time; set before it joins
 	wants   string       // the session that it asked to be in, as it called it
 	most    auth.Role    // what it wants to be there at most
 	role    atomic.Int32 // an auth.Role: what it is, at most most
@@ -82,6 +83,14 @@ func (c *client) allowed() auth.Role { return auth.Role(c.role.Load()) }
 
 func (c *client) may(a auth.Action) bool {
 	return c.allowed().May(a, c.who.UID == c.in.Owner.UID)
+}
+
+// token is the client's own secret, by which its place is found; 0 if it has none.
+func (c *client) token() uint64 {
+	if c.place == nil {
+		return 0
+	}
+	return c.place.Token()
 }
 
 // frames is what a client of either version sends.

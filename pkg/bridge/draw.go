@@ -48,13 +48,15 @@ const (
 	pageBytes          = 64 << 10
 )
 
-// newDrawing is nil if the session has ended.
+// newDrawing is nil if the session has ended. The cursor begins where the kept picture was
+// made: at the oldest output the program would wait for it, and it would not move before
+// there was new output.
 func newDrawing(l *live, hold tape.Hold) *drawing {
-	cursor, err := l.Read(0, hold)
+	cursor, err := l.Read(l.PictureAt(), hold)
 	if err != nil {
 		return nil
 	}
-	d := &drawing{l: l, cursor: cursor}
+	d := &drawing{l: l, cursor: cursor, saved: cursor.Pos()}
 	d.resized(d.size())
 	return d
 }
@@ -116,12 +118,14 @@ func (d *drawing) keepUp(upTo int64) {
 	}
 	if d.due(upTo) {
 		d.draw(upTo)
-	} else if d.cursor.Pos()-d.saved >= d.lot() {
+	} else if d.screen != nil && d.cursor.Pos()-d.saved >= d.lot() {
 		d.save()
 	}
 }
 
-// draw brings the screen up to an offset. What bridges die of is noted as for the scan.
+// draw brings the screen up to an offset. What bridges die of is noted as for the scan. A
+// picture is kept of every lot: bridges that die soon after one another would draw the same
+// output again and again, and the program would wait.
 func (d *drawing) draw(upTo int64) {
 	if d.screen == nil {
 		d.begin()
@@ -134,7 +138,7 @@ func (d *drawing) draw(upTo int64) {
 	resized := false
 	for d.cursor.Pos() < upTo {
 		resized = d.fit(d.cursor.Pos()) || resized
-		data, lost := d.cursor.View(int(min(d.cursor.Size(), upTo-d.cursor.Pos())))
+		data, lost := d.cursor.View(int(min(d.cursor.Size(), d.lot(), upTo-d.cursor.Pos())))
 		if lost > 0 {
 			_, _ = d.screen.Write([]byte{0x18}) // CAN: whatever was unfinished never ends
 			continue
@@ -149,8 +153,15 @@ func (d *drawing) draw(upTo int64) {
 			d.l.Looked(session.Draw, d.cursor.Pos())
 			data = data[n:]
 		}
+		if d.cursor.Pos() < upTo {
+			d.keep(false)
+		}
 	}
-	resized = d.fit(d.cursor.Pos()) || resized
+	d.keep(d.fit(d.cursor.Pos()) || resized)
+}
+
+// keep saves a picture if the screen was resized, or a lot was drawn since the last one.
+func (d *drawing) keep(resized bool) {
 	if !d.l.Pipes && (resized || d.cursor.Pos()-d.saved >= d.lot()) {
 		d.save()
 	}

@@ -193,7 +193,7 @@ func (b *Bridge) adoptParcel(id string, fds []int) (*live, int64, error) {
 	for reason, why := range n.Frozen {
 		s.Freeze(reason, why)
 	}
-	l := &live{Session: s, name: n.Name, shared: n.Shared, recording: n.Record, baseline: n.Began, awaited: map[uint64][]*tape.Cursor{}, allBack: make(chan struct{}), were: map[uint64]bool{}}
+	l := &live{Session: s, name: n.Name, shared: n.Shared, recording: n.Record, baseline: n.Began, awaited: map[uint64][]*tape.Cursor{}, allBack: make(chan struct{}), were: map[uint64]bool{}, drove: s.Driver()}
 	for _, place := range s.Places() {
 		l.were[place.Token()] = true
 		l.awaited[place.Token()] = nil // who only watches is not waited for
@@ -233,10 +233,17 @@ func (b *Bridge) awaitClients(l *live) {
 	l.mu.Lock()
 	missing := l.awaited
 	l.awaited = nil
-	l.tell() // who did not come back has left
+	l.arrange() // who did not come back has left
 	l.mu.Unlock()
+	gone := 0
 	for _, cursors := range missing {
 		closeAll(cursors)
+		if cursors != nil {
+			gone++
+		}
+	}
+	if gone > 0 && l.Ran() {
+		b.Log.Printf("session %s: %d of its clients did not come back from the bridge before this one within %v: its program waits for them no longer", l.ID, gone, wait)
 	}
 	lost := false
 	for _, place := range l.Places() {
@@ -268,9 +275,10 @@ func (b *Bridge) freezeAgain(l *live) {
 
 // back gives an awaited client the cursors that were kept for it, which are its own
 // from here on; none, if it is not awaited.
-func (l *live) back(token uint64) ([]*tape.Cursor, tape.Hold) {
+func (l *live) back(c *client, token uint64) ([]*tape.Cursor, tape.Hold) {
 	l.mu.Lock()
 	cursors, is := l.awaited[token]
+	c.drove = cursors != nil && token == l.drove
 	delete(l.were, token)
 	if delete(l.awaited, token); is && len(l.awaited) == 0 {
 		close(l.allBack)

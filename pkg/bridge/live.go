@@ -37,6 +37,7 @@ type live struct {
 	// awaited are cursors for those who were here in another bridge's time, by token,
 	// until they are back.
 	awaited map[uint64][]*tape.Cursor
+	drove   uint64          // the token of who drove in that time; 0: it is not known
 	allBack chan struct{}   // closed when they are
 	piped   bool            // one of them is all of a pipe; set once
 	were    map[uint64]bool // tokens of all that were here in that time and are not back, however late
@@ -71,6 +72,9 @@ func (l *live) join(c *client) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.people = append(l.people, c)
+	if c.drove && l.driver == nil {
+		l.driver = c
+	}
 	l.arrange()
 }
 
@@ -90,6 +94,9 @@ func (l *live) leave(c *client) {
 // has a terminal of another size is shown what fits. l.mu is held.
 func (l *live) arrange() {
 	driver := l.drives()
+	if driver != nil {
+		l.SetDriver(driver.token())
+	}
 	now := l.FullSize()
 	if driver != nil && !l.Pipes && driver.size != now && driver.size.Rows > 0 && driver.size.Cols > 0 {
 		before := now
@@ -118,10 +125,13 @@ func (l *live) arrange() {
 }
 
 // drives is who typed last, or else came first of those who may type; nil if there
-// is nobody. l.mu is held.
+// is nobody, or the one who drove in another bridge's time is awaited. l.mu is held.
 func (l *live) drives() *client {
 	if l.driver != nil && l.driver.may(auth.Type) {
 		return l.driver
+	}
+	if l.awaited[l.drove] != nil {
+		return nil
 	}
 	for _, p := range l.people {
 		if p.may(auth.Type) {

@@ -79,7 +79,7 @@ func (c *client) open(ctx context.Context, req wire.OpenRequest) error {
 // cursorsOf are the client's in a session that it joins: where it had come to, if it
 // was there in another bridge's time; else from the oldest output on.
 func (c *client) cursorsOf(l *live, role auth.Role, req wire.OpenRequest) ([]*tape.Cursor, error) {
-	if cursors, hold := l.back(req.Resume); cursors != nil {
+	if cursors, hold := l.back(c, req.Resume); cursors != nil {
 		for i, from := range []int64{req.From, req.FromErrors}[:len(cursors)] {
 			cursors[i].Move(from)
 			cursors[i].SetHold(hold)
@@ -147,7 +147,10 @@ func (c *client) enter(l *live, role auth.Role, cursors []*tape.Cursor, req wire
 		c.shown.anew = true
 	case resumes && (req.From < 0 || cursors[0].Pos() > req.From):
 		c.shown.skip(req.From)
+		c.shown.missed = true
 		reply.Offset = req.From // what is missing is told when the screen is shown
+	case resumes:
+		c.shown.owed = cursors[0].Head() - req.From
 	}
 	if len(cursors) > 1 {
 		reply.OffsetErrors = cursors[1].Pos()

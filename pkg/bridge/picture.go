@@ -33,6 +33,8 @@ type display struct {
 	history int       // lines of it, before the first snapshot
 	anew    bool      // a snapshot is due
 	from    int64     // what the client has seen before; nothing is said of a negative one
+	missed  bool      // what it has not seen came while no bridge was there, and is gone
+	owed    int64     // how far behind it came back from another bridge, less what it has caught up
 	viewing bool      // views are sent, and no output
 	viewed  int64     // up to where the last showed it
 	viewIn  wire.Size // for which it was
@@ -57,17 +59,20 @@ func (d *display) paints() bool {
 }
 
 // late says whether a client has not come in tooLate to where the output was, or has
-// taken nothing for that time.
+// taken nothing for that time. Output that came while the client was without a bridge does
+// not count: it is not the terminal that is slow.
 func (d *display) late(c *tape.Cursor) bool {
+	behind := c.Head() - c.Pos()
+	d.owed = min(d.owed, behind)
 	stuck := d.stuck
-	if d.stuck = (time.Time{}); !stuck.IsZero() && time.Since(stuck) > tooLate && c.Head()-c.Pos() > tooFar {
+	if d.stuck = (time.Time{}); !stuck.IsZero() && time.Since(stuck) > tooLate && behind > tooFar {
 		return true
 	}
-	if c.Pos() >= d.mark {
+	if c.Pos() >= d.mark-d.owed {
 		d.mark, d.marked = c.Head(), time.Now()
 		return false
 	}
-	return c.Head()-c.Pos() > tooFar && time.Since(d.marked) > tooLate
+	return behind-d.owed > tooFar && time.Since(d.marked) > tooLate
 }
 
 // waits notes that the client takes nothing just now.
@@ -127,9 +132,14 @@ func (o *sender) snapshot(d *display) bool {
 		return false
 	}
 	if skipped := next - d.from; d.from >= 0 && skipped > 0 {
-		o.pending = append(o.pending, o.enc.News(wire.Event{Time: now(), Kind: wire.EventSkipped, Session: o.seat.session.ID, Count: int(skipped)})...)
-		d.say(fmt.Sprintf("%d bytes of output were too fast for this terminal: this is the screen now", skipped))
+		why := fmt.Sprintf("%d bytes of output were too fast for this terminal: this is the screen now", skipped)
+		if d.missed {
+			why = fmt.Sprintf("%d bytes of output came while this terminal was without a bridge, and are not shown: this is the screen now", skipped)
+		}
+		o.pending = append(o.pending, o.enc.News(wire.Event{Time: now(), Kind: wire.EventSkipped, Session: o.seat.session.ID, Message: why, Count: int(skipped)})...)
+		d.say(why)
 	}
+	d.missed, d.owed = false, 0
 	o.redraw(snapshot, next)
 	o.seat.streams[0].goOn(next)
 	d.anew, d.history, d.mark, d.drawn = false, 0, 0, true

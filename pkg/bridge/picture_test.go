@@ -22,6 +22,7 @@ type viewer struct {
 	next     int64  // the offset of what comes next; negative while it is shown pictures
 	redrawn  int    // how often the screen was drawn, in whole
 	skipped  int64  // how many bytes it was told to have been left out
+	why      string // and in which words, the last time
 	under    []byte // what takes away the words that stand on the terminal
 	overlaid int    // how often words were put there
 	id       string // the session's
@@ -110,6 +111,7 @@ func (v *viewer) one() {
 		}
 		if e.Kind == wire.EventSkipped {
 			v.skipped += int64(e.Count)
+			v.why = e.Message
 		}
 	}
 }

@@ -77,6 +77,9 @@ func (w *watcher) run() {
 			w.b.tellPoisonous(w.l, fmt.Sprint(r))
 		}
 	}()
+	// An earlier bridge may have died with more undrawn than the program may print: it waits
+	// then, and nothing new comes that would have it drawn.
+	w.drawing.keepUp(w.cursor.Pos())
 	for ending := false; ; {
 		for w.cursor.Behind() {
 			w.look()

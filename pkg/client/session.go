@@ -271,7 +271,7 @@ func (s *Session) isBack(to Sink, c *Conn, reply wire.OpenReply) {
 	}
 	for _, o := range []struct{ at, want int64 }{{reply.Offset, s.offset}, {reply.OffsetErrors, s.offsetErrors}} {
 		if o.at > o.want {
-			to.notice(fmt.Sprintf("%d bytes of output were too fast for this client", o.at-o.want))
+			to.notice(fmt.Sprintf("%d bytes of output came while there was no bridge, and are lost", o.at-o.want))
 		}
 	}
 	s.offset, s.offsetErrors = reply.Offset, reply.OffsetErrors

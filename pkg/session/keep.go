@@ -19,6 +19,7 @@ const (
 	wordEnd            // 1<<32 | its wait status
 	wordTold           // 1: its end was recorded and told
 	wordReports        // what the program asked its terminal to report: see SetReports
+	wordDriver         // the token of the client that drives: see SetDriver
 	wordLooks   = 8    // lookWords for each Look
 	wordMoments = 32   // one for each Moment
 	wordPlaces  = 64   // placeWords for each place
@@ -58,6 +59,13 @@ func (s *Session) Reports() (focusOn, sizeOn bool, told Focus) {
 	v := s.word(wordReports).Load()
 	return v&1 != 0, v&2 != 0, Focus(v >> 2 & 3)
 }
+
+// SetDriver keeps, for the next process, the token of the client whose terminal the session
+// follows; 0 if that client has none.
+func (s *Session) SetDriver(token uint64) { s.word(wordDriver).Store(token) }
+
+// Driver is what SetDriver was told last.
+func (s *Session) Driver() uint64 { return s.word(wordDriver).Load() }
 
 // Lend has f keep what another process needs to Adopt the session: its tapes and its
 // descriptors, which stay the session's, and stay open until f returns. ErrEnded if
@@ -197,6 +205,15 @@ func (s *Session) Picture() (Picture, bool) {
 		Cols:     binary.LittleEndian.Uint16(b[10:]),
 		Snapshot: b[pictureHead:],
 	}, true
+}
+
+// PictureAt is the offset of the last picture that was kept; 0 if there is none.
+func (s *Session) PictureAt() int64 {
+	at := make([]byte, 8)
+	if !s.tracks[0].tape.PictureHead(at) {
+		return 0
+	}
+	return int64(binary.LittleEndian.Uint64(at))
 }
 
 // Close lets go of a session that was never started.

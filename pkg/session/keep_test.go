@@ -108,15 +108,27 @@ func TestPlacesAreKept(t *testing.T) {
 
 func TestPictureOutlivesItsBridge(t *testing.T) {
 	s := stored(t)
-	if _, ok := s.Picture(); ok {
+	if _, ok := s.Picture(); ok || s.PictureAt() != 0 {
 		t.Error("a new session has a picture")
 	}
 	want := Picture{At: 1 << 40, Rows: 24, Cols: 300, Snapshot: []byte("\x1b[Ha screen")}
 	if err := s.SetPicture(want); err != nil {
 		t.Fatal(err)
 	}
-	if got, ok := next(t, s).Picture(); !ok || !reflect.DeepEqual(got, want) {
+	n := next(t, s)
+	if got, ok := n.Picture(); !ok || !reflect.DeepEqual(got, want) || n.PictureAt() != want.At {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestDriverOutlivesItsBridge(t *testing.T) {
+	s := stored(t)
+	if got := s.Driver(); got != 0 {
+		t.Errorf("%d drives a new session", got)
+	}
+	s.SetDriver(77)
+	if got := next(t, s).Driver(); got != 77 {
+		t.Errorf("%d drives", got)
 	}
 }
 

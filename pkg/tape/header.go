@@ -197,6 +197,21 @@ func (t *Tape) Picture() []byte {
 	return picture
 }
 
+// PictureHead reads the first bytes of the last picture into head, without the rest, and
+// says whether the picture has so many.
+func (t *Tape) PictureHead(head []byte) bool {
+	n := t.drawn.Load()
+	length := make([]byte, 8)
+	if n == 0 {
+		return false
+	}
+	if _, err := unix.Pread(t.fd, length, t.pictureAt(n)); err != nil || binary.LittleEndian.Uint64(length) < uint64(len(head)) {
+		return false
+	}
+	got, err := unix.Pread(t.fd, head, t.pictureAt(n)+8)
+	return err == nil && got == len(head)
+}
+
 func (t *Tape) pictureAt(n int64) int64 { return ringAt + t.size + n%2*(8+MaxPicture) }
 
 // fillTable is the fill, which has a period of its length: 0xF8 to 0xFF, as random as

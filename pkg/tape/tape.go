@@ -59,7 +59,7 @@ type Tape struct {
 	late    atomic.Bool  // later is under way, which tells those who look on
 	later   *time.Timer
 
-	mu      sync.Mutex // guards readers, their held and was, closed, and the memory's end
+	mu      sync.Mutex // guards readers, their was, closed, and the memory's end
 	readers map[*Cursor]struct{}
 	closed  bool
 	freed   chan struct{} // closed when the ring's memory is nobody's any more
@@ -203,11 +203,11 @@ func (t *Tape) blocked(giveUp bool) (yes bool) {
 	need := t.oldestWith(t.head.Load() + MaxChunk)
 	for c := range t.readers {
 		pos := c.pos.Load()
-		if pos >= need || !c.held {
+		if pos >= need || !c.held.Load() {
 			continue
 		}
 		if giveUp && c.Hold() == WhileReading && pos == c.was {
-			c.held = false
+			c.held.Store(false)
 			continue
 		}
 		c.was = pos
@@ -302,11 +302,12 @@ func (t *Tape) Head() int64 { return t.head.Load() }
 // have to fill during one system call of a reader to spoil what that one sends.
 func (t *Tape) oldest() int64 { return t.oldestWith(t.armed.Load()) }
 
-// oldestFor is oldest for a reader with this hold. What one has for which the writer
-// always waits may be older: when its process dies, what it was sent last may not all have
-// arrived, and is wanted again. Only what the writer may be at just now is gone.
-func (t *Tape) oldestFor(hold Hold) int64 {
-	if hold == Always {
+// oldestFor is oldest for a reader, which the writer waits for (held) or not. One that is
+// waited for may begin earlier: when the process that served it died, what it was sent last
+// may not all have arrived, and it reads that again. Only what the writer may be
+// overwriting just now is gone.
+func (t *Tape) oldestFor(held bool) int64 {
+	if held {
 		return max(0, t.armed.Load()-t.size+min(MaxChunk, t.size/8)) // never more than oldest
 	}
 	return t.oldest()
@@ -321,8 +322,8 @@ type Cursor struct {
 	pos  atomic.Int64
 	more chan struct{}
 
-	held bool  // the writer waits for it
-	was  int64 // its place when the writer looked last
+	held atomic.Bool // the writer waits for it; written with t.mu held
+	was  int64       // its place when the writer looked last
 }
 
 // ErrClosed is returned where the tape has gone.
@@ -337,9 +338,10 @@ func (t *Tape) Read(from int64, hold Hold) (*Cursor, error) {
 	if t.closed {
 		return nil, ErrClosed
 	}
-	c := &Cursor{t: t, held: hold != Never, more: make(chan struct{}, 1)}
+	c := &Cursor{t: t, more: make(chan struct{}, 1)}
 	c.hold.Store(int32(hold))
-	c.pos.Store(min(max(from, t.oldestFor(hold)), t.Head()))
+	c.held.Store(hold != Never)
+	c.pos.Store(min(max(from, t.oldestFor(hold != Never)), t.Head()))
 	c.more <- struct{}{} // the first look is free
 	t.readers[c] = struct{}{}
 	return c, nil
@@ -349,8 +351,8 @@ func (t *Tape) Read(from int64, hold Hold) (*Cursor, error) {
 // that is closed.
 func (c *Cursor) Move(from int64) {
 	c.t.mu.Lock()
-	c.held = c.Hold() != Never
-	c.pos.Store(min(max(from, c.t.oldestFor(c.Hold())), c.t.Head()))
+	c.held.Store(c.Hold() != Never)
+	c.pos.Store(min(max(from, c.t.oldestFor(c.held.Load())), c.t.Head()))
 	c.t.mu.Unlock()
 	c.tell()
 }
@@ -392,7 +394,7 @@ func (c *Cursor) Hold() Hold { return Hold(c.hold.Load()) }
 func (c *Cursor) SetHold(hold Hold) {
 	c.t.mu.Lock()
 	if Hold(c.hold.Swap(int32(hold))) != hold {
-		c.held = hold != Never
+		c.held.Store(hold != Never)
 	}
 	c.t.mu.Unlock()
 	c.tell()
@@ -416,7 +418,7 @@ func (c *Cursor) Behind() bool { return c.Pos() < c.t.Head() }
 // then ask Intact, then Advance.
 func (c *Cursor) View(limit int) (data []byte, lost int64) {
 	pos, head := c.Pos(), c.t.Head()
-	if pos < c.t.oldestFor(c.Hold()) {
+	if pos < c.t.oldestFor(c.held.Load()) {
 		middle := head - c.t.size/2
 		lost = middle - pos
 		pos = middle
@@ -442,7 +444,7 @@ func (c *Cursor) Advance(n int) {
 	}
 	if !c.Behind() {
 		c.t.mu.Lock()
-		c.held = c.Hold() != Never
+		c.held.Store(c.Hold() != Never)
 		c.t.mu.Unlock()
 	}
 }

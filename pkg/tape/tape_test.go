@@ -257,14 +257,14 @@ func TestWait(t *testing.T) {
 	if _, lost := stopped.View(1000); lost == 0 {
 		t.Error("a reader that had stopped was waited for to the end")
 	}
-	if stopped.held {
+	if stopped.held.Load() {
 		t.Error("held before it caught up")
 	}
 	for stopped.Behind() {
 		data, _ := stopped.View(MaxChunk)
 		stopped.Advance(len(data))
 	}
-	if !stopped.held {
+	if !stopped.held.Load() {
 		t.Error("not held again")
 	}
 	// Gone is not waited for.
@@ -321,9 +321,16 @@ func TestCloseWakes(t *testing.T) {
 	<-done
 }
 
-// Who is always waited for may go back a frame, as one does who comes back: also when the
-// writer has come as near as it may.
+// A reader that is waited for may go back a frame, as a client does that comes back: also
+// when the writer has come as near as it may, and also when it is waited for only while it
+// reads from then on.
 func TestBackByAFrame(t *testing.T) {
+	for name, hold := range map[string]Hold{"always": Always, "while reading": WhileReading} {
+		t.Run(name, func(t *testing.T) { backByAFrame(t, hold) })
+	}
+}
+
+func backByAFrame(t *testing.T, hold Hold) {
 	tp, err := New(16 * MaxChunk) // the smallest that a profile may have
 	if err != nil {
 		t.Fatal(err)
@@ -342,10 +349,17 @@ func TestBackByAFrame(t *testing.T) {
 	}
 	at := c.Pos()
 	c.Move(at - MaxChunk)
+	c.SetHold(hold)
 	if c.Pos() != at-MaxChunk {
 		t.Errorf("it is at %d, not %d", c.Pos(), at-MaxChunk)
 	}
 	if data, lost := c.View(MaxChunk); lost > 0 || len(data) != MaxChunk {
 		t.Errorf("%d bytes, %d lost", len(data), lost)
+	}
+	if !tp.blocked(true) || hold == WhileReading && tp.blocked(true) {
+		t.Error("it is not waited for as it should be")
+	}
+	if data, lost := c.View(MaxChunk); hold == WhileReading && (lost == 0 || len(data) != MaxChunk) {
+		t.Errorf("given up, it gets %d bytes, %d lost", len(data), lost)
 	}
 }

@@ -30,6 +30,7 @@ var programs = map[string]func(args []string) int{
 	"follow":   follow,
 	"fuzz":     fuzz,
 	"spew":     spew,
+	"count":    count,
 	"typist":   typist,
 	"viewers":  beViewers,
 	"visit":    connectAndStay,
