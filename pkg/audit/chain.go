@@ -246,6 +246,9 @@ func (c *Chain) shut(finished bool) error {
 		err = errors.Join(err, c.f.Close())
 	}
 	c.store.forget(c.name)
+	if c.at.ended {
+		c.store.settled(c.name)
+	}
 	return err
 }
 

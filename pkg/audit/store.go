@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -56,6 +57,7 @@ type Store struct {
 	mu      sync.Mutex // guards what follows, never held across I/O
 	chains  map[string]*Chain
 	known   map[string][]segment // what was there at first; nil: look again; none: there is nothing
+	ended   []string             // chains that were settled, the oldest first
 	queue   []segment            // to be compressed
 	packing map[string]bool      // what is in the queue or being compressed, by name
 	busy    bool                 // a goroutine is at it
@@ -206,6 +208,24 @@ func (s *Store) changed() {
 		s.known[chain] = nil
 	}
 	s.mu.Unlock()
+}
+
+// maxSettled is of how many chains that have their end it is remembered that there are
+// files. Nobody opens one again after that many others have ended.
+const maxSettled = 4096
+
+// settled notes that a chain has its end, and forgets that of the oldest of too many: a
+// bridge that serves for years has very many.
+func (s *Store) settled(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = append(s.ended, name)
+	if over := len(s.ended) - maxSettled; over > 0 {
+		for _, old := range s.ended[:over] {
+			delete(s.known, old)
+		}
+		s.ended = slices.Delete(s.ended, 0, over)
+	}
 }
 
 func (s *Store) forget(name string) {

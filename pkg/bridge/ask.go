@@ -16,6 +16,7 @@ type request struct {
 	any   func(*client, context.Context, wire.Request) (wire.Reply, error)
 	live  func(*client, context.Context, wire.Request, *live) (wire.Reply, error)
 	past  func(past) wire.Reply // nil: it needs a session that has not ended
+	tells bool                  // it adds to the session's record, and takes of the person's allowance for that
 }
 
 var requests = map[wire.Verb]request{
@@ -31,12 +32,12 @@ var requests = map[wire.Verb]request{
 	wire.DoPeek:      {needs: auth.See, live: (*client).peek},
 	wire.DoSend:      {needs: auth.Type, live: (*client).sendBytes},
 	wire.DoType:      {needs: auth.Type, live: (*client).pressKeys},
-	wire.DoPut:       {needs: auth.Type, live: (*client).put},
-	wire.DoKill:      {needs: auth.Kill, live: (*client).kill},
-	wire.DoFreeze:    {needs: auth.Freeze, live: (*client).freeze},
-	wire.DoThaw:      {needs: auth.Thaw, live: (*client).thaw},
-	wire.DoShare:     {needs: auth.Share, live: (*client).share},
-	wire.DoUnshare:   {needs: auth.Share, live: (*client).unshare},
+	wire.DoPut:       {needs: auth.Type, live: (*client).put, tells: true},
+	wire.DoKill:      {needs: auth.Kill, live: (*client).kill, tells: true},
+	wire.DoFreeze:    {needs: auth.Freeze, live: (*client).freeze, tells: true},
+	wire.DoThaw:      {needs: auth.Thaw, live: (*client).thaw, tells: true},
+	wire.DoShare:     {needs: auth.Share, live: (*client).share, tells: true},
+	wire.DoUnshare:   {needs: auth.Share, live: (*client).unshare, tells: true},
 	wire.DoDismiss:   {needs: auth.See, live: (*client).dismiss}, // and see there
 }
 
@@ -86,6 +87,11 @@ func (c *client) answer(ctx context.Context, req wire.Request) (wire.Reply, erro
 	}
 	if !role.May(how.needs, c.who.UID == l.Owner.UID) {
 		return wire.Reply{}, refusal("denied", "to %s session %s is not allowed to you (you are %s there)", how.needs, l.ID, role)
+	}
+	if how.tells {
+		if err := c.b.controls.wait(ctx, c.who.UID); err != nil {
+			return wire.Reply{}, err
+		}
 	}
 	return how.live(c, ctx, req, l)
 }

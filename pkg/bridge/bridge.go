@@ -73,6 +73,10 @@ type Bridge struct {
 
 	refused refusals  // that are not told yet
 	looks   allowance // of who looks back
+	// controls is each person's allowance of records in sessions' chains, beside what is
+	// typed: for kills, shares, sizes and the like. They may use the record's reserve, so
+	// nobody may have many.
+	controls allowance
 
 	serving   sync.WaitGroup // clients
 	recording sync.WaitGroup // recorders
@@ -108,6 +112,9 @@ func (b *Bridge) Serve(ctx context.Context, listeners ...*net.UnixListener) erro
 	b.perUser = map[uint32]int{}
 	b.clients, b.clientsOf, b.fdsOf = map[*client]bool{}, map[uint32]int{}, map[uint32]int{}
 	b.refused.allowed.every, b.looks.every = refusedEvery, looksEvery
+	if b.controls.every == 0 { // else a test has set it
+		b.controls.every, b.controls.most = controlsEvery, controlsAtOnce
+	}
 	b.backs, b.turn = map[*look]bool{}, make(chan struct{}, 1)
 	b.mu.Unlock()
 	b.entered, b.stirred, b.closing, b.anchors = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}), newAnchors()

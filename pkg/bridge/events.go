@@ -98,7 +98,10 @@ func (b *Bridge) tellEnded(l *live) bool {
 func (b *Bridge) tellAttached(c *client) {
 	l, role := c.in, c.allowed().String()
 	b.Log.Tell(journal.Attach, l.about(c), "session %s: %s attached as %s", l.ID, person(c.who.UID), role)
-	l.rec.note(l.told(audit.Human, c.user, role, audit.Attach{Person: c.recorded(), Role: role}))
+	rec := l.told(audit.Human, c.user, role, audit.Attach{Person: c.recorded(), Role: role})
+	if !l.rec.note(rec) { // who came just at the end has seen it all the same
+		b.recordOwn(rec, l.about(c))
+	}
 	e := by(l.event(wire.EventAttach, ""), c)
 	e.Role = role
 	b.publish(e, l)

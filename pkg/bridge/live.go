@@ -34,6 +34,7 @@ type live struct {
 	title    string               // as the program set it
 	baseline baseline             // see homes.go
 	reports  reports              // what the program is told of the terminal
+	resizing *time.Timer          // arranges again when a size may be recorded; nil: none is waited for
 	// awaited are cursors for those who were here in another bridge's time, by token,
 	// until they are back.
 	awaited map[uint64][]*tape.Cursor
@@ -99,13 +100,7 @@ func (l *live) arrange() {
 	}
 	now := l.FullSize()
 	if driver != nil && !l.Pipes && driver.size != now && driver.size.Rows > 0 && driver.size.Cols > 0 {
-		before := now
-		now = driver.size
-		if !now.SameCells(before) {
-			l.watch.drawing.resized(now.Rows, now.Cols) // first: what is printed for it comes after
-			l.watch.b.tellResized(l, driver, now)
-		}
-		_ = l.Resize(now) // it has ended, and its people are about to hear of it
+		now = l.sizeFor(driver)
 	}
 	for _, p := range l.people {
 		p.drives.Store(p == driver)
@@ -122,6 +117,51 @@ func (l *live) arrange() {
 		p.out.nudge()
 	}
 	l.tell()
+}
+
+// sizeFor gives the terminal the size of who drives, and returns the size that it has then.
+// It is another one if the session has ended, of which its people are about to hear, or if
+// the person has no allowance left to have that recorded: then it is tried again when they
+// have. l.mu is held.
+func (l *live) sizeFor(driver *client) wire.Size {
+	before := l.FullSize()
+	select {
+	case <-l.Gone():
+		return before
+	default:
+	}
+	if !driver.size.SameCells(before) {
+		if wait := l.watch.b.controls.tryTake(driver.who.UID); wait > 0 {
+			l.resizeLater(wait)
+			return before
+		}
+		l.watch.drawing.resized(driver.size.Rows, driver.size.Cols) // first: what is printed for it comes after
+		l.watch.b.tellResized(l, driver, driver.size)
+	}
+	_ = l.Resize(driver.size) // it ends just now
+	return driver.size
+}
+
+// resizeLater has the session be arranged again after a while, once. l.mu is held.
+func (l *live) resizeLater(wait time.Duration) {
+	if l.resizing != nil {
+		return
+	}
+	l.resizing = time.AfterFunc(wait, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.resizing = nil
+		l.arrange()
+	})
+}
+
+// resizeNoMore gives up what resizeLater has begun, at the session's end.
+func (l *live) resizeNoMore() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.resizing != nil {
+		l.resizing.Stop()
+	}
 }
 
 // drives is who typed last, or else came first of those who may type; nil if there

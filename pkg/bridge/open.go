@@ -44,6 +44,11 @@ func (c *client) open(ctx context.Context, req wire.OpenRequest) error {
 		if _, is := l.Frozen()[record]; is && !l.wasHere(req) {
 			return refusal(record, "session %s cannot be recorded, and nobody joins it until it can: see journalctl -u aaau", l.ID)
 		}
+		if !l.wasHere(req) {
+			if err := c.b.controls.wait(ctx, c.who.UID); err != nil {
+				return err
+			}
+		}
 		cursors, err := c.cursorsOf(l, role, req)
 		if err != nil {
 			return refusal("no-session", "session %s has ended", l.ID)

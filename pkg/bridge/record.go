@@ -37,10 +37,11 @@ type recorder struct {
 	chain   *audit.Chain // nil: it could not be opened yet; guarded by writing
 	head    anchored     // of the chain
 
-	mu    sync.Mutex     // guards what follows, never held across I/O: others hold locks of theirs who note
-	notes []audit.Record // that are not in the chain
-	taken int            // how many of them are being recorded
-	over  bool           // the chain has its end
+	mu     sync.Mutex     // guards what follows, never held across I/O: others hold locks of theirs who note
+	notes  []audit.Record // that are not in the chain
+	taken  int            // how many of them are being recorded
+	over   bool           // the chain has its end
+	missed int            // notes for which there was no room, and of which nobody was told yet
 
 	noted chan struct{} // has room for one: there are notes
 	last  chan struct{} // closed by leave: no more output comes
@@ -111,32 +112,28 @@ func (r *recorder) open() error {
 	return nil
 }
 
-// note has something be recorded soon. It waits for nothing. What comes after the session's
-// end, as who joins it just then, is in the bridge's own chain.
-func (r *recorder) note(rec audit.Record) {
+// note has something be recorded soon. It waits for nothing, and does no I/O: callers hold
+// locks. It says whether that will be: after the session's end nothing more is.
+func (r *recorder) note(rec audit.Record) bool {
 	r.mu.Lock()
 	if r.over {
 		r.mu.Unlock()
-		r.b.recordOwn(rec, r.l.about(nil))
-		return
+		return false
 	}
-	lost := false
 	switch last := len(r.notes) - 1; {
 	case last >= r.taken && isResize(rec) && isResize(r.notes[last]):
 		r.notes[last] = rec // nothing is recorded that was printed at the size before
 	case len(r.notes) < maxNotes:
 		r.notes = append(r.notes, rec)
 	default:
-		lost = true
+		r.missed++
 	}
 	r.mu.Unlock()
-	if lost {
-		r.hole("%s of %s", rec.Metadata.Kind(), rec.User)
-	}
 	select {
 	case r.noted <- struct{}{}:
 	default: // that is known
 	}
+	return true
 }
 
 func isResize(rec audit.Record) bool { return rec.Metadata.Kind() == audit.KindResize }
@@ -192,6 +189,13 @@ func (r *recorder) begin() error {
 
 // flush records the notes. r.writing is held.
 func (r *recorder) flush() error {
+	r.mu.Lock()
+	missed := r.missed
+	r.missed = 0
+	r.mu.Unlock()
+	if missed > 0 {
+		r.hole("%d records of what people did", missed)
+	}
 	if err := r.open(); err != nil {
 		return err
 	}

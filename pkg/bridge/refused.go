@@ -23,6 +23,10 @@ const (
 	// refusedEvery and looksEvery are how long each one takes to come back.
 	refusedEvery = time.Second
 	looksEvery   = time.Second / 2
+	// controlsAtOnce and controlsEvery are the same for what people do to sessions and for
+	// coming to them. One may come to a session with a thousand terminals.
+	controlsAtOnce = 5000
+	controlsEvery  = time.Second
 	// maxAllowed bounds how many users have an allowance of their own: somebody may have
 	// thousands of uids (subuid(5)). The others have one together.
 	maxAllowed = 32
@@ -34,6 +38,7 @@ const (
 // and then again and again.
 type allowance struct {
 	every time.Duration
+	most  int // instead of maxAtOnce, if not 0
 
 	mu   sync.Mutex           // guards what follows
 	full map[uint32]time.Time // when a user has all of it again; who is not there has
@@ -59,7 +64,11 @@ func (a *allowance) take(uid uint32) (of uint32, wait time.Duration) {
 		full = now
 	}
 	a.full[of] = full.Add(a.every)
-	return of, full.Sub(now) - (maxAtOnce-1)*a.every
+	most := time.Duration(maxAtOnce)
+	if a.most > 0 {
+		most = time.Duration(a.most)
+	}
+	return of, full.Sub(now) - (most-1)*a.every
 }
 
 // back gives back one that was not used.
@@ -69,6 +78,15 @@ func (a *allowance) back(of uint32) {
 	if full, is := a.full[of]; is {
 		a.full[of] = full.Add(-a.every)
 	}
+}
+
+// tryTake takes one if it may be used at once; else it says after what time one may be.
+func (a *allowance) tryTake(uid uint32) (wait time.Duration) {
+	of, wait := a.take(uid)
+	if wait > 0 {
+		a.back(of)
+	}
+	return wait
 }
 
 // wait takes one, and returns when it may be used; an error is ctx's.

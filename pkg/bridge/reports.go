@@ -93,10 +93,10 @@ func (l *live) tell() {
 
 const focusIn, focusOut = "\x1b[I", "\x1b[O"
 
-// Type is the session's, after which the program is told what could not be written while
-// somebody typed.
-func (l *live) Type(at *session.Place, data []byte, still func() bool) error {
-	err := l.Session.Type(at, data, still)
+// TypeAfter is the session's, after which the program is told what could not be written
+// while somebody typed.
+func (l *live) TypeAfter(at *session.Place, data []byte, still func() bool, first func() error) error {
+	err := l.Session.TypeAfter(at, data, still, first)
 	if l.reports.owed.Load() {
 		l.mu.Lock()
 		l.tell()
@@ -265,16 +265,20 @@ func (l *live) write(c *client, s sorted) error {
 			l.arrange()
 		}
 		l.mu.Unlock()
-		if err := l.watch.b.recordInput(l, c, s.typed); err != nil {
-			return err
-		}
 	}
-	if len(s.reports) > 0 {
-		if err := l.watch.b.recordReports(l, c, s.reports); err != nil {
-			return err
+	// It is recorded when it is this client's turn to type, so that the record has the order
+	// in which the program got what several people typed.
+	return l.TypeAfter(c.place, s.all, c.stays, func() error {
+		if len(s.typed) > 0 {
+			if err := l.watch.b.recordInput(l, c, s.typed); err != nil {
+				return err
+			}
 		}
-	}
-	return l.Type(c.place, s.all, c.stays)
+		if len(s.reports) > 0 {
+			return l.watch.b.recordReports(l, c, s.reports)
+		}
+		return nil
+	})
 }
 
 // endTyping lets nothing that is held of a client's input be typed any more.

@@ -151,6 +151,7 @@ func (b *Bridge) install(l *live) {
 func (b *Bridge) leave(l *live) {
 	defer b.running.Done()
 	b.unwatchMemory(l)
+	l.resizeNoMore()
 	l.watch.leave()
 	if !l.rec.leave() && b.stopping.Load() {
 		return // it is stored: the next bridge records the rest of it, and tells its end

@@ -158,12 +158,20 @@ func (c *client) sends(l *live, typed []byte) error {
 		return refusal("line-too-long", "the program of session %s reads lines of at most %d bytes, and one of these is longer: it was not typed; bring it as a file (aaau put)",
 			l.ID, session.MaxLine)
 	}
-	if err := c.b.recordInput(l, c, typed); err != nil {
+	from := int64(0)
+	err := l.TypeAfter(nil, typed, c.stays, func() error {
+		err := c.b.recordInput(l, c, typed)
+		if err == nil {
+			l.Note(session.LastTyped, time.Now())
+			from = l.Bytes() - l.ErrorBytes()
+		}
 		return err
-	}
-	l.Note(session.LastTyped, time.Now())
-	from := l.Bytes() - l.ErrorBytes()
-	if err := l.Type(nil, typed, c.stays); err != nil {
+	})
+	var refused *wire.ErrorNote
+	switch {
+	case errors.As(err, &refused):
+		return err
+	case err != nil:
 		return refusal("no-session", "session %s takes no input any more", l.ID)
 	}
 	l.mu.Lock()

@@ -139,22 +139,33 @@ var errBlind = errors.New("the session's output cannot be looked through")
 // call has something done when the screen is drawn, also after the session's end. An
 // error means that it was not; errGone, that gone was closed before.
 func (w *watcher) call(gone <-chan struct{}, do func(*drawing)) error {
-	done := make(chan struct{})
+	done, err := make(chan struct{}), errBlind
 	select {
-	case w.calls <- func() { defer close(done); do(w.drawing) }:
-		<-done
-		return nil
+	case w.calls <- func() { defer close(done); do(w.drawing); err = nil }:
+		<-done // also if run fell over it, which recovers
+		return err
 	case <-w.done:
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if w.blind {
-			return errBlind
-		}
-		do(w.drawing)
-		return nil
+		return w.callLate(do)
 	case <-gone:
 		return errGone
 	}
+}
+
+// callLate is call when run has returned. If do falls over the drawing, that is not used again.
+func (w *watcher) callLate(do func(*drawing)) (err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.blind {
+		return errBlind
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			w.blind, err = true, errBlind
+			w.b.tellPoisonous(w.l, fmt.Sprint(r))
+		}
+	}()
+	do(w.drawing)
+	return nil
 }
 
 // errGone is returned where whoever asked has gone.

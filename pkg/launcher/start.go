@@ -228,7 +228,24 @@ func forkStage(s streams) (child, error) {
 		privsep.Close(c.orders, c.status, c.pidfd)
 		return child{}, fmt.Errorf("opening the session's mount namespace: %w", err)
 	}
+	if err := c.lives(); err != nil { // else its pid may have been another's when it was used
+		c.close()
+		return child{}, err
+	}
 	return c, nil
+}
+
+// lives is an error if the stage has ended: from then on its pid may be another process's.
+func (c child) lives() error {
+	p := []unix.PollFd{{Fd: int32(c.pidfd), Events: unix.POLLIN}}
+	n, err := unix.Poll(p, 0)
+	switch {
+	case err != nil:
+		return fmt.Errorf("looking whether the stage lives: %w", err)
+	case n > 0:
+		return errors.New("the stage has ended before it was started")
+	}
+	return nil
 }
 
 // laps tells in the journal where a start's time went.

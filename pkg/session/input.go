@@ -31,6 +31,13 @@ func (s *Session) Write(data []byte) error { return s.Type(nil, data, nil) }
 // Type is Write for a client, that has a place or not. While the program does not read
 // still is asked time and again whether to go on; nil is for ever.
 func (s *Session) Type(at *Place, data []byte, still func() bool) error {
+	return s.TypeAfter(at, data, still, func() error { return nil })
+}
+
+// TypeAfter is Type with something that is done first, when nobody else types: so the order
+// in which several writers do that is the order of what they type. Its error is returned,
+// and nothing is typed.
+func (s *Session) TypeAfter(at *Place, data []byte, still func() bool, first func() error) error {
 	if at != nil {
 		at.typing.Lock()
 		defer at.typing.Unlock()
@@ -39,6 +46,9 @@ func (s *Session) Type(at *Place, data []byte, still func() bool) error {
 		return ErrGivenUp
 	}
 	defer func() { <-s.typing }()
+	if err := first(); err != nil {
+		return err
+	}
 	at.intends(len(data))
 	n, err := s.write(data, still)
 	at.done(n)

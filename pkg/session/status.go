@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -13,6 +14,12 @@ import (
 
 // maxStatus bounds what the stage says at a time, in bytes.
 const maxStatus = 16 << 10
+
+// hearAgain is how long after a want of descriptors or memory it is tried to hear again.
+const hearAgain = 100 * time.Millisecond
+
+// pipe2 is the kernel's; a test has it fail.
+var pipe2 = unix.Pipe2
 
 // hear tells what a stage says, line by line, until it says no more. A line is taken
 // out of the pipe only when it was told (tee(2)): should we die between, the next to
@@ -23,8 +30,14 @@ func hear(status *os.File, tell func(privsep.Status)) {
 		return
 	}
 	var copied [2]int
-	if unix.Pipe2(copied[:], unix.O_CLOEXEC|unix.O_NONBLOCK) != nil {
-		return
+	// Without this pipe the stage cannot be heard, and a session would be told to have been
+	// killed that has another end. So it is tried until there is one, or the session is
+	// abandoned.
+	for pipe2(copied[:], unix.O_CLOEXEC|unix.O_NONBLOCK) != nil {
+		if raw.Control(func(uintptr) {}) != nil {
+			return
+		}
+		time.Sleep(hearAgain)
 	}
 	defer unix.Close(copied[0])
 	defer unix.Close(copied[1])
@@ -36,6 +49,10 @@ func hear(status *os.File, tell func(privsep.Status)) {
 			return err != unix.EAGAIN
 		})
 		if err == unix.EINTR {
+			continue
+		}
+		if err == unix.ENOMEM && err2 == nil {
+			time.Sleep(hearAgain)
 			continue
 		}
 		if n <= 0 || err != nil || err2 != nil {

@@ -22,8 +22,10 @@ const runtimeDirs = "/run/user"
 // empty but for its mounts, which are at their own names. It returns the variables
 // that say so.
 //
-// Names are walked without following any link but the hidden directories' own,
-// which are the administrator's. A directory that is missing on the way is made, but
+// Names are walked without following any link but the hidden directories' own. Some of these
+// directories are the administrator's to name; the person's home, and a closed directory above
+// a workspace, may be links of the person's. Wherever those lead, only an empty file system is
+// mounted there, in the session's own mount namespace. A directory that is missing on the way is made, but
 // only on a file system that the session has for itself.
 func view(o privsep.Orders, fds []int) (env []string, err error) {
 	defer privsep.Close(fds...)

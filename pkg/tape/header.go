@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"sync/atomic"
 	"unsafe"
 
@@ -165,6 +166,9 @@ func (t *Tape) slot(n int64) []byte {
 	return t.page[at : at+8+MaxNote]
 }
 
+// pwritev is the kernel's; a test has it write less.
+var pwritev = unix.Pwritev
+
 // SetPicture replaces the picture, which is like a note, but is large, and changes more
 // rarely. It is for one goroutine at a time, while the tape or a cursor is open.
 func (t *Tape) SetPicture(picture []byte) error {
@@ -173,8 +177,12 @@ func (t *Tape) SetPicture(picture []byte) error {
 	}
 	n := t.drawn.Load() + 1
 	length := binary.LittleEndian.AppendUint64(nil, uint64(len(picture)))
-	if written, err := unix.Pwritev(t.fd, [][]byte{length, picture}, t.pictureAt(n)); err != nil || written < 8+len(picture) {
-		return fmt.Errorf("keeping a picture: %d bytes of it: %w", written, err)
+	written, err := pwritev(t.fd, [][]byte{length, picture}, t.pictureAt(n))
+	if err == nil && written < 8+len(picture) {
+		err = io.ErrShortWrite
+	}
+	if err != nil {
+		return fmt.Errorf("keeping a picture: %d of %d bytes were written: %w", max(written, 0), 8+len(picture), err)
 	}
 	t.drawn.Store(n)
 	return nil
