@@ -305,7 +305,7 @@ func (b *Bridge) tellRelocked(l *live, failed error) {
 	if failed != nil {
 		kind = journal.Exposed
 		what = "what was replaced from outside cannot be locked: " + shown(failed.Error(), maxMessage)
-		did.Error = failed.Error()
+		did.Error = shown(failed.Error(), maxMessage)
 	}
 	b.Log.Tell(kind, l.about(nil), "session %s: %s", l.ID, what)
 	b.control(l, nil, did)

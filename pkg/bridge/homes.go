@@ -276,18 +276,19 @@ func (b *Bridge) keepRoom(ctx context.Context, s *live, free, reserve int64) {
 func (l *live) atBegin(reason string, of func(*baseline) **int64, now, unknown int64) int64 {
 	_, frozen := l.Frozen()[reason]
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	at := of(&l.baseline)
-	if *at != nil {
-		return **at
+	known, takes := *at, *at == nil && !frozen && now != math.MaxInt64
+	if takes {
+		*at = &now
 	}
-	if frozen || now == math.MaxInt64 {
+	l.mu.Unlock()
+	switch {
+	case known != nil:
+		return *known
+	case !takes:
 		return unknown
 	}
-	*at = &now
-	if err := l.save(); err != nil {
-		l.trouble("noting it for the next bridge: %v", err)
-	}
+	l.saved()
 	return now
 }
 

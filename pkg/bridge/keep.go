@@ -59,8 +59,9 @@ func (l *live) save() error {
 // saved is save for who does not hold l.mu; what goes wrong is journalled.
 func (l *live) saved() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.save(); err != nil {
+	err := l.save()
+	l.mu.Unlock()
+	if err != nil { // told without the lock: users' names are looked up for it
 		l.trouble("noting it for the next bridge: %v", err)
 	}
 }
