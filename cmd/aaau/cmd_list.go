@@ -61,7 +61,11 @@ func state(s wire.SessionInfo) string {
 // lasting is a session's state, whatever its program does meanwhile.
 func lasting(s wire.SessionInfo) string {
 	if len(s.Frozen) > 0 {
-		return s.State + " (" + strings.Join(s.Frozen, ", ") + ")"
+		why := slices.Clone(s.Frozen)
+		if i := slices.Index(why, "admin"); i >= 0 && s.FrozenBy != "" {
+			why[i] = "by " + harmless(s.FrozenBy)
+		}
+		return s.State + " (" + strings.Join(why, ", ") + ")"
 	}
 	if s.Why != "" {
 		return s.State + " (" + harmless(s.Why) + ")"

@@ -61,7 +61,7 @@ func printStatus(s wire.SessionInfo) error {
 		row("terminal", "%d rows, %d columns", s.Rows, s.Cols)
 	}
 	row("output", "%d bytes", s.Bytes)
-	row("private", "%t", s.Private)
+	row("private", "%s", private(s))
 	for _, share := range s.Shared {
 		row("shared", "with %s as %s", harmless(share.Name), share.Role)
 	}
@@ -74,6 +74,25 @@ func printStatus(s wire.SessionInfo) error {
 		row("client "+fmt.Sprint(p.Client), "%s (pid %d) as %s, for %s%s", harmless(p.Name), p.PID, p.Role, age(p.Since), drives)
 	}
 	return w.Flush()
+}
+
+// private says for whom a session is there.
+func private(s wire.SessionInfo) string {
+	shared := ""
+	if len(s.Shared) > 0 {
+		shared = ", and those it is shared with"
+	}
+	switch {
+	case s.Private:
+		return "yes: for its owner, Admins and Auditors" + shared
+	case s.Others == wire.OthersNone:
+		return "no, but access.conf leaves it to its owner, Admins and Auditors" + shared
+	case s.Others == wire.OthersWatch:
+		return "no: other members may watch it"
+	case s.Others == wire.OthersJoin:
+		return "no: other members may join it"
+	}
+	return "no"
 }
 
 // doing says what a session's program seems to do; empty if that is not known.

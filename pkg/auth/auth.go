@@ -6,6 +6,7 @@ package auth
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/AgentaaU/AaaU/pkg/peer"
 )
@@ -16,12 +17,40 @@ type Role int
 const (
 	None        Role = iota
 	ReadOnly         // see
+	Auditor          // see everything, private sessions and what others typed included
 	Interactive      // start sessions, see, type, resize; end and share one's own
 	Admin            // everything, any session
 )
 
 func (r Role) String() string {
-	return [...]string{"None", "ReadOnly", "Interactive", "Admin"}[r]
+	return [...]string{"None", "ReadOnly", "Auditor", "Interactive", "Admin"}[r]
+}
+
+// SeesAll says whether somebody of the role sees private sessions of others, and what others
+// typed.
+func (r Role) SeesAll() bool { return r == Auditor || r == Admin }
+
+// numbers are what roles are called where they are kept: on the tapes of sessions, for
+// bridges of other versions. They never change.
+var numbers = [...]int{None: 0, ReadOnly: 1, Interactive: 2, Admin: 3, Auditor: 4}
+
+// MarshalJSON writes the role's number that never changes.
+func (r Role) MarshalJSON() ([]byte, error) {
+	return strconv.AppendInt(nil, int64(numbers[r]), 10), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON writes. A number that it does not know is an error.
+func (r *Role) UnmarshalJSON(text []byte) error {
+	n, err := strconv.Atoi(string(text))
+	if err != nil {
+		return err
+	}
+	role := slices.Index(numbers[:], n)
+	if role < 0 {
+		return fmt.Errorf("there is no role with the number %d", n)
+	}
+	*r = Role(role)
+	return nil
 }
 
 // systemUIDs is the end of the uids of services and administrators' accounts.
@@ -33,6 +62,7 @@ const systemUIDs = 1000
 type Policy struct {
 	Group     uint32   // members may connect
 	GroupName string   // for messages
+	Auditors  uint32   // a group whose members are Auditors, unless a rule says otherwise; 0: none
 	AgentUIDs []uint32 // never let in, whatever else holds
 	Rules     []Rule   // of those that fit, the last decides
 	Join      Join
@@ -85,6 +115,8 @@ func (p Policy) Role(who peer.Peer, profile string) (Role, error) {
 			who.UID, p.GroupName, p.GroupName, p.GroupName)}
 	case who.UID < systemUIDs:
 		role = Admin
+	case p.Auditors != 0 && who.In(p.Auditors):
+		role = Auditor
 	}
 	for _, r := range p.Rules {
 		if r.fits(who, profile) {

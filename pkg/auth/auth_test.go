@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -8,7 +9,7 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/peer"
 )
 
-const group, friends, staff = 990, 27, 50
+const group, friends, staff, auditors = 990, 27, 50, 991
 
 func policy(rules ...Rule) Policy {
 	return Policy{Group: group, GroupName: "aaau", AgentUIDs: []uint32{993, 1050}, Rules: rules}
@@ -127,6 +128,54 @@ func TestRules(t *testing.T) {
 		}
 		if err := p.Admit(c.who); (err == nil) != c.admits {
 			t.Errorf("%s: admitted: %v", name, err)
+		}
+	}
+}
+
+// Who is in the auditors' group is an Auditor, unless a rule says otherwise or they are more
+// by their uid. The group lets nobody in, and does not make an agent a person.
+func TestAuditors(t *testing.T) {
+	for name, c := range map[string]struct {
+		who   peer.Peer
+		rules []Rule
+		want  Role
+	}{
+		"in both groups":            {person(1000, auditors), nil, Auditor},
+		"by newgrp":                 {peer.Peer{UID: 1000, GID: auditors, Groups: []uint32{group}}, nil, Auditor},
+		"not in the access group":   {peer.Peer{UID: 1000, GID: 1000, Groups: []uint32{auditors}}, nil, None},
+		"a rule raises them":        {person(1000, auditors), []Rule{user(1000, Interactive, "")}, Interactive},
+		"a rule lowers them":        {person(1000, auditors), []Rule{user(1000, ReadOnly, "")}, ReadOnly},
+		"a rule denies them":        {person(1000, auditors), []Rule{members(group, None, "")}, None},
+		"a rule makes somebody one": {person(1001), []Rule{user(1001, Auditor, "")}, Auditor},
+		"an agent":                  {person(993, auditors), nil, None},
+		"a system account":          {person(999, auditors), nil, Admin},
+		"root":                      {peer.Peer{Groups: []uint32{auditors}}, nil, Admin},
+	} {
+		p := policy(c.rules...)
+		p.Auditors = auditors
+		if got, err := p.Role(c.who, "shell"); got != c.want || (err != nil) != (c.want == None) {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+	// A group that does not exist, 0, is nobody's, and root's group least of all.
+	if got, _ := policy().Role(person(1000, 0), "shell"); got != Interactive {
+		t.Errorf("in root's group: %v", got)
+	}
+}
+
+// What roles are called on tapes does not change: bridges of other versions read them.
+func TestRolesAreKeptByNumber(t *testing.T) {
+	text, err := json.Marshal([]Role{None, ReadOnly, Interactive, Admin, Auditor})
+	if err != nil || string(text) != "[0,1,2,3,4]" {
+		t.Errorf("%s, %v", text, err)
+	}
+	var roles map[uint32]Role
+	if err := json.Unmarshal([]byte(`{"1000":2,"1001":1}`), &roles); err != nil || roles[1000] != Interactive || roles[1001] != ReadOnly {
+		t.Errorf("%v, %v", roles, err)
+	}
+	for _, bad := range []string{"5", "-1", `"Admin"`, "1.5"} {
+		if err := json.Unmarshal([]byte(bad), new(Role)); err == nil {
+			t.Errorf("%s is a role", bad)
 		}
 	}
 }

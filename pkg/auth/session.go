@@ -28,7 +28,7 @@ func (p Policy) On(who peer.Peer, s Session) Role {
 	}
 	shared := min(base, s.Shared[who.UID])
 	switch {
-	case base == Admin, who.UID == s.Owner:
+	case base.SeesAll(), who.UID == s.Owner:
 		return base
 	case s.Private, p.Join == JoinOwner:
 		return shared
@@ -58,7 +58,7 @@ func (a Action) String() string {
 }
 
 // May says whether somebody who has the role on a session may do something with it;
-// own: it is their session. A ReadOnly never may more than see, so who asks to watch
+// own: it is their session. A ReadOnly or an Auditor never may more than see, so who asks to watch
 // their own session gives the rest up.
 func (r Role) May(a Action, own bool) bool {
 	switch a {

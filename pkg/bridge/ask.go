@@ -86,7 +86,7 @@ func (c *client) answer(ctx context.Context, req wire.Request) (wire.Reply, erro
 		return wire.Reply{}, err
 	}
 	if !role.May(how.needs, c.who.UID == l.Owner.UID) {
-		return wire.Reply{}, refusal("denied", "to %s session %s is not allowed to you (you are %s there)", how.needs, l.ID, role)
+		return wire.Reply{}, forbidden(how.needs, l, role)
 	}
 	if how.tells {
 		if err := c.b.controls.wait(ctx, c.who.UID); err != nil {
@@ -94,6 +94,15 @@ func (c *client) answer(ctx context.Context, req wire.Request) (wire.Reply, erro
 		}
 	}
 	return how.live(c, ctx, req, l)
+}
+
+// forbidden refuses what somebody's role does not allow, and says who can do it.
+func forbidden(what auth.Action, l *live, role auth.Role) error {
+	verb := map[auth.Action]string{auth.Type: "type into", auth.Dismiss: "take others out of"}[what]
+	if verb == "" {
+		verb = what.String()
+	}
+	return refusal("denied", "you may not %s session %s: that is not allowed to you as %v there; ask its owner, %s, or an Admin", verb, l.ID, role, name(l.Owner.UID))
 }
 
 // target is the session that a request is about: the named one, or the client's own.

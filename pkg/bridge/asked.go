@@ -71,7 +71,7 @@ func (c *client) subscribe(context.Context, wire.Request) (wire.Reply, error) {
 }
 
 func (c *client) status(_ context.Context, _ wire.Request, l *live) (wire.Reply, error) {
-	return wire.Reply{Sessions: []wire.SessionInfo{l.status(l.role(c))}}, nil
+	return wire.Reply{Sessions: []wire.SessionInfo{l.status(l.role(c), c.b.policy())}}, nil
 }
 
 func (p past) status() wire.Reply { return wire.Reply{Sessions: []wire.SessionInfo{p.Info}} }
@@ -167,8 +167,21 @@ func (c *client) kill(ctx context.Context, req wire.Request, l *live) (wire.Repl
 // own.
 const byAdmin = "admin"
 
+// frozenBy begins the message of such a freeze, which is kept with it.
+const frozenBy = "frozen by "
+
+// freezer returns who froze a session, out of the message of byAdmin; empty if nobody did.
+func freezer(message string) string {
+	who, ok := strings.CutPrefix(message, frozenBy)
+	if !ok {
+		return ""
+	}
+	who, _, _ = strings.Cut(who, ";")
+	return who
+}
+
 func (c *client) freeze(ctx context.Context, _ wire.Request, l *live) (wire.Reply, error) {
-	e := by(l.event(wire.EventFreeze, "frozen by "+name(c.who.UID)+"; it goes on with: aaau thaw "+l.ID), c)
+	e := by(l.event(wire.EventFreeze, frozenBy+name(c.who.UID)+"; it goes on with: aaau thaw "+l.ID), c)
 	err := c.b.freeze(ctx, l, byAdmin, e)
 	if err == nil {
 		c.b.tellControl(l, c, "freeze")
@@ -205,6 +218,9 @@ func (c *client) share(_ context.Context, req wire.Request, l *live) (wire.Reply
 	}
 	if req.UID == nil {
 		return wire.Reply{}, refusal("malformed", "whom to share with is missing")
+	}
+	if err := c.b.canUse(*req.UID, l.rights()); err != nil {
+		return wire.Reply{}, err
 	}
 	l.mu.Lock()
 	_, is := l.shared[*req.UID]
@@ -260,7 +276,7 @@ func (c *client) dismiss(_ context.Context, req wire.Request, l *live) (reply wi
 		case p == c || req.Client != 0 && p.id != req.Client:
 		case !any && p.who.UID != c.who.UID:
 			if req.Client != 0 {
-				return reply, refusal("denied", "to %s session %s is not allowed to you: that client is %s's", auth.Dismiss, l.ID, name(p.who.UID))
+				return reply, refusal("denied", "you may not take client %d out of session %s: that is not allowed to you, as it is %s's", p.id, l.ID, name(p.who.UID))
 			}
 		default:
 			l.reviewing.Lock()

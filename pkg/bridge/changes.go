@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/AgentaaU/AaaU/pkg/audit"
-	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/journal"
 	"github.com/AgentaaU/AaaU/pkg/session"
 	"github.com/AgentaaU/AaaU/pkg/wire"
@@ -41,8 +40,8 @@ func (c *client) changes(ctx context.Context, req wire.Request) (wire.Reply, err
 			return wire.Reply{}, c.tellChanges(id, *req.Changes)
 		case req.Changes != nil:
 			return wire.Reply{}, refusal("denied", "what changed in session %s is its owner's to tell", id)
-		case !owns && c.b.policy().On(c.who, right) < auth.Admin:
-			return wire.Reply{}, refusal("denied", "what changed in session %s is told to its owner and to Admins", id)
+		case !owns && !c.b.policy().On(c.who, right).SeesAll():
+			return wire.Reply{}, refusal("denied", "what changed in session %s is told to its owner, to Admins and to Auditors", id)
 		}
 		q := audit.Query{Session: id, Kinds: []audit.Kind{audit.KindChanges}, To: time.Now()}
 		did := audit.Control{Action: string(wire.DoSearch), Reason: words(audit.Query{Kinds: q.Kinds})}

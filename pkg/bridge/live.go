@@ -203,6 +203,7 @@ func (l *live) info(role auth.Role) wire.SessionInfo {
 	i.State = wire.StateRunning
 	if frozen := l.Frozen(); len(frozen) > 0 {
 		i.State, i.Frozen = wire.StateFrozen, slices.Sorted(maps.Keys(frozen))
+		i.FrozenBy = freezer(frozen[byAdmin])
 	} else {
 		i.Activity, i.ActivitySince = l.activity()
 	}
@@ -219,9 +220,10 @@ func (l *live) info(role auth.Role) wire.SessionInfo {
 // and maxShares others, whatever they are called.
 const maxPeople = 400
 
-// status is info with everybody who is there or may be.
-func (l *live) status(role auth.Role) wire.SessionInfo {
+// status is info with everybody who is there or may be, as rules have it.
+func (l *live) status(role auth.Role, rules auth.Policy) wire.SessionInfo {
 	i := l.info(role)
+	i.Others = others(rules, l.Private)
 	i.Writable, i.Watch = writable(l.Info), l.Watch
 	l.mu.Lock()
 	driver := l.drives()
@@ -235,12 +237,17 @@ func (l *live) status(role auth.Role) wire.SessionInfo {
 		i.Shared = append(i.Shared, wire.Share{UID: uid, Role: l.shared[uid].String()})
 	}
 	l.mu.Unlock()
+	rights := l.rights()
 	// Whoever knows the names may take their time, which is nobody's who types.
 	for n := range i.People {
 		i.People[n].Name = name(i.People[n].UID)
 	}
 	for n := range i.Shared {
 		i.Shared[n].Name = name(i.Shared[n].UID)
+		// A share gives nobody more than the rules do: what they may is what is told.
+		if who, known := account(i.Shared[n].UID); known {
+			i.Shared[n].Role = rules.On(who, rights).String()
+		}
 	}
 	return i
 }

@@ -173,3 +173,15 @@ func (b *Bridge) resolvePast(who peer.Peer, named string) (past, bool) {
 	}
 	return past{}, false
 }
+
+// ownPast returns the latest session of who's own of this name that has ended.
+func (b *Bridge) ownPast(who peer.Peer, ref string) (past, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, p := range slices.Backward(b.recent()) {
+		if ref != "" && p.Info.Name == ref && p.Info.Owner == who.UID && b.Policy.On(who, p.Right) >= auth.ReadOnly {
+			return p, true
+		}
+	}
+	return past{}, false
+}

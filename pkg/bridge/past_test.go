@@ -12,6 +12,8 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/journal"
 	"github.com/AgentaaU/AaaU/pkg/peer"
+	"github.com/AgentaaU/AaaU/pkg/privsep"
+	"github.com/AgentaaU/AaaU/pkg/session"
 	"github.com/AgentaaU/AaaU/pkg/tape"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
@@ -175,5 +177,45 @@ func TestPastThatCannotBeRead(t *testing.T) {
 	}
 	if b, said := s.bridge(); len(b.past) != 1 || said.Len() > 0 {
 		t.Errorf("%+v, %q", b.past, said)
+	}
+}
+
+// The name of a session of one's own stays its own after its end, though another's is called
+// the same; for everybody else it is the other's as before.
+func TestOwnNameAfterTheEnd(t *testing.T) {
+	b := &Bridge{Policy: auth.Policy{Group: 990}, sessions: map[string]*live{}}
+	add := func(id string, owner uint32) {
+		b.sessions[id] = &live{name: "shop", Session: &session.Session{Info: session.Info{
+			Session: privsep.Session{ID: id}, Owner: peer.Peer{UID: owner, GID: 990}, Profile: "shell"}}}
+	}
+	add("theirs", 50001)
+	b.past = []past{{At: time.Now(), Info: wire.SessionInfo{ID: "mine", Name: "shop", Owner: 50002}, Right: auth.Session{Owner: 50002, Profile: "shell"}}}
+	for uid, want := range map[uint32]string{50001: "theirs", 50003: "theirs", 50002: ""} {
+		l, _, err := b.resolve(peer.Peer{UID: uid, GID: 990}, "shop")
+		if want == "" {
+			if err == nil || err.Error() != "your session shop (mine) has ended (aaau status mine says how); 50001's session of that name is theirs" {
+				t.Errorf("uid %d: %v", uid, err)
+			}
+			if p, ok := b.resolvePast(peer.Peer{UID: uid, GID: 990}, "shop"); !ok || p.Info.ID != "mine" {
+				t.Errorf("uid %d: status finds %+v", uid, p)
+			}
+			continue
+		}
+		if err != nil || l.ID != want {
+			t.Errorf("uid %d: %v", uid, err)
+		}
+	}
+	who := peer.Peer{UID: 50002, GID: 990}
+	if l, _, err := b.resolve(who, "theirs"); err != nil || l.ID != "theirs" {
+		t.Errorf("by its id: %v", err)
+	}
+	add("newer", 50002)
+	if l, _, err := b.resolve(who, "shop"); err != nil || l.ID != "newer" {
+		t.Errorf("with a new one of their own: %v", err)
+	}
+	delete(b.sessions, "newer")
+	b.past[0].At = time.Now().Add(-2 * pastTime)
+	if l, _, err := b.resolve(who, "shop"); err != nil || l.ID != "theirs" {
+		t.Errorf("an hour later: %v", err)
 	}
 }

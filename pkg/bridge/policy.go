@@ -44,7 +44,7 @@ func (b *Bridge) mayStart(who peer.Peer, profile string) (auth.Role, error) {
 		return auth.None, err
 	}
 	if role < auth.Interactive {
-		return auth.None, refusal("denied", "you are %v for profile %.40s by access.conf: you may watch its sessions, but not start any", role, profile)
+		return auth.None, refusal("denied", "you are %v for profile %.40s by access.conf or your groups: you may watch its sessions, but not start any", role, profile)
 	}
 	return role, nil
 }

@@ -71,7 +71,7 @@ func TestFloodIsNotAllThatIsRecorded(t *testing.T) {
 	h := start(t, func(b *Bridge) { b.Store, b.RecordRate = &shelf{t: t}, 16<<20 })
 	l := h.stored(wire.OpenRequest{Session: spec.Session{Pipes: true, Argv: []string{"yes", "more and more of it"}}})
 	soon(t, "it prints", func() bool { return l.Bytes() > 16<<20 })
-	if err := h.asking().Share(t.Context(), l.ID, 1, true); err != nil {
+	if err := h.asking().Share(t.Context(), l.ID, 5000, true); err != nil {
 		t.Fatal(err)
 	}
 	soon(t, "what happens is recorded", func() bool {

@@ -131,7 +131,7 @@ type view struct {
 
 func (c *client) view(out *pieces, s auth.Session) *view {
 	role := c.b.policy().On(c.who, s)
-	return &view{out: out, all: role >= auth.Admin || s.Owner == c.who.UID, uid: c.who.UID}
+	return &view{out: out, all: role.SeesAll() || s.Owner == c.who.UID, uid: c.who.UID}
 }
 
 // see makes a record what they may see of it, when it is its turn.

@@ -38,6 +38,7 @@ func backs(t *testing.T) *Bridge {
 		Record: store, Log: journal.To(io.Discard), sessions: map[string]*live{}, backs: map[*look]bool{}, turn: make(chan struct{}, 1),
 		Policy: auth.Policy{Group: group, AgentUIDs: []uint32{1008}, Rules: []auth.Rule{
 			{ID: 1002, Profile: "claude"}, {ID: 1003, Role: auth.Admin, Profile: "claude"}, {ID: 1009, Role: auth.Admin},
+			{ID: 1010, Role: auth.Auditor},
 		}},
 	}
 	owner := peer.Peer{UID: 1000, GID: group}
@@ -98,6 +99,7 @@ func TestWhoLooksBack(t *testing.T) {
 		{"one without the profile", 1002, false, hidden, hidden, hidden, hidden, hidden, hidden, hidden, hidden},
 		{"the profile's Admin", 1003, false, whole, whole, whole, whole, whole, whole, hidden, hidden},
 		{"an Admin", 1009, false, whole, whole, whole, whole, whole, whole, whole, whole},
+		{"an Auditor", 1010, false, whole, whole, whole, whole, whole, whole, whole, whole},
 		{"root", 0, false, whole, whole, whole, whole, whole, whole, whole, whole},
 		{"a stranger", 1005, true, hidden, hidden, hidden, hidden, hidden, hidden, hidden, hidden},
 		{"an agent", 1008, false, hidden, hidden, hidden, hidden, hidden, hidden, hidden, hidden},

@@ -227,6 +227,14 @@ func (b *Bridge) resolve(who peer.Peer, named string) (*live, auth.Role, error) 
 			begun = append(begun, s)
 		}
 	}
+	if p, ok := b.ownPast(who, ref); ok && len(mine) == 0 {
+		// Else what one does with a session that has just ended, another's of the same name would get.
+		also := ""
+		if len(theirs) == 1 {
+			also = fmt.Sprintf("; %s's session of that name is %s", name(theirs[0].Owner.UID), theirs[0].ID)
+		}
+		return nil, auth.None, refusal("no-session", "your session %.40s (%s) has ended (aaau status %s says how)%s", ref, p.Info.ID, p.Info.ID, also)
+	}
 	for _, found := range [][]seen{mine, theirs, begun} {
 		if len(found) == 1 {
 			return found[0].live, found[0].as, nil

@@ -6,7 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"os/user"
+	"path"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -17,6 +19,8 @@ func explain(socket string, err error) error {
 		return fmt.Errorf("no socket %s: is aaau.socket enabled? sudo systemctl enable --now aaau.socket", socket)
 	case errors.Is(err, fs.ErrPermission) && os.Getenv("AAAU_SESSION") != "":
 		return errors.New("this is a session: agents may not use AaaU")
+	case errors.Is(err, fs.ErrPermission) && isAgent():
+		return errors.New("you are a user that agents or services run as, and these may not use AaaU: use it as yourself")
 	case errors.Is(err, fs.ErrPermission):
 		group, err := groupOf(socket)
 		if err != nil {
@@ -34,6 +38,33 @@ func explain(socket string, err error) error {
 	default:
 		return fmt.Errorf("connecting to %s: %w", socket, err)
 	}
+}
+
+// agentHomes is where the homes of agents' users are, unless an administrator says otherwise.
+const agentHomes = "/var/lib/aaau/"
+
+// isAgent says whether we seem to be a user that agents run as, or another that nobody logs
+// in as: whoever told such a one to join the access group would let agents in.
+func isAgent() bool {
+	u, err := user.Current()
+	if err != nil {
+		return false
+	}
+	users, err := os.ReadFile("/etc/passwd")
+	return err == nil && agentIn(string(users), u.Uid)
+}
+
+// agentIn says whether the user of this uid is one of agents', as passwd(5) has it.
+func agentIn(users, uid string) bool {
+	for line := range strings.Lines(users) {
+		f := strings.Split(strings.TrimSpace(line), ":")
+		if len(f) != 7 || f[2] != uid {
+			continue
+		}
+		shell := path.Base(f[6])
+		return strings.HasPrefix(f[5], agentHomes) || shell == "nologin" || shell == "false"
+	}
+	return false
 }
 
 // groupOf names the group that may use a socket.

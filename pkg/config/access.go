@@ -130,7 +130,7 @@ func id(name string, group bool) (uint32, error) {
 }
 
 func role(s string) (auth.Role, error) {
-	for _, r := range []auth.Role{auth.ReadOnly, auth.Interactive, auth.Admin} {
+	for _, r := range []auth.Role{auth.ReadOnly, auth.Auditor, auth.Interactive, auth.Admin} {
 		if strings.EqualFold(s, r.String()) {
 			return r, nil
 		}
@@ -138,7 +138,7 @@ func role(s string) (auth.Role, error) {
 	if strings.EqualFold(s, "deny") {
 		return auth.None, nil
 	}
-	return auth.None, fmt.Errorf("%q is none of ReadOnly, Interactive, Admin and deny", s)
+	return auth.None, fmt.Errorf("%q is none of ReadOnly, Auditor, Interactive, Admin and deny", s)
 }
 
 func join(s string) (auth.Join, error) {

@@ -48,7 +48,7 @@ var System = Dirs{Admin: "/etc/aaau", Vendor: []string{"/usr/local/lib/aaau", "/
 // all lists the directories, the strongest first.
 func (d Dirs) all() []string { return append([]string{d.Admin}, d.Vendor...) }
 
-// AuditGroup is whose members read the record. No agent's user may be one.
+// AuditGroup is whose members read the record, and are Auditors at the bridge. No agent's user may be one.
 const AuditGroup = "aaau-audit"
 
 // StageUser is the user whose uid the first process of a session has beside the agent's. It

@@ -28,6 +28,10 @@ func (d Dirs) Policy(cfg Config) (auth.Policy, error) {
 	if err != nil {
 		return auth.Policy{}, err
 	}
+	auditors, err := auditors()
+	if err != nil {
+		return auth.Policy{}, err
+	}
 	agents, broken, err := d.agents(cfg)
 	if err != nil {
 		return auth.Policy{}, err
@@ -37,9 +41,22 @@ func (d Dirs) Policy(cfg Config) (auth.Policy, error) {
 		return auth.Policy{}, err
 	}
 	return auth.Policy{
-		Group: uint32(gid), GroupName: cfg.Group, AgentUIDs: agents,
+		Group: uint32(gid), GroupName: cfg.Group, Auditors: auditors, AgentUIDs: agents,
 		Rules: a.rules, Join: a.join, Unknown: a.unknown, Broken: broken,
 	}, nil
+}
+
+// auditors is the number of AuditGroup; 0 where there is no such group.
+func auditors() (uint32, error) {
+	g, err := user.LookupGroup(AuditGroup)
+	if errors.As(err, new(user.UnknownGroupError)) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("looking up group %s: %w", AuditGroup, err)
+	}
+	gid, err := strconv.ParseUint(g.Gid, 10, 32)
+	return uint32(gid), err
 }
 
 // AgentUIDs are the uids of all agent users, of aaau.conf and of profiles.

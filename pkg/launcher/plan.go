@@ -115,7 +115,7 @@ func mayStart(policy auth.Policy, human peer.Peer, profile string) error {
 		return privsep.Errorf("refused", "%v", err)
 	}
 	if role < auth.Interactive {
-		return privsep.Errorf("refused", "you are %v for profile %.40s by access.conf: you may watch its sessions, but not start any", role, profile)
+		return privsep.Errorf("refused", "you are %v for profile %.40s by access.conf or your groups: you may watch its sessions, but not start any", role, profile)
 	}
 	return nil
 }

@@ -210,6 +210,7 @@ type SessionInfo struct {
 	Deadline  float64  `json:"deadline,omitempty"` // when it will be ended; 0: never
 	State     string   `json:"state"`              // StateRunning, StateFrozen, StateEnded, StateStranded
 	Frozen    []string `json:"frozen,omitempty"`
+	FrozenBy  string   `json:"frozen_by,omitempty"` // who froze it, where a person did
 	// Activity is what a running session's program seems to do, and ActivitySince since when, in
 	// seconds since 1970: ActivityWorks, ActivityWaits, ActivityIdle. Empty: it is not known.
 	Activity      string     `json:"activity,omitempty"`
@@ -225,6 +226,7 @@ type SessionInfo struct {
 	Clients       int        `json:"clients"`
 	People        []Person   `json:"people,omitempty"`
 	Shared        []Share    `json:"shared,omitempty"`
+	Others        string     `json:"others,omitempty"` // of a status: what members of the access group may do who are not named; see OthersJoin
 	Ended         *EndedNote `json:"ended,omitempty"`
 	// Starved is how many of its processes the kernel has killed for want of memory.
 	Starved int64 `json:"starved,omitempty"`
@@ -233,6 +235,13 @@ type SessionInfo struct {
 	Writable argv.Argv `json:"writable,omitempty"`
 	Watch    []string  `json:"watch,omitempty"`
 }
+
+// What members of the access group may do with a session of somebody else's, by itself.
+const (
+	OthersJoin  = "join"  // in their own role
+	OthersWatch = "watch" // but not type
+	OthersNone  = "none"  // it is not there for them
+)
 
 // States of a session.
 const (

@@ -215,6 +215,46 @@ func TestOneBrokenProfileStopsNothingElse(t *testing.T) {
 	}
 }
 
+// Who is in aaau-audit sees every session, and does nothing to any; a share with somebody
+// who could not connect is refused; what an agent's user is told lets no agent in.
+func TestAuditorsAndStrangers(t *testing.T) {
+	begin(t)
+	operator, observer := as(t, "operator"), as(t, "observer")
+	dir := tree(t, operator, "shop")
+	id := strings.TrimSpace(output(t, operator, "aaau", "start", "-C", dir, "--", "sh", "-c", "echo seen by auditors; exec sleep 1000"))
+	peek(t, id, "seen by auditors")
+	refused(t, observer, []string{"no session"}, "aaau", "peek", id)
+
+	auditor := observer
+	auditor.groups = append(append([]uint32(nil), observer.groups...), group(t, "aaau-audit"))
+	if got := output(t, auditor, "aaau", "peek", id); !strings.Contains(got, "seen by auditors") {
+		t.Errorf("an auditor sees %q", got)
+	}
+	if got := output(t, auditor, "aaau", "export", "-f", "text", id); !strings.Contains(got, "seen by auditors") {
+		t.Errorf("an auditor exports %q", got)
+	}
+	for _, argv := range [][]string{{"kill", id}, {"freeze", id}, {"send", id, "x"}, {"share", id, "observer"}} {
+		refused(t, auditor, []string{"not allowed to you as Auditor", "operator"}, append([]string{"aaau"}, argv...)...)
+	}
+	refused(t, auditor, []string{"you are Auditor", "not start"}, "aaau", "-p", "id")
+
+	refused(t, operator, []string{"outsider may not use AaaU", "sudo usermod -aG aaau outsider"}, "aaau", "share", "shop", "outsider")
+	refused(t, operator, []string{"not shared with agents"}, "aaau", "share", "shop", "agent")
+	r := run(t, as(t, "agent"), "aaau", "list")
+	if r.status != 255 || strings.Contains(r.stderr, "usermod") || !strings.Contains(r.stderr, "as yourself") {
+		t.Errorf("the agent's user is told %q", r.stderr)
+	}
+	output(t, operator, "aaau", "freeze", "shop")
+	if got := output(t, operator, "aaau", "list"); !strings.Contains(got, "frozen (by operator)") {
+		t.Errorf("the list is %s", got)
+	}
+	if got := output(t, operator, "aaau", "status", "shop"); !strings.Contains(got, "yes: for its owner, Admins and Auditors\n") {
+		t.Errorf("the status is %s", got)
+	}
+	output(t, as(t, "root"), "aaau", "kill", "--force", id)
+	refused(t, operator, []string{"your session shop (" + id + ") has ended"}, "aaau", "attach", "shop")
+}
+
 // watches joins a session and finds that nothing but watching is allowed.
 func watches(t *testing.T, who account, s shell) {
 	t.Helper()

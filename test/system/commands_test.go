@@ -210,8 +210,13 @@ func TestNames(t *testing.T) {
 	}
 	refused(t, as(t, "root"), []string{`"same"`, mine, theirs}, "aaau", "status", "same")
 	output(t, observer, "aaau", "kill", "same")
-	if got := parsed[object](t, observer, "aaau", "status", "same", "--json")["id"]; got != mine {
-		t.Errorf("same is %v when one's own has ended, not that which is there: %s", got, mine)
+	// For an hour it is still one's own, lest what was meant for it goes to another's.
+	if got := parsed[object](t, observer, "aaau", "status", "same", "--json")["id"]; got != theirs {
+		t.Errorf("same is %v when one's own has ended, not that: %s", got, theirs)
+	}
+	refused(t, observer, []string{theirs, "has ended", "operator's session of that name is " + mine}, "aaau", "attach", "same")
+	if got := parsed[object](t, operator, "aaau", "status", "same", "--json")["id"]; got != mine {
+		t.Errorf("same is %v to operator, not %s", got, mine)
 	}
 }
 

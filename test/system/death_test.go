@@ -64,7 +64,7 @@ func TestBridgeDies(t *testing.T) {
 				return err == nil && pid != "0" && pid != strconv.Itoa(old)
 			})
 			s.prints("echo still here", "still here")
-			if list := output(t, operator, "aaau", "list"); !strings.Contains(list, "frozen (admin)") {
+			if list := output(t, operator, "aaau", "list"); !strings.Contains(list, "frozen (by operator)") {
 				t.Errorf("after it the sessions are\n%s", list)
 			}
 			output(t, operator, "aaau", "thaw", other.id)

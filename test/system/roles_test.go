@@ -21,7 +21,7 @@ import (
 )
 
 // What access.conf calls the roles of the table.
-var roleWords = map[string]string{"None": "deny", "ReadOnly": "ReadOnly", "Interactive": "Interactive", "Admin": "Admin"}
+var roleWords = map[string]string{"None": "deny", "ReadOnly": "ReadOnly", "Auditor": "Auditor", "Interactive": "Interactive", "Admin": "Admin"}
 
 // lies are what a client could hope to be believed.
 var lies = map[string]any{"role": "Admin", "uid": 0, "admin": true, "owner": 0, "user": "root", "client": 1, "as": "Admin", "own": true}

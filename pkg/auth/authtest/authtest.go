@@ -12,6 +12,8 @@ None        own      n   n    n      n    n      n    n     n
 None        other    n   n    n      n    n      n    n     n
 ReadOnly    own      y   n    n      n    n      n    n     n
 ReadOnly    other    y   n    n      n    n      n    n     n
+Auditor     own      y   n    n      n    n      n    n     n
+Auditor     other    y   n    n      n    n      n    n     n
 Interactive own      y   y    y      y    y      y    y     y
 Interactive other    y   y    y      n    n      n    n     n
 Admin       own      y   y    y      y    y      y    y     y
