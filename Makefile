@@ -50,12 +50,16 @@ data := $(foreach f,$(wildcard sysusers.d/*.conf),$f=$(sysusersdir)/$(notdir $f)
 	$(foreach f,$(wildcard tmpfiles.d/*.conf),$f=$(tmpfilesdir)/$(notdir $f)) \
 	packaging/aaau.catalog=$(catalogdir)/aaau.catalog \
 	packaging/access.conf=$(vendordir)/access.conf \
+	packaging/aaau.conf=$(docdir)/aaau.conf \
 	$(foreach f,$(wildcard packaging/profiles.d/*.conf),$f=$(vendordir)/profiles.d/$(notdir $f)) \
 	$(foreach f,$(wildcard docs/man/*.?),$f=$(mandir)/man$(subst .,,$(suffix $f))/$(notdir $f)) \
 	$(foreach f,$(wildcard README.md CHANGELOG.md LICENSE docs/*.md docs/*.json),$f=$(docdir)/$f)
+# What is the administrator's, once it is there: nothing writes over it, and uninstall leaves it if it was changed.
+conf := $(sysconfdir)/aaau/aaau.conf
+confdirs := $(sysconfdir)/aaau $(foreach d,aaau.conf.d access.conf.d profiles.d,$(sysconfdir)/aaau/$d)
 # The directories to remove if empty, deepest first: ours, then those that a new /usr/local lacks.
 dirs := $(sort $(filter %.d,$(patsubst %/,%,$(foreach f,$(units),$(dir $(lastword $(subst =, ,$f))))))) \
-	$(libexecdir)/aaau $(vendordir)/profiles.d $(vendordir) $(docdir)/docs $(docdir) $(sysconfdir)/aaau \
+	$(libexecdir)/aaau $(vendordir)/profiles.d $(vendordir) $(docdir)/docs $(docdir) $(filter-out $(sysconfdir)/aaau,$(confdirs)) $(sysconfdir)/aaau \
 	$(unitdir) $(userunitdir) $(generatordir) $(catalogdir) $(patsubst %/,%,$(dir $(unitdir))) $(sysusersdir) $(tmpfilesdir) $(libexecdir) $(dir $(docdir)) \
 	$(mandir)/man1 $(mandir)/man8 $(mandir)
 
@@ -110,13 +114,15 @@ install: build ## install below DESTDIR= and PREFIX= (default /usr/local)
 	for f in $(programs) $(scripts); do cp 755 "$$f"; done; \
 	for f in $(units) $(userunits) $(data); do cp 644 "$$f"; done; \
 	for f in $(units) $(userunits); do sed -i 's|/usr/bin/aaau |$(bindir)/aaau |g; s|/usr/sbin/aaau-|$(sbindir)/aaau-|g; s|/usr/libexec/aaau/|$(libexecdir)/aaau/|g' "$(DESTDIR)$${f#*=}"; done; \
-	install -d -m 755 "$(DESTDIR)$(sysconfdir)/aaau"
+	install -d -m 755 $(foreach d,$(confdirs),"$(DESTDIR)$d"); \
+	[ -e "$(DESTDIR)$(conf)" ] || install -m 644 packaging/aaau.conf "$(DESTDIR)$(conf)"
 ifeq ($(DESTDIR),)
 	@echo 'next, as root: systemd-sysusers && systemd-tmpfiles --create aaau.conf && journalctl --update-catalog && systemctl daemon-reload && systemctl enable --now aaau.socket'
 endif
 
 uninstall: ## remove what install put there (same DESTDIR= and PREFIX=)
 	@for f in $(programs) $(scripts) $(units) $(userunits) $(data); do rm -f "$(DESTDIR)$${f#*=}"; done
+	@if cmp -s packaging/aaau.conf "$(DESTDIR)$(conf)"; then rm -f "$(DESTDIR)$(conf)"; fi
 	@for d in $(dirs); do [ ! -d "$(DESTDIR)$$d" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$d"; done
 ifneq ($(DESTDIR),)
 	@# A tree that holds no other file was made for this, down to bin and etc.
@@ -143,11 +149,12 @@ $(deb) $(rpm): build/root.stamp packaging/nfpm.yaml $(wildcard packaging/*.sh) $
 	@VERSION='$(VERSION)' ARCH='$(ARCH)' $(nfpm) package -f packaging/nfpm.yaml -t $@ >/dev/null
 	@echo 'made $@' >&2
 
-# Without the directories that any system has: unpacking must not change their modes, or turn a
+# Without aaau.conf, which an administrator may have changed: the one in the documentation is the same. And
+# without the directories that any system has: unpacking must not change their modes, or turn a
 # /usr/sbin that is a link to bin into a directory.
 $(tarball): build/root.stamp
 	@mkdir -p dist
-	@cd build/root && find . ! -type d -o -path '*aaau*' | LC_ALL=C sort | \
+	@cd build/root && find . ! -type d -o -path '*aaau*' | grep -vx './etc/aaau/aaau\.conf' | LC_ALL=C sort | \
 		tar -I 'gzip -9n' -cf '$(CURDIR)/$@' --no-recursion --owner=0 --group=0 --numeric-owner -T -
 	@echo 'made $@' >&2
 

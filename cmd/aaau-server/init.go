@@ -144,6 +144,7 @@ func installed() bool {
 
 // apply writes the files, has systemd act on them, checks, and says what is next.
 func (s setup) apply() error {
+	before := s.present()
 	changed := false
 	for _, f := range s.files() {
 		did, err := f.place()
@@ -163,7 +164,7 @@ func (s setup) apply() error {
 	if err := s.verify(); err != nil {
 		return err
 	}
-	fmt.Print(s.next(changed))
+	fmt.Print(s.report(before), s.next(changed))
 	if _, err := os.Stat("/run/systemd/system"); err != nil {
 		fmt.Println("(systemd is not running here.)")
 		return nil

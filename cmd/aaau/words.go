@@ -84,10 +84,18 @@ func limits(l wire.Limits) string {
 	if l.Home > 0 {
 		parts = append(parts, size10(l.Home)+" home")
 	}
-	if len(parts) == 0 {
-		return "no limits"
+	text := "no limits"
+	if len(parts) > 0 {
+		text = "at most " + strings.Join(parts, ", ")
 	}
-	return "at most " + strings.Join(parts, ", ")
+	if len(l.Missing) > 0 {
+		var of []string
+		for _, name := range l.Missing {
+			of = append(of, map[string]string{"memory": "memory", "pids": "tasks"}[name])
+		}
+		text += ", NO limit of " + strings.Join(of, " and ") + " (the kernel lacks the controller)"
+	}
+	return text
 }
 
 // size10 is a number of bytes in two or three digits.

@@ -89,6 +89,8 @@ type Bridge struct {
 	entered   chan struct{} // has room for one: there is a new session
 	stirred   chan struct{} // likewise: some session does something
 	turn      chan struct{} // likewise: who looks back and works at it
+
+	noLimits sync.Once // tells the journal of limits that are not in force
 }
 
 // FromConfig makes a Bridge as the configuration has it.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os/user"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -42,6 +43,11 @@ func (l *live) trouble(format string, args ...any) {
 }
 
 func (b *Bridge) tellStarted(l *live, c *client) {
+	if missing := scope.Missing(l.Profile, l.Scope); len(missing) > 0 {
+		b.noLimits.Do(func() {
+			b.Log.Tell(journal.NoLimits, l.about(c), "sessions are not held to their limits of %s: the kernel has no such controller for them", strings.Join(missing, " and "))
+		})
+	}
 	where := ""
 	if w := workspaces(l.Info); len(w) > 0 {
 		where = ", with " + shown(fmt.Sprintf("%.400q", w), maxMessage)

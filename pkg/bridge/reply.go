@@ -18,7 +18,7 @@ func (b *Bridge) reply(l *live, role auth.Role, client uint64, offset int64) wir
 		Owner: l.Owner.UID, Role: role.String(), Client: client, Began: seconds(l.Began), Offset: offset,
 		Deadline: deadline(l.Info),
 		Secrets:  l.Secrets, Watch: l.Watch, Private: l.Private, Pipes: l.Pipes, ErrorsApart: l.ErrorsApart,
-		Limits: wire.Limits{Memory: memory, Tasks: tasks, Home: b.HomeMax},
+		Limits: wire.Limits{Memory: memory, Tasks: tasks, Home: b.HomeMax, Missing: scope.Missing(l.Profile, l.Scope)},
 		Record: "all",
 	}
 	if l.recording.NoInput {

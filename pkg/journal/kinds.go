@@ -30,6 +30,7 @@ const (
 	BridgeResume
 	Reload
 	NotReloaded
+	NoLimits      // a session is not held to its limits: the kernel lacks a controller
 	NotStarted    // a file is wrong, and people are told so
 	UnknownDenied // access.conf denies a name that nobody has
 	BrokenProfile // a profile has a mistake in it, and is refused
@@ -73,6 +74,7 @@ var kinds = [...]struct {
 	BridgeResume:  {"b1cd1223036c4f43ae4bda567aeb64bf", "bridge_resume", journal.PriInfo},
 	Reload:        {"c60fef9729f54d11aaa6aaa8abb0cbd9", "reload", journal.PriInfo},
 	NotReloaded:   {"a79c5449d6f941d3bfae7f2c03bc4b20", "not_reloaded", journal.PriErr},
+	NoLimits:      {"5f0f3a2f1b7d4c0c9a3e6d1c2b8e7a94", "no_limits", journal.PriWarning},
 	NotStarted:    {"39e82d70b76a4d90bc786d53b17f18c7", "not_started", journal.PriErr},
 	UnknownDenied: {"e369885352ed4e618da592dc126da74e", "unknown_denied", journal.PriWarning},
 	BrokenProfile: {"e8ff139e8c2c429cbb72838f41824091", "broken_profile", journal.PriErr},

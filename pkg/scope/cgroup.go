@@ -3,6 +3,7 @@ package scope
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -52,6 +53,39 @@ func Limits(profile, unit string) (memory, tasks int64) {
 		tasks = *n
 	}
 	return memory, tasks
+}
+
+// Missing are the controllers that a session's control group has not, of memory and pids: no
+// limit of these is in force there. Nothing is missing where there is no such group any more.
+func Missing(profile, unit string) []string { return cgroupOf(profile, unit).missing() }
+
+func (g cgroup) missing() (names []string) {
+	if _, err := os.Stat(string(g)); err != nil {
+		return nil
+	}
+	for _, c := range []struct{ name, file string }{{"memory", "memory.max"}, {"pids", "pids.max"}} {
+		if _, err := os.Stat(filepath.Join(string(g), c.file)); err != nil {
+			names = append(names, c.name)
+		}
+	}
+	return names
+}
+
+// MissingHere are the controllers of memory and pids that this machine has not, whatever
+// the session.
+func MissingHere() []string {
+	text, err := os.ReadFile("/sys/fs/cgroup/cgroup.controllers")
+	return missingIn(string(text), err)
+}
+
+func missingIn(controllers string, err error) (names []string) {
+	has := strings.Fields(controllers)
+	for _, name := range []string{"memory", "pids"} {
+		if err != nil || !slices.Contains(has, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // Properties are all limits of a session, called as systemd.resource-control(5) does;

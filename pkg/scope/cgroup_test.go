@@ -1,9 +1,11 @@
 package scope
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -11,6 +13,12 @@ func TestCgroup(t *testing.T) {
 	g := cgroup(t.TempDir())
 	if all, u := g.properties(), g.used(); len(all) != 0 || u != (Use{}) {
 		t.Errorf("without controllers: %v, %v", all, u)
+	}
+	if got := g.missing(); !slices.Equal(got, []string{"memory", "pids"}) {
+		t.Errorf("without controllers %v are missing", got)
+	}
+	if got := (g + "/gone").missing(); got != nil {
+		t.Errorf("of a group that is gone %v are missing", got)
 	}
 	for file, text := range map[string]string{
 		"memory.high": "max\n", "memory.max": "1073741824\n", "memory.swap.max": "0\n", "memory.peak": "4096\n",
@@ -23,6 +31,17 @@ func TestCgroup(t *testing.T) {
 	want := map[string]string{"MemoryMax": "1073741824", "MemorySwapMax": "0", "TasksMax": "4096", "CPUWeight": "50", "CPUQuota": "150%"}
 	if got := g.properties(); !maps.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
+	}
+	if got := g.missing(); got != nil {
+		t.Errorf("%v are missing", got)
+	}
+	for text, want := range map[string]string{"cpuset cpu io memory pids\n": "[]", "cpu memory": "[pids]", "": "[memory pids]"} {
+		if got := fmt.Sprint(missingIn(text, nil)); got != want {
+			t.Errorf("of %q %s are missing", text, got)
+		}
+	}
+	if got := missingIn("memory pids", os.ErrNotExist); len(got) != 2 {
+		t.Errorf("without the file %v are missing", got)
 	}
 	if u := g.used(); *u.MemoryPeak != 4096 || *u.CPU != 1234567 {
 		t.Errorf("%d, %d", *u.MemoryPeak, *u.CPU)

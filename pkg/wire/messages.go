@@ -85,6 +85,9 @@ type Limits struct {
 	Memory int64 `json:"memory,omitempty"` // bytes
 	Tasks  int64 `json:"tasks,omitempty"`
 	Home   int64 `json:"home,omitempty"` // bytes
+	// Missing are the kernel's controllers that the session has not: nothing holds it to limits
+	// of these. "memory", "pids".
+	Missing []string `json:"missing,omitempty"`
 }
 
 // Verb is what a Request is for.
