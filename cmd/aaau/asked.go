@@ -192,7 +192,7 @@ func (l luggage) close() {
 func (o *order) pack(ctx context.Context, conn *client.Conn) (l luggage, err error) {
 	profile, err := conn.Profile(ctx, o.Profile)
 	if err != nil {
-		return l, err
+		return l, meant(o.Profile, err)
 	}
 	o.Env = project.Environment(os.Environ())
 	if o.noTerminal || o.Pipes {

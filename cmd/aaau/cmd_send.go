@@ -128,12 +128,18 @@ func sealed(name string) (*os.File, error) {
 		return nil, err
 	}
 	defer from.Close()
+	if fi, err := from.Stat(); err == nil && fi.IsDir() {
+		return nil, fmt.Errorf("%s is a directory, and put takes one file: make an archive of it first, tar cf /tmp/it.tar %s", harmless(name), harmless(name))
+	}
 	fd, err := unix.MemfdCreate("aaau-put", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 	if err != nil {
 		return nil, fmt.Errorf("memfd_create: %w", err)
 	}
 	to := os.NewFile(uintptr(fd), name)
 	n, err := io.Copy(to, io.LimitReader(from, spec.MaxFile+1))
+	if err != nil {
+		err = fmt.Errorf("reading %s: %w", harmless(name), err)
+	}
 	if err == nil && n > spec.MaxFile {
 		err = fmt.Errorf("%s is larger than %d MiB", name, spec.MaxFile>>20)
 	}

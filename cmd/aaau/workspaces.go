@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -39,11 +40,11 @@ func (o *order) packWorkspaces(l *luggage, profile wire.ProfileReply) error {
 	}
 	here, err := os.Getwd()
 	if err != nil {
-		return fmt.Errorf("the current directory: %w", err)
+		return currentDirectory(err)
 	}
 	real, err := filepath.EvalSymlinks(here)
 	if err != nil {
-		return fmt.Errorf("the current directory: %w", err)
+		return currentDirectory(err)
 	}
 	o.Cwd = argv.String(l.dirs[0].Path)
 	for _, d := range l.dirs {
@@ -65,6 +66,10 @@ func (o *order) packWorkspace(l *luggage, name string, implied bool) error {
 	}
 	name, err := filepath.Abs(name) // goes by $PWD, as the person does
 	if err != nil {
+		err = currentDirectory(err)
+		if implied {
+			err = fmt.Errorf("%w, or without a workspace: --no-workspace", err)
+		}
 		return err
 	}
 	d, err := project.Open(name)
@@ -92,11 +97,22 @@ func (o *order) packWorkspace(l *luggage, name string, implied bool) error {
 	return nil
 }
 
+// currentDirectory says what is wrong with the current directory, and what to do.
+func currentDirectory(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return errors.New("the directory that you are in has been removed: go to another (cd), then start again")
+	case errors.Is(err, fs.ErrPermission):
+		return errors.New("you may not look into the directory that you are in, or one above it: go to one of yours (cd), then start again")
+	}
+	return fmt.Errorf("finding out which directory you are in: %w", err)
+}
+
 // enter goes to a directory and keeps its name, with the symbolic links in it.
 func enter(dir string) error {
 	name, err := filepath.Abs(dir)
 	if err != nil {
-		return err
+		return currentDirectory(err)
 	}
 	if err := os.Chdir(dir); err != nil {
 		return err

@@ -8,8 +8,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/AgentaaU/AaaU/pkg/argv"
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/config"
+	"github.com/AgentaaU/AaaU/pkg/suggest"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
@@ -21,8 +23,11 @@ func (c *client) tellProfile(_ context.Context, req wire.Request) (wire.Reply, e
 	p, err := c.b.Config.Profile(req.Profile)
 	if errors.Is(err, config.ErrNoProfile) {
 		names, _ := c.b.Config.Profiles() // for the message only
-		return wire.Reply{}, refusal("unknown-profile", "unknown alias %.40q: there is %s; to run a program, aaau -- CMD ARGS",
-			req.Profile, strings.Join(names, ", "))
+		if near := suggest.Nearest(req.Profile, names); near != "" {
+			return wire.Reply{}, refusal("unknown-profile", "unknown alias %s: did you mean %s? To run a program: aaau -- CMD ARGS", argv.Quote(req.Profile, 40), near)
+		}
+		return wire.Reply{}, refusal("unknown-profile", "unknown alias %s: there is %s; to run a program, aaau -- CMD ARGS",
+			argv.Quote(req.Profile, 40), strings.Join(names, ", "))
 	}
 	if err != nil {
 		return wire.Reply{}, refusal("broken-profile", "profile %s has a mistake, and starts nothing until your administrator has mended it: %s",

@@ -390,7 +390,7 @@ func TestReadOnly(t *testing.T) {
 	v.Write([]byte("evil\n"))
 	v.Resize(wire.Size{Rows: 6, Cols: 6})
 	v.Kill()
-	for _, want := range []string{"typing", "to kill session"} {
+	for _, want := range []string{"typing", "you may not kill session"} {
 		if got := <-notices; !strings.Contains(got, want) {
 			t.Errorf("%q, want %q", got, want)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/AgentaaU/AaaU/pkg/argv"
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/config"
 	"github.com/AgentaaU/AaaU/pkg/peer"
@@ -24,7 +25,8 @@ func (c *client) open(ctx context.Context, req wire.OpenRequest) error {
 		return refusal("malformed", "%v", err)
 	}
 	if len(fds) != len(req.Dirs) {
-		return fmt.Errorf("%w: %d directories with %d descriptors", wire.ErrProtocol, len(req.Dirs), len(fds))
+		return refusal("protocol", "of %d directories of yours the bridge got %d: they come through its own socket only, not through one that is forwarded "+
+			"(ssh -L, socat). Log in where the bridge runs, or leave them out: --no-workspace", len(req.Dirs), len(fds))
 	}
 	c.most, c.size = auth.Admin, req.Size
 	if req.ReadOnly {
@@ -208,5 +210,5 @@ func checkName(name string) error {
 	if name == "" || isName(name) {
 		return nil
 	}
-	return fmt.Errorf("%.40q is no name for a session: up to 40 letters and digits of any script and . _ - , beginning with a letter or digit", name)
+	return fmt.Errorf("%s is no name for a session: up to 40 letters and digits of any script and . _ - , beginning with a letter or digit", argv.Quote(name, 40))
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/AgentaaU/AaaU/pkg/argv"
 	"github.com/AgentaaU/AaaU/pkg/audit"
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/peer"
@@ -79,7 +80,7 @@ func (b *Bridge) resolveOld(who peer.Peer, ref string) (id string, right auth.Se
 			return "", right, err
 		case !ok:
 		case id != "":
-			return "", right, refusal("ambiguous", "%.40q could be %s, %s", ref, id, chain)
+			return "", right, refusal("ambiguous", "%s could be %s, %s", argv.Quote(ref, 40), id, chain)
 		default:
 			id, right = chain, its
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/AgentaaU/AaaU/pkg/argv"
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/peer"
 	"github.com/AgentaaU/AaaU/pkg/session"
@@ -233,7 +234,7 @@ func (b *Bridge) resolve(who peer.Peer, named string) (*live, auth.Role, error) 
 		if len(theirs) == 1 {
 			also = fmt.Sprintf("; %s's session of that name is %s", name(theirs[0].Owner.UID), theirs[0].ID)
 		}
-		return nil, auth.None, refusal("no-session", "your session %.40s (%s) has ended (aaau status %s says how)%s", ref, p.Info.ID, p.Info.ID, also)
+		return nil, auth.None, refusal("no-session", "your session %s (%s) has ended (aaau status %s says how)%s", ref, p.Info.ID, p.Info.ID, also)
 	}
 	for _, found := range [][]seen{mine, theirs, begun} {
 		if len(found) == 1 {
@@ -245,7 +246,7 @@ func (b *Bridge) resolve(who peer.Peer, named string) (*live, auth.Role, error) 
 				ids = append(ids, s.ID)
 			}
 			slices.Sort(ids)
-			return nil, auth.None, refusal("ambiguous", "%.40q could be %s", ref, strings.Join(ids[:min(len(ids), 5)], ", "))
+			return nil, auth.None, refusal("ambiguous", "%s could be %s", argv.Quote(ref, 40), strings.Join(ids[:min(len(ids), 5)], ", "))
 		}
 	}
 	for _, s := range b.strandedOf(who) {
@@ -257,5 +258,5 @@ func (b *Bridge) resolve(who peer.Peer, named string) (*live, auth.Role, error) 
 	if p, ok := b.resolvePast(who, ref); ok {
 		return nil, auth.None, refusal("no-session", "session %s has ended (aaau status %s says how)", p.Info.ID, p.Info.ID)
 	}
-	return nil, auth.None, refusal("no-session", "no session %.40q (aaau list shows those that you may see)", ref)
+	return nil, auth.None, refusal("no-session", "no session %s (aaau list shows those that you may see)", argv.Quote(ref, 40))
 }

@@ -40,6 +40,7 @@ const (
 	Lost
 	Trouble      // what else went wrong
 	Launch       // the launcher's own: it made a session
+	LaunchTimes  // … how long the steps of that took
 	LaunchDenied // … refused the bridge something
 	Control      // … did something to a session
 	Orphan       // … killed what was frozen and nobody's
@@ -84,6 +85,7 @@ var kinds = [...]struct {
 	Lost:          {"3cc3a887095343718fc45111bd2e1dd6", "entries_lost", journal.PriWarning},
 	Trouble:       {"735cfde32a09493a97d41e37a049c9b2", "trouble", journal.PriWarning},
 	Launch:        {"04883416e14e4730a24b97bedbc1868b", "launch", journal.PriInfo},
+	LaunchTimes:   {"b7a91c0d5e2f4836a1d4c97be0538f62", "launch_times", journal.PriDebug},
 	LaunchDenied:  {"aa3a25dd561b45fba8d7f4bd7d76872e", "launch_denied", journal.PriWarning},
 	Control:       {"274e8647c206400fbce3575105bf6305", "control", journal.PriInfo},
 	Orphan:        {"919f1d1cc7e846b99bf0d6bd0572c8b9", "orphan", journal.PriWarning},

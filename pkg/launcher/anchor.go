@@ -149,7 +149,7 @@ func toJournal(socket string, heads []anchor.Head) (sent int, err error) {
 	defer c.Close()
 	c.SetWriteDeadline(time.Now().Add(journalTime))
 	for _, h := range heads {
-		entry := fmt.Sprintf("MESSAGE=anchored record %d of %s\nPRIORITY=6\nSYSLOG_IDENTIFIER=aaau-launcher\nMESSAGE_ID=%s\n"+
+		entry := fmt.Sprintf("MESSAGE=anchored record %d of %s\nPRIORITY=7\nSYSLOG_IDENTIFIER=aaau-launcher\nMESSAGE_ID=%s\n"+
 			"AAAU_EVENT=%s\nAAAU_SESSION=%s\nAAAU_SEQ=%d\nAAAU_HASH=%s\n", h.Seq, h.Chain, anchor.MessageID, anchor.Event, h.Chain, h.Seq, h.Hash)
 		if h.Final {
 			entry += "AAAU_FINAL=yes\n"

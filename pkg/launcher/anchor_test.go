@@ -407,7 +407,7 @@ func TestAnchorsInTheJournal(t *testing.T) {
 	fields := strings.Split(string(buf[:n]), "\n")
 	want := []string{
 		"", "AAAU_EVENT=anchor", "AAAU_FINAL=yes", "AAAU_HASH=" + fmt.Sprintf("%064x", 4), "AAAU_SEQ=4", "AAAU_SESSION=s1",
-		"MESSAGE=anchored record 4 of s1", "MESSAGE_ID=" + anchor.MessageID, "PRIORITY=6", "SYSLOG_IDENTIFIER=aaau-launcher",
+		"MESSAGE=anchored record 4 of s1", "MESSAGE_ID=" + anchor.MessageID, "PRIORITY=7", "SYSLOG_IDENTIFIER=aaau-launcher",
 	}
 	if slices.Sort(fields); err != nil || !slices.Equal(fields, want) {
 		t.Errorf("the journal got %q, %v", fields, err)

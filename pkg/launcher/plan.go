@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/AgentaaU/AaaU/pkg/argv"
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/config"
 	"github.com/AgentaaU/AaaU/pkg/peer"
@@ -56,8 +57,8 @@ func (l *Launcher) plan(req privsep.Start, client int, dirs []int) (plan, error)
 	profile, err := l.Dirs.Profile(req.Profile)
 	if errors.Is(err, config.ErrNoProfile) {
 		names, _ := l.Dirs.Profiles() // for the message only
-		return plan{}, privsep.Errorf("unknown-profile", "unknown alias %.40q: there is %s; to run a program, aaau -- CMD ARGS",
-			req.Profile, strings.Join(names, ", "))
+		return plan{}, privsep.Errorf("unknown-profile", "unknown alias %s: there is %s; to run a program, aaau -- CMD ARGS",
+			argv.Quote(req.Profile, 40), strings.Join(names, ", "))
 	}
 	if err != nil {
 		return plan{}, privsep.Errorf("broken-profile", "profile %s has a mistake, and starts nothing until your administrator has mended it: %v", req.Profile, err)
@@ -66,7 +67,7 @@ func (l *Launcher) plan(req privsep.Start, client int, dirs []int) (plan, error)
 	if err != nil {
 		return plan{}, err
 	}
-	argv, err := program(cfg, profile, req.Session)
+	arguments, err := program(cfg, profile, req.Session)
 	if err != nil {
 		return plan{}, err
 	}
@@ -97,7 +98,7 @@ func (l *Launcher) plan(req privsep.Start, client int, dirs []int) (plan, error)
 		ID: id, LoginUID: human.UID,
 		StageUID: stageUID, UID: agent.uid, GID: agent.gid, Groups: agent.groups, Home: agent.home,
 		Hidden: hidden(cfg, human, checked), Stubs: req.Stubs, Cwd: req.Cwd, Umask: 0o022,
-		Pipes: req.Pipes, ErrorsApart: req.ErrorsApart && !req.Pipes, Argv: argv, Env: append(env, "AAAU_SESSION="+id, "SESSION_ID="+id),
+		Pipes: req.Pipes, ErrorsApart: req.ErrorsApart && !req.Pipes, Argv: arguments, Env: append(env, "AAAU_SESSION="+id, "SESSION_ID="+id),
 	}}
 	if req.Umask != nil {
 		p.orders.Umask = *req.Umask
@@ -162,7 +163,7 @@ func findAgent(cfg config.Config, policy auth.Policy, profile config.Profile, as
 	}
 	if asked != "" && asked != name {
 		if !slices.Contains(cfg.AgentUsers, asked) {
-			return account{}, privsep.Errorf("refused", "%.40q is not an agent user: see agent-users= in aaau.conf", asked)
+			return account{}, privsep.Errorf("refused", "%s is not an agent user: see agent-users= in aaau.conf", argv.Quote(asked, 40))
 		}
 		name = asked
 	}

@@ -114,8 +114,9 @@ func (l *Launcher) start(ctx context.Context, c *net.UnixConn, req privsep.Start
 	took.lap("handover")
 	about := about(made.Scope)
 	about.AgentUser, about.UID = plan.user, fmt.Sprint(plan.human.UID)
-	l.Log.Tell(journal.Launch, about, "session %s: for uid %d (pid %d) as %s, program %.80q (%s)", plan.orders.ID,
-		plan.human.UID, plan.human.PID, plan.user, plan.orders.Argv[0], took)
+	l.Log.Tell(journal.Launch, about, "session %s: for uid %d (pid %d) as %s, program %.80q", plan.orders.ID,
+		plan.human.UID, plan.human.PID, plan.user, plan.orders.Argv[0])
+	l.Log.Tell(journal.LaunchTimes, about, "session %s took (%s)", plan.orders.ID, took)
 	return nil
 }
 

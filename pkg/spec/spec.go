@@ -108,7 +108,7 @@ func (s Session) Check() error {
 	}
 	for _, e := range s.Env {
 		if name, _, ok := strings.Cut(e, "="); !ok || !isVariable(name) {
-			return fmt.Errorf("%.40q is not of the form NAME=value", name)
+			return fmt.Errorf("%s is not of the form NAME=value", argv.Quote(name, 40))
 		}
 	}
 	if s.Umask != nil && *s.Umask > 0o777 {

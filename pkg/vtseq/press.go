@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/AgentaaU/AaaU/pkg/argv"
 )
 
 // KeyModes are those of a program's modes that decide what reaches it of keys and
@@ -93,7 +95,7 @@ func AppendKey(b []byte, name string, modes KeyModes) ([]byte, error) {
 	key, ok := names[base]
 	switch {
 	case !ok:
-		return b, fmt.Errorf("there is no key %.40q: write a character, C-c, M-x, Enter, Escape, Tab, S-Tab, BSpace, Up, PageDown, F5, C-Left or the like", name)
+		return b, fmt.Errorf("there is no key %s: write a character, C-c, M-x, Enter, Escape, Tab, S-Tab, BSpace, Up, PageDown, F5, C-Left or the like", argv.Quote(name, 40))
 	case key.final == 'k':
 		return modes.appendKeypad(b, key, mods), nil
 	case key.final != 0:

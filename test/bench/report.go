@@ -138,8 +138,8 @@ func launcherSteps(starts int) ([]step, error) {
 }
 
 var (
-	// sessionLine is the launcher's line on a start: … (plan 0.21 ms, scope 2.40 ms)
-	sessionLine = regexp.MustCompile(`(?m)^session .* \(([^()]*)\)$`)
+	// sessionLine is the launcher's line on a start: … took (plan 0.21 ms, scope 2.40 ms)
+	sessionLine = regexp.MustCompile(`(?m)^session .* took \(([^()]*)\)$`)
 	lap         = regexp.MustCompile(`^(.+) ([0-9.]+) ms$`)
 )
 

@@ -27,12 +27,12 @@ func TestSummary(t *testing.T) {
 
 func TestParseSteps(t *testing.T) {
 	const journal = `Started aaau-launcher.service - AaaU: the launcher of sessions.
-session a: for uid 2001 (pid 1) as agent, program "x" (plan 9.00 ms, scope 9.00 ms)
-session b: for uid 2001 (pid 2) as agent, program "x" (plan 0.10 ms, scope 2.00 ms)
+session a took (plan 9.00 ms, scope 9.00 ms)
+session b took (plan 0.10 ms, scope 2.00 ms)
 refused a session of profile "x" (plan 8.00 ms)
 session c: for uid 2001 (pid 3) as agent, program "x"
-session d: for uid 2001 (pid 4) as agent, program "x" (plan 0.30 ms, scope 4.00 ms)
-session e: for uid 2001 (pid 5) as agent, program "x" (plan 7.00 ms, scope 7.00 ms)
+session d took (plan 0.30 ms, scope 4.00 ms)
+session e took (plan 7.00 ms, scope 7.00 ms)
 `
 	got := parseSteps(journal, 2)
 	want := []step{{"launcher: plan", 0.2}, {"launcher: scope", 3}}
