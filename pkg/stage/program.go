@@ -36,11 +36,44 @@ func startProgram(argv, env []string, terminal bool, who account, advice string)
 	case errors.Is(err, syscall.ENOEXEC):
 		return 0, privsep.Errorf("program-not-executable", "program not executable: %.200s is neither a binary for this machine nor a script with a #! line", path)
 	case errors.Is(err, syscall.ENOENT):
-		return 0, privsep.Errorf("program-not-executable", "program not executable: %.200s names an interpreter that does not exist", path)
+		return 0, noInterpreter(path)
 	case err != nil:
 		return 0, privsep.Errorf("program-not-executable", "program not executable: %.200s: %v", path, err)
 	}
 	return pid, nil
+}
+
+// noInterpreter words the error of a program whose interpreter does not exist in this session.
+func noInterpreter(path string) *privsep.Error {
+	const code = "program-not-executable"
+	interpreter := interpreterOf(path)
+	if interpreter == "" {
+		return privsep.Errorf(code, "program not executable: %.200s names an interpreter that does not exist", path)
+	}
+	return privsep.Errorf(code, "program not executable: the interpreter of %.200s is %.200q, which this session does not see: "+
+		"begin it with #!/usr/bin/env %.100s, or share the directory of the interpreter with --workspace DIR:ro", path, interpreter, filepath.Base(interpreter))
+}
+
+// interpreterOf returns what a script names after #!, as far as the kernel reads that; "" if
+// it is no script, or cannot be read. The file is the agent's: it may have become a pipe.
+func interpreterOf(path string) string {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return ""
+	}
+	defer unix.Close(fd)
+	var start [256]byte // BINPRM_BUF_SIZE
+	n, err := unix.Read(fd, start[:])
+	if err != nil {
+		return ""
+	}
+	line, script := strings.CutPrefix(string(start[:n]), "#!")
+	line, _, _ = strings.Cut(line, "\n")
+	words := strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == '\t' })
+	if !script || len(words) == 0 {
+		return ""
+	}
+	return words[0]
 }
 
 const notFound = "program-not-found"
