@@ -174,3 +174,52 @@ func TestOpenRefuses(t *testing.T) {
 		t.Error("an empty file is a tape")
 	}
 }
+
+// A client that comes back gets what was on its way to it when the process died, though the
+// writer had come as near as it may; and it is waited for again for as long as one that has
+// just begun.
+func TestBackAfterADeath(t *testing.T) {
+	const onItsWay = 400 << 10
+	for _, size := range []int{16 * MaxChunk, 64 * MaxChunk, 1024 * MaxChunk} {
+		old, err := New(size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer old.Close()
+		c, err := old.Read(0, WhileReading)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		for !old.blocked(false) {
+			put(old, make([]byte, MaxChunk))
+			if c.Pos() < 2*int64(size) { // around the ring
+				c.Advance(MaxChunk)
+			}
+		}
+		want := c.Pos() - onItsWay
+		for range 3 { // deaths, before it has come any further
+			now, _, err := dead(t, old)
+			if err != nil {
+				t.Fatal(err)
+			}
+			back, err := now.Read(0, Always)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer back.Close()
+			if !now.blocked(true) {
+				t.Error("the writer goes on before the client is back")
+			}
+			back.Move(want)
+			back.SetHold(WhileReading)
+			if !now.blocked(true) {
+				t.Error("the client is given up as soon as it is back")
+			}
+			if data, lost := back.View(MaxChunk); lost > 0 || back.Pos() != want || len(data) != MaxChunk {
+				t.Errorf("of a tape of %d bytes it gets %d bytes at %d, not at %d; %d are lost", size, len(data), back.Pos(), want, lost)
+			}
+			old = now
+		}
+	}
+}

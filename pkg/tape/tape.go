@@ -200,7 +200,7 @@ func (t *Tape) Wait(stall time.Duration) {
 func (t *Tape) blocked(giveUp bool) (yes bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	need := t.oldestWith(t.head.Load() + MaxChunk)
+	need := t.head.Load() + MaxChunk - t.size + t.spare()
 	for c := range t.readers {
 		pos := c.pos.Load()
 		if pos >= need || !c.held.Load() {
@@ -302,6 +302,12 @@ func (t *Tape) Head() int64 { return t.head.Load() }
 // have to fill during one system call of a reader to spoil what that one sends.
 func (t *Tape) oldest() int64 { return t.oldestWith(t.armed.Load()) }
 
+// spare is how far the writer stays away from the place of a reader that it waits for, in
+// bytes. What a reader has sent is on its way to a client for a while; when the reader's
+// process dies meanwhile, the client asks the next process for it again. So it must hold
+// what a socket, the client and the terminal behind it have room for.
+func (t *Tape) spare() int64 { return max(t.size/8, min(8*MaxChunk, t.size/2)) }
+
 // oldestFor is oldest for a reader, which the writer waits for (held) or not. One that is
 // waited for may begin earlier: when the process that served it died, what it was sent last
 // may not all have arrived, and it reads that again. Only what the writer may be
@@ -323,7 +329,7 @@ type Cursor struct {
 	more chan struct{}
 
 	held atomic.Bool // the writer waits for it; written with t.mu held
-	was  int64       // its place when the writer looked last
+	was  int64       // its place when the writer looked last; -1: it has been put there since
 }
 
 // ErrClosed is returned where the tape has gone.
@@ -352,6 +358,7 @@ func (t *Tape) Read(from int64, hold Hold) (*Cursor, error) {
 func (c *Cursor) Move(from int64) {
 	c.t.mu.Lock()
 	c.held.Store(c.Hold() != Never)
+	c.was = -1
 	c.pos.Store(min(max(from, c.t.oldestFor(c.held.Load())), c.t.Head()))
 	c.t.mu.Unlock()
 	c.tell()
@@ -395,6 +402,7 @@ func (c *Cursor) SetHold(hold Hold) {
 	c.t.mu.Lock()
 	if Hold(c.hold.Swap(int32(hold))) != hold {
 		c.held.Store(hold != Never)
+		c.was = -1
 	}
 	c.t.mu.Unlock()
 	c.tell()
