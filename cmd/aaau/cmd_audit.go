@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,11 +59,13 @@ func searchRecord(c *cli.Context) error {
 		print = func(f wire.Found) error { return out.Encode(f) }
 	}
 	found := false
+	sorted := byTime{print: print}
 	return with(c, func(ctx context.Context, conn *client.Conn) error {
 		incomplete, err := conn.Search(ctx, c.String("session"), q, func(f wire.Found) error {
 			found = true
-			return print(f)
+			return sorted.add(f)
 		})
+		err = errors.Join(err, sorted.flush())
 		if err := whole(incomplete, err); err != nil {
 			return err
 		}
@@ -72,6 +76,9 @@ func searchRecord(c *cli.Context) error {
 	})
 }
 
+// dateTimeZone is a time as people are shown it.
+const dateTimeZone = "2006-01-02 15:04:05 -0700"
+
 func printFound(f wire.Found) error {
 	text := harmless(strings.ReplaceAll(strings.TrimRight(f.Text, "\r\n"), "\t", " "))
 	var typed struct {
@@ -81,9 +88,46 @@ func printFound(f wire.Found) error {
 	if f.Kind == "input" && json.Unmarshal(f.Metadata, &typed) == nil && typed.Withheld != "" {
 		text = fmt.Sprintf("(%d bytes, which are not shown: %s)", typed.Bytes, harmless(typed.Withheld))
 	}
-	at := time.UnixMicro(int64(f.Time * 1e6)).Format(time.DateTime)
-	_, err := fmt.Fprintln(stdout, at, dash(f.Session), dash(f.User), f.Kind, text)
+	at := time.UnixMicro(int64(f.Time * 1e6)).Format(dateTimeZone)
+	_, err := fmt.Fprintln(stdout, at, dash(f.Session), dash(f.Name), dash(string(f.Dir)), dash(f.User), harmless(f.Kind), text)
 	return err
+}
+
+// maxSorted is how much of what is found is kept to be sorted, in bytes of text and metadata.
+const maxSorted = 64 << 20
+
+// byTime prints what is found in the order of time: the bridge tells it session by session.
+type byTime struct {
+	print func(wire.Found) error
+	all   []wire.Found
+	size  int
+	told  bool
+}
+
+func (s *byTime) add(f wire.Found) error {
+	const least = 256 // that each takes with nothing in it
+	s.all = append(s.all, f)
+	s.size += least + len(f.Text) + len(f.Metadata)
+	if s.size <= maxSorted {
+		return nil
+	}
+	if !s.told {
+		s.told = true
+		say(fmt.Sprintf("more than %d MiB are found: they are sorted in parts, so choose with --from, --to and --session", maxSorted>>20))
+	}
+	return s.flush()
+}
+
+// flush prints what there is.
+func (s *byTime) flush() error {
+	slices.SortStableFunc(s.all, func(a, b wire.Found) int { return cmp.Compare(a.Time, b.Time) })
+	for _, f := range s.all {
+		if err := s.print(f); err != nil {
+			return err
+		}
+	}
+	s.all, s.size = nil, 0
+	return nil
 }
 
 // instant is a time that a person gives, in seconds since 1970; 0: none. A day as the

@@ -131,6 +131,11 @@ func (r *rendering) record(l recordLine) error {
 			}
 		}
 		return r.output(at, m.Stream, p)
+	case "broken":
+		if r.screens {
+			return r.shots.Note("[" + harmless(l.Content) + "]")
+		}
+		return r.text.Note("[" + harmless(l.Content) + "]")
 	case "hole":
 		if m.Bytes == 0 && !r.screens {
 			return r.text.Note("[some records are lost here]")

@@ -10,18 +10,25 @@ import (
 	"time"
 )
 
-// The exports take what Read gives. What is no record they leave out, and say so with
-// the first *BadLine when they are done; other errors end them.
+// The exports take what Read gives. What is no record they leave out; there, and where the
+// chain breaks, they put a mark if their format has room for one. They return the first
+// *BadLine when they are done; other errors end them.
 
-// lenient goes through records, and keeps the first bad line.
-func lenient(records iter.Seq2[*Entry, error], see func(*Entry) error) error {
+// lenient goes through records, and keeps the first bad line. A line without its end is being
+// written, as a rule, and gets no mark.
+func lenient(records iter.Seq2[*Entry, error], see func(*Entry) error, mark func(*BadLine) error) error {
 	var first *BadLine
 	for e, err := range records {
 		var bad *BadLine
 		switch {
 		case errors.As(err, &bad):
-			if first == nil {
+			if first == nil || first.Torn {
 				first = bad
+			}
+			if !bad.Torn {
+				if err := mark(bad); err != nil {
+					return err
+				}
 			}
 			continue
 		case err != nil:
@@ -45,10 +52,16 @@ func JSONL(w io.Writer, records iter.Seq2[*Entry, error]) error {
 		}
 		_, err := w.Write([]byte{'\n'})
 		return err
+	}, func(bad *BadLine) error {
+		line, err := bad.marked()
+		if err == nil {
+			_, err = w.Write(line)
+		}
+		return err
 	})
 }
 
-// Raw writes what the program wrote to a stream, byte for byte.
+// Raw writes what the program wrote to a stream, byte for byte, and so without marks.
 func Raw(w io.Writer, records iter.Seq2[*Entry, error], stream Stream) error {
 	return lenient(records, func(e *Entry) error {
 		p, s, err := e.output()
@@ -57,7 +70,7 @@ func Raw(w io.Writer, records iter.Seq2[*Entry, error], stream Stream) error {
 		}
 		_, err = w.Write(p)
 		return err
-	})
+	}, func(*BadLine) error { return nil })
 }
 
 // output is what a record of output holds; of another, nothing.
@@ -105,6 +118,12 @@ func Text(w io.Writer, records iter.Seq2[*Entry, error]) error {
 		}
 		streams[s].feed(p, put)
 		return failed
+	}, func(bad *BadLine) error {
+		for s := range streams {
+			streams[s].rest(put)
+		}
+		put(fmt.Appendf(nil, "[%s]", bad.Mark()))
+		return failed
 	})
 	for s := range streams {
 		streams[s].rest(put)
@@ -119,7 +138,7 @@ func Text(w io.Writer, records iter.Seq2[*Entry, error]) error {
 // is missing there is a marker.
 func Asciicast(w io.Writer, records iter.Seq2[*Entry, error], until time.Time) error {
 	c := caster{w: w, header: castHeader{Version: 2, Width: 80, Height: 24}, until: until}
-	err := lenient(records, c.see)
+	err := lenient(records, c.see, c.mark)
 	if !c.begun && (err == nil || errors.As(err, new(*BadLine))) {
 		err = errors.Join(err, c.begin(time.Unix(0, 0)))
 	}
@@ -144,6 +163,7 @@ type caster struct {
 	pipes  bool
 	start  time.Time
 	last   time.Duration
+	early  []string // marks that come before the header is known
 	b      []byte
 }
 
@@ -152,7 +172,37 @@ func (c *caster) begin(at time.Time) error {
 	if c.until.After(at) {
 		c.header.Duration = c.until.Sub(at).Round(time.Millisecond).Seconds()
 	}
-	return json.NewEncoder(c.w).Encode(c.header)
+	if err := json.NewEncoder(c.w).Encode(c.header); err != nil {
+		return err
+	}
+	for _, text := range c.early {
+		if err := c.show(at, text); err != nil {
+			return err
+		}
+	}
+	c.early = nil
+	return nil
+}
+
+// maxEarly is how many marks are kept that come before anything else.
+const maxEarly = 16
+
+// mark puts a marker, which players list, and a line on the terminal, which people see.
+func (c *caster) mark(bad *BadLine) error {
+	if c.begun {
+		return c.show(bad.Time, bad.Mark())
+	}
+	if len(c.early) < maxEarly {
+		c.early = append(c.early, bad.Mark())
+	}
+	return nil
+}
+
+func (c *caster) show(at time.Time, text string) error {
+	if err := c.event(at, "m", text); err != nil {
+		return err
+	}
+	return c.event(at, "o", "\r\n["+string(readable([]byte(text)))+"]\r\n")
 }
 
 func (c *caster) see(e *Entry) error {

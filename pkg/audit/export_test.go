@@ -93,11 +93,11 @@ func TestExportDamaged(t *testing.T) {
 	ok(t, os.WriteFile(name, []byte("x\n"+text+"{torn"), 0o640))
 	var b bytes.Buffer
 	var bad *BadLine
-	if err := Text(&b, Read(dir, "s1")); !errors.As(err, &bad) || bad.Line != 1 || bad.Torn || b.String() != "one\ntwo\n" {
+	if err := Text(&b, Read(dir, "s1")); !errors.As(err, &bad) || bad.Line != 1 || bad.Torn || b.String() != "["+bad.Mark()+"]\none\ntwo\n" {
 		t.Errorf("%q %v", b.String(), err)
 	}
 	b.Reset()
-	if err := JSONL(&b, Read(dir, "s1")); !errors.As(err, &bad) || b.String() != text {
+	if err := JSONL(&b, Read(dir, "s1")); !errors.As(err, &bad) || !strings.HasSuffix(b.String(), "}\n"+text) || strings.Count(b.String(), `"command_type":"broken"`) != 1 {
 		t.Errorf("%q %v", b.String(), err)
 	}
 }

@@ -19,6 +19,10 @@ type BadLine struct {
 	Line int
 	Torn bool // the last one, without its end: a write is under way, or was when a crash came
 	Why  string
+	// Broken: the line is a record, which comes next, but not the one that was made there.
+	Broken bool
+	Chain  string
+	Time   time.Time // of the record, or of the one before it
 }
 
 func (b *BadLine) Error() string { return fmt.Sprintf("%s:%d: %s", b.File, b.Line, b.Why) }
@@ -72,14 +76,14 @@ func scanFile(in *bufio.Reader, name string, yield func(raw, error) bool) bool {
 		case err == io.EOF && len(b) == 0:
 			return true
 		case err == io.EOF:
-			line.bad = &BadLine{name, n, true, "the line has no end"}
+			line.bad = &BadLine{File: name, Line: n, Torn: true, Why: "the line has no end"}
 		case err == bufio.ErrBufferFull:
-			line.bad = &BadLine{name, n, false, fmt.Sprintf("a line of more than %d bytes", MaxLine)}
+			line.bad = &BadLine{File: name, Line: n, Why: fmt.Sprintf("a line of more than %d bytes", MaxLine)}
 			for err == bufio.ErrBufferFull {
 				_, err = in.ReadSlice('\n')
 			}
 		case errors.As(err, &hurt):
-			line.bad = &BadLine{name, n, false, "it cannot be unpacked: " + hurt.Error()}
+			line.bad = &BadLine{File: name, Line: n, Why: "it cannot be unpacked: " + hurt.Error()}
 		default:
 			return yield(line, fmt.Errorf("reading %s: %w", name, err))
 		}
@@ -106,7 +110,8 @@ func (l raw) entry() (*Entry, error) {
 }
 
 // Read goes through the records of a chain in dir. An error may be a *BadLine, which
-// more can follow. Nothing is verified here: see Verify.
+// more can follow. Where a record does not follow the one before, one comes that is Broken:
+// the anchors, which would show a chain that was made anew, are for Verify.
 func Read(dir, chain string) iter.Seq2[*Entry, error] {
 	return func(yield func(*Entry, error) bool) {
 		chains, err := list(dir, chain)
@@ -114,7 +119,7 @@ func Read(dir, chain string) iter.Seq2[*Entry, error] {
 			yield(nil, err)
 			return
 		}
-		read(dir, chains[chain])(yield)
+		follow(chain, read(dir, chains[chain]))(yield)
 	}
 }
 
@@ -130,13 +135,13 @@ func Start(dir, chain string) (start *SessionStart, last time.Time, err error) {
 	if len(segments) == 0 {
 		return nil, last, fs.ErrNotExist
 	}
-	start, err = startOf(dir, segments)
+	start, err = startOf(dir, chain, segments)
 	return start, segments[len(segments)-1].mod, err
 }
 
 // startOf is the first record of a chain, if it tells of a session's start.
-func startOf(dir string, segments []segment) (*SessionStart, error) {
-	for e, err := range read(dir, segments[:1]) {
+func startOf(dir, chain string, segments []segment) (*SessionStart, error) {
+	for e, err := range follow(chain, read(dir, segments[:1])) {
 		switch {
 		case errors.As(err, new(*BadLine)), errors.Is(err, fs.ErrNotExist): // expired just now
 			return nil, nil

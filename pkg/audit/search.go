@@ -2,8 +2,10 @@ package audit
 
 import (
 	"bytes"
+	"cmp"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -43,7 +45,9 @@ func Search(dir string, q Query) iter.Seq2[Match, error] {
 				names = append(names, name)
 			}
 		}
-		slices.Sort(names)
+		slices.SortFunc(names, func(a, b string) int { // roughly by time
+			return cmp.Or(strings.Compare(chains[a][0].day, chains[b][0].day), strings.Compare(a, b))
+		})
 		for _, name := range names {
 			segments := slices.DeleteFunc(slices.Clone(chains[name]), q.outside)
 			if len(segments) == 0 {
@@ -51,7 +55,7 @@ func Search(dir string, q Query) iter.Seq2[Match, error] {
 			}
 			see := func(*Entry) error { return nil }
 			if q.View != nil {
-				start, err := startOf(dir, chains[name])
+				start, err := startOf(dir, name, chains[name])
 				if err != nil && !yield(Match{}, err) {
 					return
 				}
@@ -64,7 +68,7 @@ func Search(dir string, q Query) iter.Seq2[Match, error] {
 				}
 			}
 			s := searcher{q: q, yield: yield}
-			for e, err := range read(dir, segments) {
+			for e, err := range follow(name, read(dir, segments)) {
 				if err == nil {
 					err = see(e)
 				}
@@ -118,7 +122,7 @@ func (s *searcher) see(e *Entry) bool {
 	}
 	text, err := e.Text()
 	if err != nil {
-		return s.yield(Match{}, &BadLine{File: e.File, Line: e.Line, Why: err.Error()})
+		return s.yield(Match{}, &BadLine{File: e.File, Line: e.Line, Why: err.Error(), Chain: e.SessionID, Time: e.Time})
 	}
 	if s.q.Text != "" && !bytes.Contains([]byte(text), []byte(s.q.Text)) && !bytes.Contains(e.Metadata, []byte(s.q.Text)) {
 		return true
@@ -130,7 +134,7 @@ func (s *searcher) see(e *Entry) bool {
 func (s *searcher) output(e *Entry) (more bool) {
 	p, stream, err := e.output()
 	if err != nil {
-		return s.yield(Match{}, &BadLine{File: e.File, Line: e.Line, Why: err.Error()})
+		return s.yield(Match{}, &BadLine{File: e.File, Line: e.Line, Why: err.Error(), Chain: e.SessionID, Time: e.Time})
 	}
 	more = true
 	s.streams[stream].feed(p, func(line []byte) {

@@ -15,7 +15,7 @@ func (e *Entry) Withhold(uid uint32) error {
 	}
 	m, err := e.Decode()
 	if err != nil {
-		return &BadLine{File: e.File, Line: e.Line, Why: err.Error()}
+		return &BadLine{File: e.File, Line: e.Line, Why: err.Error(), Chain: e.SessionID, Time: e.Time}
 	}
 	content := ""
 	switch m := m.(type) {

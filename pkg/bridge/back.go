@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/AgentaaU/AaaU/pkg/argv"
 	"github.com/AgentaaU/AaaU/pkg/audit"
 	"github.com/AgentaaU/AaaU/pkg/auth"
 	"github.com/AgentaaU/AaaU/pkg/wire"
@@ -181,6 +182,9 @@ func words(q audit.Query) string {
 // find finds what fits, in chains that the client may see.
 func (c *client) find(w *pieces, q audit.Query, each func(wire.Found) error) (incomplete string, err error) {
 	rights, rules := c.b.rights(), c.b.policy()
+	var of string // the chain that is looked through, and what its sessions are called
+	var name string
+	var dir argv.String
 	q.View = func(chain string, start *audit.SessionStart) (func(*audit.Entry) error, bool) {
 		if w.rest() != nil {
 			return nil, false
@@ -189,10 +193,22 @@ func (c *client) find(w *pieces, q audit.Query, each func(wire.Found) error) (in
 			role, err := rules.Role(c.who, "")
 			return (&view{out: w, all: true}).see, err == nil && role.SeesAll()
 		}
+		of, name, dir = chain, "", ""
+		if start != nil {
+			name = start.Name
+			if len(start.Workspaces) > 0 {
+				dir = argv.String(start.Workspaces[0])
+			}
+		}
 		right := rights.of(chain, start)
 		return c.view(w, right).see, rules.On(c.who, right) >= auth.ReadOnly
 	}
-	return c.findIn(w, q, each)
+	return c.findIn(w, q, func(f wire.Found) error {
+		if f.Session == of {
+			f.Name, f.Dir = name, dir
+		}
+		return each(f)
+	})
 }
 
 // findIn is find in the chains that q.View lets it see.
@@ -201,8 +217,14 @@ func (c *client) findIn(w *pieces, q audit.Query, each func(wire.Found) error) (
 		var bad *audit.BadLine
 		switch {
 		case errors.As(err, &bad):
-			if incomplete == "" && !bad.Torn {
-				incomplete = bad.Error()
+			if bad.Torn {
+				continue
+			}
+			if incomplete == "" {
+				incomplete = bad.Mark()
+			}
+			if err := each(brokenFound(bad)); err != nil {
+				return incomplete, err
 			}
 			continue
 		case err != nil:
@@ -216,6 +238,15 @@ func (c *client) findIn(w *pieces, q audit.Query, each func(wire.Found) error) (
 		}
 	}
 	return incomplete, w.ctx.Err()
+}
+
+// brokenFound is what stands among what was found where a chain breaks.
+func brokenFound(bad *audit.BadLine) wire.Found {
+	meta, _ := bad.Place() // a string and a number: it cannot fail
+	return wire.Found{
+		Time: seconds(bad.Time), Source: string(audit.System), User: "system", Session: bad.Chain,
+		Kind: string(audit.KindBroken), Text: bad.Mark(), Metadata: meta,
+	}
 }
 
 // back has do write what the client looks back at, in pieces, and answers when it is all
@@ -249,7 +280,7 @@ func (c *client) back(ctx context.Context, req wire.Request, at *look, id, profi
 				"it was not read on for %v, and others needed its place: ask again", unread)}))
 		case errors.As(err, &bad):
 			if !bad.Torn { // that one is being written
-				incomplete = "something is no record, and left out: " + bad.Error()
+				incomplete = bad.Mark()
 			}
 			fallthrough
 		case err == nil:

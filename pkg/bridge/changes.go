@@ -51,7 +51,12 @@ func (c *client) changes(ctx context.Context, req wire.Request) (wire.Reply, err
 			}
 			lines := json.NewEncoder(w)
 			lines.SetEscapeHTML(false)
-			return c.findIn(w, q, func(f wire.Found) error { return lines.Encode(f) })
+			return c.findIn(w, q, func(f wire.Found) error {
+				if f.Kind != string(audit.KindChanges) { // a mark, which the answer tells of as well
+					return nil
+				}
+				return lines.Encode(f)
+			})
 		})
 	})
 }

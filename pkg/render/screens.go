@@ -52,6 +52,15 @@ func (s *Screens) Resize(at time.Time, rows, cols int) error {
 	return err
 }
 
+// Note shows the screen as it is, and writes a line that is not the program's.
+func (s *Screens) Note(line string) error {
+	if err := s.show(); err != nil {
+		return err
+	}
+	_, err := io.WriteString(s.w, line+"\n\n")
+	return err
+}
+
 // Close writes the last screen.
 func (s *Screens) Close() error { return s.show() }
 

@@ -158,12 +158,15 @@ type Query struct {
 
 // Found is a record that was found.
 type Found struct {
-	Time     float64         `json:"timestamp"` // in seconds since 1970
-	Source   string          `json:"source"`
-	User     string          `json:"user"`
-	Session  string          `json:"session_id"`
-	Kind     string          `json:"command_type"`
-	Text     string          `json:"text"` // a line of output, or the content
+	Time    float64 `json:"timestamp"` // in seconds since 1970
+	Source  string  `json:"source"`
+	User    string  `json:"user"`
+	Session string  `json:"session_id"`
+	Kind    string  `json:"command_type"`
+	Text    string  `json:"text"` // a line of output, or the content
+	// Of the session, where its start is recorded: its name, and where it works.
+	Name     string          `json:"name,omitempty"`
+	Dir      argv.String     `json:"directory,omitempty"`
 	Metadata json.RawMessage `json:"metadata,omitempty"`
 	Seq      uint64          `json:"seq"`
 }
