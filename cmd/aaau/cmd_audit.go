@@ -45,12 +45,8 @@ func searchRecord(c *cli.Context) error {
 	}
 	q := wire.Query{Text: c.Args().First(), User: c.String("user"), Kinds: c.StringSlice("kind")}
 	var err error
-	now := time.Now()
-	if q.From, err = instant(c.String("from"), now, false); err != nil {
-		return fmt.Errorf("--from: %w", err)
-	}
-	if q.To, err = instant(c.String("to"), now, true); err != nil {
-		return fmt.Errorf("--to: %w", err)
+	if q.From, q.To, err = period(c.String("from"), c.String("to")); err != nil {
+		return err
 	}
 	print := printFound
 	if c.Bool("json") {
@@ -88,8 +84,7 @@ func printFound(f wire.Found) error {
 	if f.Kind == "input" && json.Unmarshal(f.Metadata, &typed) == nil && typed.Withheld != "" {
 		text = fmt.Sprintf("(%d bytes, which are not shown: %s)", typed.Bytes, harmless(typed.Withheld))
 	}
-	at := time.UnixMicro(int64(f.Time * 1e6)).Format(dateTimeZone)
-	_, err := fmt.Fprintln(stdout, at, dash(f.Session), dash(f.Name), dash(string(f.Dir)), dash(f.User), harmless(f.Kind), text)
+	_, err := fmt.Fprintln(stdout, zoned(f.Time), dash(f.Session), dash(f.Name), dash(string(f.Dir)), dash(f.User), harmless(f.Kind), text)
 	return err
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,10 +16,16 @@ import (
 )
 
 func listCommand() *cli.Command {
-	return &cli.Command{Name: "list", Aliases: []string{"ls"}, Usage: "list the sessions that you may see", Flags: []cli.Flag{jsonFlag()},
+	return &cli.Command{Name: "list", Aliases: []string{"ls"}, Usage: "list the sessions that you may see", Flags: append(endedFlags(), jsonFlag()),
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 0 {
 				return fmt.Errorf("list takes no arguments, but there is %q", c.Args().First())
+			}
+			if c.Bool("ended") {
+				return listEnded(c)
+			}
+			if c.IsSet("from") || c.IsSet("to") {
+				return errors.New("--from and --to are for sessions that have ended: give --ended too")
 			}
 			return with(c, func(ctx context.Context, conn *client.Conn) error {
 				all, err := conn.List(ctx)
