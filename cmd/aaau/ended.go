@@ -28,7 +28,7 @@ type endedSession struct {
 	Profile   string      `json:"profile"`
 	OwnerName string      `json:"owner_name"`
 	Began     float64     `json:"began"` // in seconds since 1970
-	Ended     float64     `json:"ended"`
+	Ended     float64     `json:"ended,omitempty"` // 0: its end is not in the record
 	Status    *int        `json:"status,omitempty"` // neither: nobody knows, or it never ran
 	Signal    *int        `json:"signal,omitempty"`
 }
@@ -60,6 +60,13 @@ func listEnded(c *cli.Context) error {
 		if err != nil {
 			return err
 		}
+		live, err := conn.List(ctx)
+		if err != nil {
+			return err
+		}
+		for _, s := range live {
+			delete(seen, s.ID)
+		}
 		all := seen.all()
 		if c.Bool("json") {
 			err = printJSON(all)
@@ -85,8 +92,7 @@ func period(from, to string) (begin, end float64, err error) {
 	return begin, end, nil
 }
 
-// endedSessions are sessions by id, some of which have not ended. A session's records come one
-// after the other.
+// endedSessions are sessions by id. A session's records come one after the other.
 type endedSessions map[string]*endedSession
 
 func (s endedSessions) add(f wire.Found) error {
@@ -122,7 +128,7 @@ func (s endedSessions) add(f wire.Found) error {
 	return nil
 }
 
-// drop forgets all but the latest that have ended.
+// drop forgets all but the latest.
 func (s endedSessions) drop() {
 	latest := s.all()
 	clear(s)
@@ -131,15 +137,21 @@ func (s endedSessions) drop() {
 	}
 }
 
-// all are those that have ended, the latest last.
+// last is when a session ended, or if its end is not in the record, began.
+func (e endedSession) last() float64 {
+	if e.Ended != 0 {
+		return e.Ended
+	}
+	return e.Began
+}
+
+// all are the sessions, the latest last.
 func (s endedSessions) all() []endedSession {
 	all := []endedSession{}
 	for _, e := range s {
-		if e.Ended != 0 {
-			all = append(all, *e)
-		}
+		all = append(all, *e)
 	}
-	slices.SortFunc(all, func(a, b endedSession) int { return cmp.Or(cmp.Compare(a.Ended, b.Ended), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(all, func(a, b endedSession) int { return cmp.Or(cmp.Compare(a.last(), b.last()), cmp.Compare(a.ID, b.ID)) })
 	return all[max(0, len(all)-maxEnded):]
 }
 

@@ -8,8 +8,8 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
-// Sessions that have ended are listed with name, directory, program and how they ended; those
-// that go on are not.
+// Sessions that have ended are listed with name, directory, program and how they ended; one
+// whose end is lost is among them.
 func TestEndedSessions(t *testing.T) {
 	s := endedSessions{}
 	for _, f := range []wire.Found{
@@ -18,7 +18,7 @@ func TestEndedSessions(t *testing.T) {
 		{Session: "one", Name: "shop", Dir: "/home/operator/shop", Kind: "session_start", Time: 10, User: "operator", Metadata: []byte(`{"program":"/bin/sh","argv":["sh","-c","exit 3"]}`)},
 		{Session: "one", Kind: "broken", Time: 11, Text: "changed"},
 		{Session: "one", Name: "shop", Kind: "session_end", Time: 30, Metadata: []byte(`{"status":3,"duration_ms":20000}`)},
-		{Session: "goes-on", Kind: "session_start", Time: 40, Metadata: []byte(`{"program":"/bin/sh","argv":["sh"]}`)},
+		{Session: "lost", Kind: "session_start", Time: 40, Metadata: []byte(`{"program":"/bin/sh","argv":["sh"]}`)},
 		{Session: "old", Name: "n", Dir: "/d", Kind: "session_end", Time: 100, Metadata: []byte(`{"duration_ms":60000}`)},
 	} {
 		if err := s.add(f); err != nil {
@@ -31,6 +31,7 @@ func TestEndedSessions(t *testing.T) {
 	}
 	want := []string{
 		`one "shop" "/home/operator/shop" "/bin/sh -c \"exit 3\"" 10-30 ` + how(wire.EndedNote{Code: 3}),
+		`lost "" "" "/bin/sh" 40-0 unknown`,
 		`two "" "" "/bin/sh" 20-90 ` + how(wire.EndedNote{Signal: 9}),
 		`old "n" "/d" "" 40-100 unknown`,
 	}
