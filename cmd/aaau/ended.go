@@ -27,8 +27,8 @@ type endedSession struct {
 	Argv      argv.Argv   `json:"argv"`    // of others' sessions only the program
 	Profile   string      `json:"profile"`
 	OwnerName string      `json:"owner_name"`
-	Began     float64     `json:"began"` // in seconds since 1970
-	Ended     float64     `json:"ended,omitempty"` // 0: its end is not in the record
+	Began     float64     `json:"began"`            // in seconds since 1970
+	Ended     float64     `json:"ended,omitempty"`  // 0: its end is not in the record
 	Status    *int        `json:"status,omitempty"` // neither: nobody knows, or it never ran
 	Signal    *int        `json:"signal,omitempty"`
 }
