@@ -154,7 +154,7 @@ func TestReplayKeys(t *testing.T) {
 	refused(t, operator, []string{"no session"}, "aaau", "replay", "nosuch")
 }
 
-// found is what a search prints, without the times.
+// found is what a search prints, without the times, and the names and directories of sessions.
 func found(t *testing.T, who account, args ...string) (lines []string, status int) {
 	t.Helper()
 	r := run(t, who, append([]string{"aaau", "audit", "search"}, args...)...)
@@ -162,11 +162,11 @@ func found(t *testing.T, who account, args ...string) (lines []string, status in
 		t.Errorf("%s: %q: %s", who.name, args, r.stderr)
 	}
 	for line := range strings.Lines(r.stdout) {
-		f := strings.SplitN(strings.TrimSpace(line), " ", 3)
-		if len(f) != 3 || !regexp.MustCompile(`^\d{4}-\d\d-\d\d$`).MatchString(f[0]) || !regexp.MustCompile(`^\d\d:\d\d:\d\d$`).MatchString(f[1]) {
+		f := regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4} (\S+) \S+ \S+ (.*)$`).FindStringSubmatch(strings.TrimSpace(line))
+		if f == nil {
 			t.Fatalf("%q", line)
 		}
-		lines = append(lines, f[2])
+		lines = append(lines, f[1]+" "+f[2])
 	}
 	return lines, r.status
 }
@@ -251,6 +251,14 @@ func TestSearchRecord(t *testing.T) {
 	line, _, _ = strings.Cut(line, "\n")
 	if err := json.Unmarshal([]byte(line), &one); err != nil || one.Session != closed.id || one.Timestamp == 0 || one.Kind != "output" {
 		t.Errorf("%s: %+v, %v", line, one, err)
+	}
+	// It is found by its directory, also when it has ended.
+	ended := output(t, operator, "aaau", "list", "--ended", "--from", "1h", "--json")
+	if !strings.Contains(ended, `"id": "`+closed.id+`"`) || !strings.Contains(ended, `/closed"`) || !strings.Contains(ended, `"status": 0`) {
+		t.Errorf("%s is not among %s", closed.id, ended)
+	}
+	if got := output(t, observer, "aaau", "list", "--ended", "--from", "1h", "--json"); strings.Contains(got, closed.id) {
+		t.Errorf("the observer sees %s", got)
 	}
 	// A terminal's own language is not for a terminal.
 	refused(t, operator, []string{"-o"}, "sh", "-c", `test -t 1 || exec aaau export -f raw nosuch -o /nosuch/-o; exec aaau export -f raw `+closed.id)
