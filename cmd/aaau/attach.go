@@ -211,7 +211,7 @@ func leave(s *client.Session, t *terminal, out *shown, over func(), took luggage
 	case errors.Is(err, syscall.EPIPE): // whoever read our output has gone
 		return sentAway(syscall.SIGPIPE).status()
 	case errors.As(err, &sig):
-		if !s.Pipes { // a terminal's session goes on without us
+		if !s.Pipes { // a session with a terminal continues without us
 			say("detached by " + unix.SignalName(syscall.Signal(sig)) + "; back with: aaau attach " + s.ID)
 		}
 		return sig.status()

@@ -156,7 +156,7 @@ func tidy(ctx context.Context, conn *client.Conn, s wire.SessionInfo) {
 }
 
 // removePlaceholders removes files of AaaU's own from the person's home, unless a session
-// of theirs that goes on needs them.
+// of theirs still needs them.
 func removePlaceholders(ctx context.Context, conn *client.Conn, files []string) error {
 	all, err := conn.List(ctx)
 	if err != nil {

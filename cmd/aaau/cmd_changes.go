@@ -41,9 +41,9 @@ type changeList struct {
 	wire.Changes
 }
 
-// changesIn looks for what changed in a session that goes on, if the person may; of others
-// it is what was found when they were left last. Where nobody has found anything then, it
-// looks as long as the bridge knows where.
+// changesIn looks for what has changed in a session that still runs, if the person may look. For
+// another one it returns what was found when the session was left last; if nobody looked then,
+// it looks now, as long as the bridge knows where.
 func changesIn(ctx context.Context, conn *client.Conn, id string) (list changeList, incomplete string, err error) {
 	s, unknown := conn.Status(ctx, id)
 	own := unknown == nil && s.Owner == uint32(os.Getuid())

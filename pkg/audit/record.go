@@ -177,7 +177,7 @@ type Changes struct {
 	Person
 	Changes []Change `json:"changes"`
 	Total   int      `json:"total"`           // of changes that were found, in all these records and beyond
-	More    bool     `json:"more,omitempty"`  // the list goes on in the next record
+	More    bool     `json:"more,omitempty"`  // the list continues in the next record
 	Error   string   `json:"error,omitempty"` // for people: why the client may not have found all
 }
 

@@ -63,7 +63,7 @@ func (f forgetfulFile) Sync() error {
 	return syscall.EIO
 }
 
-// What a failed fsync has dropped is not written again as zeros: the chain goes on after the
+// What a failed fsync has dropped is not written again as zeros: the chain continues after the
 // last record that is on the disk, and says what is lost.
 func TestSyncDrops(t *testing.T) {
 	for _, zeros := range []bool{false, true} {

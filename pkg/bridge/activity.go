@@ -33,7 +33,7 @@ func activity(t times, now time.Time) (what string, since time.Time) {
 		return wire.ActivityWaits, t.call
 	case printing:
 		return wire.ActivityWorks, t.burst
-	case called: // it went on, and now it is silent
+	case called: // the program continued, and is silent now
 		return wire.ActivityWaits, t.output
 	default:
 		return wire.ActivityIdle, latest(t.began, t.output, t.typed)

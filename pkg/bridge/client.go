@@ -70,7 +70,7 @@ type client struct {
 	size    wire.Size    // guarded by in.mu
 
 	unfocused bool      // its terminal said so; guarded by in.mu
-	inBand    wire.Size // what its terminal said of its size itself; likewise
+	inBand    wire.Size // what its terminal said of its size itself; guarded by in.mu
 
 	typing sync.Mutex // held while input is taken; guards what follows
 	input  vtseq.Input

@@ -38,7 +38,7 @@ type live struct {
 	// awaited are cursors for those who were here in another bridge's time, by token,
 	// until they are back.
 	awaited map[uint64][]*tape.Cursor
-	drove   uint64          // the token of who drove in that time; 0: it is not known
+	drove   uint64          // the token of the driver in that time; 0: not known
 	allBack chan struct{}   // closed when they are
 	piped   bool            // one of them is all of a pipe; set once
 	were    map[uint64]bool // tokens of all that were here in that time and are not back, however late
@@ -119,7 +119,7 @@ func (l *live) arrange() {
 	l.tell()
 }
 
-// sizeFor gives the terminal the size of who drives, and returns the size that it has then.
+// sizeFor gives the terminal the size of the driver, and returns the size that it has then.
 // It is another one if the session has ended, of which its people are about to hear, or if
 // the person has no allowance left to have that recorded: then it is tried again when they
 // have. l.mu is held.

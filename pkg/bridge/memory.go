@@ -186,7 +186,7 @@ func (b *Bridge) starvedLater(l *live) {
 	}
 }
 
-// tellStarved tells that the kernel has killed processes of a session that goes on, or whose
+// tellStarved tells that the kernel has killed processes of a session that continues, or whose
 // program ended otherwise.
 func (b *Bridge) tellStarved(l *live, killed int64, s scope.Starved) {
 	what := "a process of the session was killed"

@@ -174,7 +174,7 @@ func (b *Bridge) resolvePast(who peer.Peer, named string) (past, bool) {
 	return past{}, false
 }
 
-// ownPast returns the latest session of who's own of this name that has ended.
+// ownPast returns the person's own latest session of this name that has ended.
 func (b *Bridge) ownPast(who peer.Peer, ref string) (past, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -32,7 +32,7 @@ type reports struct {
 	owed atomic.Bool // something could not be written: whoever types next tells it
 }
 
-// remember goes on with what an earlier bridge knew of the session.
+// remember takes over what an earlier bridge knew of the session.
 func (l *live) remember() {
 	r := &l.reports
 	r.focusOn, r.sizeOn, r.focus = l.Reports()
@@ -260,7 +260,7 @@ func (l *live) write(c *client, s sorted) error {
 		l.Note(session.LastTyped, time.Now())
 		l.mu.Lock()
 		if l.driver != c {
-			c.unfocused = c.unfocused && c.drives.Load() // who comes to the keyboard has the focus
+			c.unfocused = c.unfocused && c.drives.Load() // a person who comes to the keyboard has the focus
 			l.driver = c
 			l.arrange()
 		}
@@ -292,7 +292,7 @@ func (c *client) endTyping() {
 }
 
 // toldFocusOut says whether the program was told that the focus is gone, and people are on
-// their way back to a bridge that was restarted: so it is then for who comes back.
+// their way back to a bridge that was restarted: so nothing has changed for those who come back.
 func (l *live) toldFocusOut() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -83,7 +83,7 @@ func (w *speech) next() time.Time {
 	}
 }
 
-// pop goes on to the next sentence if the first has been said.
+// pop continues with the next sentence if the first has been said.
 func (w *speech) pop(now time.Time) {
 	if now.Before(w.until()) {
 		return

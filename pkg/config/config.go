@@ -37,7 +37,7 @@ type Dirs struct {
 	Vendor []string // the first that has a file wins
 	Owner  uint32
 
-	// mistake, where it is set, is told of every mistake in a file, and reading goes on.
+	// mistake, where it is set, is told of every mistake in a file, and reading continues.
 	// Without it the first mistake is the error that reading returns.
 	mistake func(error)
 }

@@ -24,7 +24,7 @@ type Text struct {
 	s    *screen.Screen
 	held []byte // may become a mark
 
-	amid bool   // the last line that was written goes on
+	amid bool   // the last line that was written is not complete
 	last string // the screen that was written last
 	room int    // for what is still to be written, in bytes
 	full bool   // it was said that something is left out

@@ -19,7 +19,7 @@ const (
 	footFirm = footPlaced | footErased
 )
 
-// Footing is for who goes on with a picture of this screen.
+// Footing is for a screen that continues from a picture of this one.
 func (s *Screen) Footing() Footing { return s.footing }
 
 // SetFooting is for a screen that was drawn from a picture.

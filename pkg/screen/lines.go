@@ -1,7 +1,7 @@
 package screen
 
 // OnLine has each line that leaves the main screen at its top told, as Text has it, and
-// whether the next line goes on with it. Then no history is kept.
+// whether the next line continues it. Then no history is kept.
 func (s *Screen) OnLine(told func(text string, goesOn bool)) { s.onLine = told }
 
 // Lines tells the lines that are on the screen, down to the last one that is not blank, as

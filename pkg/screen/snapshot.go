@@ -345,7 +345,7 @@ type putting uint8
 const (
 	anew  putting = iota // on a screen that has just been drawn
 	back                 // on one that was there before
-	inRow                // likewise, where the cursor is in the right row
+	inRow                // as above, where the cursor is in the right row
 )
 
 func appendColumn(b []byte, col int) []byte {

@@ -231,7 +231,7 @@ func (p panel) appendTo(b []byte) []byte {
 // appendBeneath appends what draws again what the panel covers, on a terminal in the
 // default style that does not wrap. A line with marks is drawn whole, since terminals
 // differ about its columns. What is not covered is left alone: to erase a whole line would
-// have some terminals forget that it goes on with the next.
+// make some terminals forget that the next line continues it.
 func (s *Screen) appendBeneath(b []byte, p panel, cols int, lines func(y int) *line) []byte {
 	for i := range p.lines {
 		l, n := lines(p.first+i), p.width

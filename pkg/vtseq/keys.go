@@ -14,7 +14,7 @@ const (
 	Text    InputKind = iota // printable characters, in UTF-8: keys that were typed, one after the other
 	Paste                    // a part of a bracketed paste, its marks included
 	Report                   // what the terminal says by itself, and the mouse
-	Press                    // a key was pressed, or goes on being held down
+	Press                    // a key was pressed, or is still held down
 	Release                  // a key was released
 )
 
@@ -44,8 +44,8 @@ type Key struct {
 	// are named by Final.
 	Code    rune
 	Shifted rune // its character with Shift; 0: the terminal has not said
-	Base    rune // what is at that place of a US keyboard; 0 likewise
-	Text    rune // the character that the key types; 0 likewise
+	Base    rune // what is at that place of a US keyboard; 0: not told
+	Text    rune // the character that the key types; 0: not told
 	Mods    Mods
 	Final   byte // of a CSI or SS3 sequence that names the key: 'A' is Up, 'C' is Right, '~' one with a number
 }

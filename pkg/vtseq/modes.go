@@ -5,7 +5,7 @@ package vtseq
 const MaxSequence = 128
 
 // Modes follows what output puts a terminal into: what must be undone when somebody
-// leaves (Restore), and done for who comes later (AppendSet): modes, and how the
+// leaves (Restore), and done for those who join later (AppendSet): modes, and how the
 // terminal looks. It does not follow what is on the screen. Of what goes with that
 // (margins, attributes, character sets) it knows only whether there is something to
 // undo. Its zero value is a terminal's beginning.

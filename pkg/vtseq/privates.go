@@ -8,7 +8,7 @@ const (
 	on                //
 	usuallyOn         // it is a person's choice, or terminals differ: only what was changed is undone
 	usuallyOff        // the same
-	forgone           // it is undone, but not done for who comes later
+	forgone           // it is undone, but not done for those who join later
 )
 
 // privates are the private modes, but for those of the mouse's kinds, of the alternate
@@ -59,7 +59,7 @@ var privates = [...]struct {
 	{2004, off},         // bracketed paste
 	{2005, off},         // each pasted character is quoted
 	{2006, off},         // each pasted new line is quoted
-	{2026, forgone},     // synchronized output: who comes late must see something
+	{2026, forgone},     // synchronized output: those who join late must see something
 	{2027, usuallyOff},  // widths go by grapheme clusters; in some terminals always
 	{2029, off},         // the mouse is reported, and selects too (Contour)
 	{2031, off},         // reports of the colour scheme

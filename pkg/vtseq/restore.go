@@ -121,7 +121,7 @@ func (m *Modes) Undo() []byte {
 // interrupted ends whatever sequence a terminal is in the midst of.
 const interrupted = "\x18\x1b\\"
 
-// Restore is what takes the terminal out of all that it is in, for who leaves. It is
+// Restore is what takes the terminal out of all that it is in, for a person who leaves. It is
 // empty if there is nothing. Nothing is erased. Whose program had the alternate screen
 // has the main one again, and the cursor where it was. Where the cursor may be amid what
 // is shown, it is at the beginning of an empty last line then; and fresh says whether

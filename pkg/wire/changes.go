@@ -11,7 +11,7 @@ import (
 type Changes struct {
 	Changes []Change `json:"changes"`
 	Total   int      `json:"total"`           // of changes that were found
-	More    bool     `json:"more,omitempty"`  // the list goes on in the next
+	More    bool     `json:"more,omitempty"`  // the list continues in the next
 	Error   string   `json:"error,omitempty"` // for people: why there may be others
 }
 

@@ -199,7 +199,7 @@ type ProfileReply struct {
 	Watch          []string `json:"watch,omitempty"`   // names of files whose change the person is told
 	Install        bool     `json:"install,omitempty"` // it has that step of a setup
 	Login          bool     `json:"login,omitempty"`
-	Tape           int64    `json:"tape,omitempty"` // bytes of output that are kept for who joins late
+	Tape           int64    `json:"tape,omitempty"` // bytes of output that are kept for those who join late
 }
 
 // SessionInfo is a session as those see it who may.
@@ -334,7 +334,7 @@ const (
 type EndedNote struct {
 	Code   int `json:"code"`
 	Signal int `json:"signal,omitempty"`
-	// Why is the reason, for people, where nobody's program and no person ended it: the kernel
+	// Why is the reason, for people, where neither the program nor a person ended it: the kernel
 	// had no memory for it.
 	Why string `json:"why,omitempty"`
 }
