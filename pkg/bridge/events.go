@@ -45,7 +45,7 @@ func (l *live) trouble(format string, args ...any) {
 func (b *Bridge) tellStarted(l *live, c *client) {
 	if missing := scope.Missing(l.Profile, l.Scope); len(missing) > 0 {
 		b.noLimits.Do(func() {
-			b.Log.Tell(journal.NoLimits, l.about(c), "sessions are not held to their limits of %s: the kernel has no such controller for them", strings.Join(missing, " and "))
+			b.Log.Tell(journal.NoLimits, journal.About{}, "sessions are not held to their limits of %s: the kernel has no such controller for them", strings.Join(missing, " and "))
 		})
 	}
 	where := ""
