@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -18,8 +19,9 @@ type broken struct {
 }
 
 type breakage struct {
-	short    int   // how much of the next write still works; -1: all
-	first    int64 // where the first write since this was set was
+	mu       sync.Mutex // guards what follows: a chain tries again at any time
+	short    int        // how much of the next write still works; -1: all
+	first    int64      // where the first write since this was set was
 	truncate error
 	sync     error
 	held     chan chan error // each Sync asks here for its outcome; nil: sync is it
@@ -35,31 +37,47 @@ func (d *breakage) open(name string, flag int, mode os.FileMode) (file, error) {
 }
 
 func (f broken) WriteAt(p []byte, off int64) (int, error) {
+	f.b.mu.Lock()
 	f.b.first = min(f.b.first, off)
-	if f.b.short >= 0 && len(p) > f.b.short {
-		n, _ := f.File.WriteAt(p[:f.b.short], off)
-		return n, f.b.err
+	short, err := f.b.short, f.b.err
+	f.b.mu.Unlock()
+	if short >= 0 && len(p) > short {
+		n, _ := f.File.WriteAt(p[:short], off)
+		return n, err
 	}
 	return f.File.WriteAt(p, off)
 }
 
 func (f broken) Truncate(size int64) error {
-	if f.b.truncate != nil {
-		return f.b.truncate
+	f.b.mu.Lock()
+	err := f.b.truncate
+	f.b.mu.Unlock()
+	if err != nil {
+		return err
 	}
 	return f.File.Truncate(size)
 }
 
 func (f broken) Sync() error {
-	if f.b.held != nil {
+	f.b.mu.Lock()
+	held, err := f.b.held, f.b.sync
+	f.b.mu.Unlock()
+	if held != nil {
 		outcome := make(chan error)
-		f.b.held <- outcome
+		held <- outcome
 		return <-outcome
 	}
-	if f.b.sync != nil {
-		return f.b.sync
+	if err != nil {
+		return err
 	}
 	return f.File.Sync()
+}
+
+// set changes how it fails.
+func (d *breakage) set(change func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	change()
 }
 
 // What could not be opened can be when that is put right, also by the same process: no
@@ -119,7 +137,7 @@ func TestFailingWrites(t *testing.T) {
 			add(t, c, every()[0])
 			put(t, c, Stdout, "before")
 			head := c.Head()
-			d.short, d.truncate = short, truncate
+			d.set(func() { d.short, d.truncate = short, truncate })
 			long := strings.Repeat("long ", 200)
 			for range 2 {
 				if n, err := c.Output(Stdout, []byte(long), true); n != 0 || !errors.Is(err, syscall.ENOSPC) {
@@ -135,7 +153,7 @@ func TestFailingWrites(t *testing.T) {
 			if truncate == nil {
 				sound(t, dir, "s1")
 			}
-			d.short, d.truncate = -1, nil
+			d.set(func() { d.short, d.truncate = -1, nil })
 			put(t, c, Stdout, "x") // shorter than what is torn
 			sound(t, dir, "s1")
 			put(t, c, Stdout, long)
@@ -154,7 +172,7 @@ func TestFailingSync(t *testing.T) {
 	told := make(chan error, 100)
 	s := open(t, dir, Options{open: d.open, SyncEvery: time.Millisecond, OnError: func(chain string, err error) { told <- err }})
 	c := session(t, s, "s1")
-	d.sync = syscall.EIO
+	d.set(func() { d.sync = syscall.EIO })
 	put(t, c, Stdout, "one")
 	if err := <-told; !errors.Is(err, syscall.EIO) {
 		t.Error(err)
@@ -162,11 +180,13 @@ func TestFailingSync(t *testing.T) {
 	if n, err := c.Output(Stdout, []byte("two"), true); n != 0 || !errors.Is(err, syscall.EIO) {
 		t.Errorf("%d, %v", n, err)
 	}
-	d.sync, d.first = nil, 1<<62
+	d.set(func() { d.sync, d.first = nil, 1<<62 })
 	put(t, c, Stdout, "two")
-	if d.first != 0 {
-		t.Errorf("written again from %d on", d.first)
-	}
+	d.set(func() {
+		if d.first != 0 {
+			t.Errorf("written again from %d on", d.first)
+		}
+	})
 	ok(t, c.Sync())
 	if got := raws(t, dir, "s1", Stdout); got != "onetwo" {
 		t.Errorf("%q", got)
@@ -191,7 +211,7 @@ func TestFailingSyncIsNotMissed(t *testing.T) {
 	if c.Durable() != (Head{}) {
 		t.Errorf("%v is on the disk", c.Durable())
 	}
-	d.first = 1 << 62
+	d.set(func() { d.first = 1 << 62 })
 	go func() {
 		_, err := c.Output(Stdout, []byte(strings.Repeat("three", 600)), true) // begins a segment
 		recorded <- err
