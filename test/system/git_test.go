@@ -254,13 +254,13 @@ func told(t *testing.T, who account, dir, commands string, args ...string) strin
 		args = []string{"aaau", "-C", "."}
 	}
 	c := sit(t, who, at(dir, append(append([]string{}, args...), "--", "bash", "-c", commands+"\necho d''one")...)...)
-	c.match("done\r\n|session was killed") // which some are for what they do
+	c.match("done\r\n|\naaau: the session was killed") // which some are for what they do
 	c.leave()
 	all := strings.ReplaceAll(plain(c.all()), "\x1b[23;0t", "") // with which the window has its title back
 	if _, said, ok := strings.Cut(all, "done\n"); ok {
 		return said
 	}
-	return all[strings.Index(all, "aaau: the session was killed"):]
+	return all[strings.LastIndex(all, "aaau: the session was killed"):]
 }
 
 // What people's own tools run, in the root of a project or anywhere in it.

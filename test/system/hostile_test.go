@@ -379,7 +379,7 @@ func TestGitRunsNothingOfTheAgents(t *testing.T) {
 			for rest := some; len(rest) > 0; { // an attack that is seen ends its session
 				file(t, attack, attacks(dir, rest))
 				c := sit(t, operator, "aaau", "-C", dir, "--", "bash", "-c", "bash "+attack+"; echo d''one; read")
-				if m := c.match(`done|session was killed[^\n]*\n`); m[1] != "done" {
+				if m := c.match(`done|\naaau: the session was killed[^\n]*\n`); m[1] != "done" {
 					i := slices.IndexFunc(rest, func(p trap) bool { return strings.Contains(m[1], "/"+slug(p.name)+"/") })
 					if i < 0 {
 						t.Fatalf("killed for no trap: %q", m[1])
