@@ -86,6 +86,7 @@ type shown struct {
 	asked time.Time // when the program asked the terminal something last
 	same  time.Time // when it asked what settle asks
 	begun bool      // something was
+	kept  bool      // the window's title, which the session may have changed since
 	under []byte    // takes away the bridge's words, which stand on the terminal now
 	ours  bool      // the window's title is ours, while the bridge is away
 	told  []told    // what explains the session's end, if that comes now
@@ -108,8 +109,8 @@ func (s *shown) redraw(p []byte) error {
 	return err
 }
 
-// The window's title is the person's: it is kept on the terminal's own stack while the
-// session sets others.
+// The window's title is the person's: before the session sets one, theirs is kept on the
+// terminal's own stack.
 const (
 	pushTitle = "\x1b[22;0t"
 	popTitle  = "\x1b[23;0t"
@@ -132,9 +133,6 @@ func (s *shown) Write(p []byte) (int, error) {
 	if s.over {
 		return len(p), nil // it is not for a terminal that is the person's again
 	}
-	if !s.begun && s.titled {
-		_, _ = stdout.WriteString(pushTitle) // what is shown next fails too
-	}
 	s.begun = true
 	s.modes.Scan(p)
 	s.scan.Scan(p, func(f vtseq.Found) {
@@ -150,7 +148,28 @@ func (s *shown) Write(p []byte) (int, error) {
 			return 0, err
 		}
 	}
+	if at := titleAt(p); s.titled && !s.kept && at >= 0 {
+		s.kept = true
+		if n, err := stdout.Write(append(bytes.Clone(p[:at]), pushTitle...)); err != nil {
+			return min(n, at), err
+		}
+		n, err := stdout.Write(p[at:])
+		return at + n, err
+	}
 	return stdout.Write(p)
+}
+
+// titleAt returns where output may set the window's title for the first time: where an OSC begins
+// in it, or could begin at its end. It is -1 if there is no such place. An ESC ends what stands
+// before it, so that something whole may be written there.
+func titleAt(p []byte) int {
+	if at := bytes.Index(p, []byte("\x1b]")); at >= 0 {
+		return at
+	}
+	if bytes.HasSuffix(p, []byte{0x1b}) {
+		return len(p) - 1
+	}
+	return -1
 }
 
 // aside writes what is not the session's and moves no cursor, unless that would be in
@@ -172,7 +191,7 @@ func (s *shown) leave() owing {
 		s.setTitle("")
 	}
 	restore, fresh := s.modes.Restore()
-	if s.titled && s.begun {
+	if s.kept {
 		restore = append(restore, popTitle...)
 	}
 	if len(restore) > 0 && !s.over && isTTY(os.Stdout) {

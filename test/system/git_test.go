@@ -256,7 +256,7 @@ func told(t *testing.T, who account, dir, commands string, args ...string) strin
 	c := sit(t, who, at(dir, append(append([]string{}, args...), "--", "bash", "-c", commands+"\necho d''one")...)...)
 	c.match("done\r\n|\naaau: the session was killed") // which some are for what they do
 	c.leave()
-	all := strings.ReplaceAll(plain(c.all()), "\x1b[23;0t", "") // with which the window has its title back
+	all := plain(c.all())
 	if _, said, ok := strings.Cut(all, "done\n"); ok {
 		return said
 	}

@@ -251,16 +251,22 @@ func (c *console) isNew(text string) bool {
 	return bytes.Contains(c.shown[c.seen:], []byte(text))
 }
 
-// Nothing is taken back that nobody has done. The title that was kept at the beginning
-// is; a terminal that has none and may show what it does not know is written nothing.
+// Nothing is taken back that nobody has done. The title is given back if the program may have
+// set one; a terminal that has none and may show what it does not know is written nothing.
 func TestCleanTerminalIsLeftAlone(t *testing.T) {
 	begin(t)
 	operator := as(t, "operator")
+	const title = "\x1b]2;x\x1b\\"
 	for kind, kept := range map[string]string{"xterm-256color": "\x1b[22;0t", "dumb": "", "linux": ""} {
 		c := sit(t, operator.with("TERM="+kind), "aaau", "--", "sh", "-c", "echo ready; exit 3")
-		c.expect(kept + "ready\r\n")
-		if status, rest := c.leave(); status != 3 || rest != strings.ReplaceAll(kept, "22", "23") {
+		c.expect("\r\nready\r\n")
+		if status, rest := c.leave(); status != 3 || rest != "" {
 			t.Errorf("%s: status %d, %q", kind, status, rest)
+		}
+		c = sit(t, operator.with("TERM="+kind), "aaau", "--", "sh", "-c", "echo ready; printf '\\033]2;x\\033\\\\'; exit 3")
+		c.expect("ready\r\n" + kept + title)
+		if status, rest := c.leave(); status != 3 || rest != strings.ReplaceAll(kept, "22", "23") {
+			t.Errorf("%s, with a title: status %d, %q", kind, status, rest)
 		}
 	}
 }

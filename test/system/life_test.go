@@ -3,6 +3,8 @@ package system
 import (
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestInterrupt(t *testing.T) {
@@ -102,7 +104,8 @@ func TestBackspaceTakesAWholeLetter(t *testing.T) {
 	begin(t)
 	s := openShell(t, as(t, "operator"))
 	s.foreground("head -n1 | od -An -tx1", "head")
-	s.typed("ä\x7fb日\x7f\r")
+	back := string(rune(s.modes().Cc[unix.VERASE])) // of this terminal, and so of the session's
+	s.typed("ä" + back + "b日" + back + "\r")
 	if out, _ := s.prompt(); !strings.Contains(out, " 62 0a\n") {
 		t.Errorf("head read %q, not 62 0a", out)
 	}

@@ -111,7 +111,7 @@ func TestRecord(t *testing.T) {
 	begin(t)
 	operator := as(t, "operator")
 	script := `stty raw -echo; yes 'some lines of text' | head -c 200000000; head -c 3000000 /dev/urandom; printf '\030\033c\346\274\264 done'; read -rn1 x`
-	s := sit(t, operator, "sh", "-c", "aaau -- bash -c "+quote(script)+" | tee out | tail -c 20; echo; sha256sum < out")
+	s := sit(t, operator, "sh", "-c", "aaau -t -- bash -c "+quote(script)+" | tee out | tail -c 20; echo; sha256sum < out")
 	await(t, "the session", func() bool { return len(parsed[[]object](t, operator, "aaau", "list", "--json")) > 0 })
 	id := newest(t)
 	peek(t, id, "done")

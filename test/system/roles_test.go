@@ -310,7 +310,7 @@ func (tr *trial) asks(lies map[string]any) {
 	tr.answered("put", "type", note)
 	want := "typed \n"
 	if tr.may("type") {
-		want = "typed /tmp/file\n"
+		want = "typed /tmp/file \n"
 	}
 	if got := tr.witness(); got != want {
 		tr.t.Errorf("put: the witness tells %q, not %q", got, want)
