@@ -25,7 +25,7 @@ const (
 	looksEvery   = time.Second / 2
 	// controlsAtOnce and controlsEvery are the same for what people do to sessions and for
 	// coming to them. One may come to a session with a thousand terminals.
-	controlsAtOnce = 5000
+	controlsAtOnce = 10000
 	controlsEvery  = time.Second
 	// maxAllowed bounds how many users have an allowance of their own: somebody may have
 	// thousands of uids (subuid(5)). The others have one together.
