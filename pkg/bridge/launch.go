@@ -80,6 +80,9 @@ func (b *Bridge) launch(ctx context.Context, c *client, req wire.OpenRequest, di
 	if err != nil {
 		return nil, nil, refusal(record, "the record cannot be written, so no session starts: %v", err)
 	}
+	live.mu.Lock()
+	live.expected = !req.Detached
+	live.mu.Unlock()
 	var ending <-chan struct{}
 	defer func() {
 		if ending != nil { // its place is free, and no list has it, when its person hears that it failed

@@ -27,6 +27,7 @@ type live struct {
 	reviewing sync.Mutex // held while somebody's role is made another, and outside of mu
 
 	mu       sync.Mutex           // guards what follows
+	expected bool                 // the client that has started the session has not joined it yet
 	people   []*client            // in the order in which they came
 	driver   *client              // who typed last
 	sent     burst                // the text that was sent last, and not typed by who is here
@@ -72,6 +73,7 @@ func (l *live) read(from, fromErrors int64, hold tape.Hold) ([]*tape.Cursor, err
 func (l *live) join(c *client) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.expected = false
 	l.people = append(l.people, c)
 	if c.drove && l.driver == nil {
 		l.driver = c

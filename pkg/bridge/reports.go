@@ -57,11 +57,11 @@ func (l *live) switched(mode int, on bool) {
 }
 
 // tell writes to the program what it asked to be told and does not know yet. Nothing is
-// told while people are on their way back to a bridge that was restarted, or this one
-// stops: nothing has changed for the program then. l.mu is held.
+// told before the client that has started the session joins it, nor while people are on
+// their way back to a bridge that was restarted, or this one stops: nothing has changed for the program then. l.mu is held.
 func (l *live) tell() {
 	r := &l.reports
-	if l.Pipes || !r.focusOn && !r.sizeOn || l.awaitsDriver() || l.watch.b.stopping.Load() {
+	if l.Pipes || !r.focusOn && !r.sizeOn || l.expected || l.awaitsDriver() || l.watch.b.stopping.Load() {
 		return
 	}
 	var report []byte
