@@ -77,6 +77,7 @@ func TestProgramIsToldWhatItAskedFor(t *testing.T) {
 	told("\x1b[48;24;80;480;800t")
 	size(a, "24 80 800 480")
 	killBridge(t, 0)
+	await(t, "the person to be back", func() bool { return inStatus(t, id, "clients") == "1" }) // or the key could be lost
 	size(a, "24 80 800 480")
 	a.signal(syscall.SIGTERM)
 	a.ends(143)
