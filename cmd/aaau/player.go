@@ -325,7 +325,7 @@ func (p *player) title() {
 func (p *player) leave() {
 	_ = p.write(p.held[:p.cut.Flush(p.held)]) // it fails if the terminal is gone
 	if p.fit != nil {
-		_ = p.fit.end() // likewise
+		_ = p.fit.end() // it fails if the terminal is gone
 	}
 	if p.screen {
 		p.out.aside(restoreTitle)

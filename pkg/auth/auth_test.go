@@ -157,7 +157,7 @@ func TestAuditors(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
-	// A group that does not exist, 0, is nobody's, and root's group least of all.
+	// A group that does not exist is 0: it has no members, and is not taken for root's group.
 	if got, _ := policy().Role(person(1000, 0), "shell"); got != Interactive {
 		t.Errorf("in root's group: %v", got)
 	}

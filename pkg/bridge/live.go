@@ -222,7 +222,7 @@ func (l *live) info(role auth.Role) wire.SessionInfo {
 // and maxShares others, whatever they are called.
 const maxPeople = 400
 
-// status is info with everybody who is there or may be, as rules have it.
+// status is info with the people in the session, and those who may join it by the rules.
 func (l *live) status(role auth.Role, rules auth.Policy) wire.SessionInfo {
 	i := l.info(role)
 	i.Others = others(rules, l.Private)

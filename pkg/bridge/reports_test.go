@@ -102,7 +102,7 @@ func (h *harness) live(id string) *live {
 }
 
 // The program is told that the focus is gone when its person goes, and is back when one
-// comes; what the terminal of another says of its focus is nobody's business but theirs.
+// comes; what another terminal says of its focus does not reach the program.
 func TestFocusIsTold(t *testing.T) {
 	h := start(t, nil)
 	a := h.listens(`\033[?1004h`, wire.Size{Rows: 24, Cols: 80})
