@@ -252,7 +252,8 @@ check-unit: ## unit tests, with the race detector
 	CGO_ENABLED=1 go test -race -timeout 20m ./pkg/... ./cmd/...
 
 check-system: deb $(later) $(unrecorded) ## tests on a real systemd
-	go test -count=1 -timeout 60m ./test/bench ./test/layers ./test/system
+	go test -count=1 ./test/bench ./test/layers
+	test/parallel
 
 # A few that have many at work in each program; RUN=. for all, but what is measured, or is too much for
 # programs ten times as slow.
@@ -269,7 +270,7 @@ check-vm: deb deps-vm ## tests that need a kernel of their own, in a virtual mac
 
 # But for what is the same on every system: figures, what strangers send, what screens show, how a replay goes.
 check-trixie: deb $(later) deps-trixie ## the tests of check-system on Debian 13
-	AAAU_SANDBOX_ROOT=build/roots/trixie go test -count=1 -timeout 60m -skip '^Test(IdleBridge|Throughput.*|ViewersCostNothing|StrangersForAWhile|GoldenScreens|RecordRate|TimePasses)$$' ./test/system
+	AAAU_SANDBOX_ROOT=build/roots/trixie test/parallel '^Test(IdleBridge|Throughput.*|ViewersCostNothing|StrangersForAWhile|GoldenScreens|RecordRate|TimePasses)$$'
 
 clean: ## remove build/ and dist/
 	rm -rf build dist

@@ -60,6 +60,7 @@ func TestReplayKeepsColumns(t *testing.T) {
 		p.shows(t, test.shows)
 		p.close(t)
 	}
-	p := w.open(t, 30, 100, "aaau", "replay", "--speed", "100", id)
+	// The pane lives on after the replay: tmux scrolls a pane whose program has ended.
+	p := w.open(t, 30, 100, "sh", "-c", `aaau replay --speed 100 "$0"; exec cat`, id)
 	p.shows(t, `\Abefore\nafter`)
 }

@@ -25,7 +25,7 @@ func idle() time.Duration {
 // The kernel does not bound the homes here, so the bridge looks how full they are: a minute
 // after the last that happened, and then once in a quarter of an hour.
 func TestIdleBridge(t *testing.T) {
-	beginLong(t, 2*time.Minute+3*idle())
+	beginLong(t, 2*time.Minute+4*idle())
 	operator := as(t, "operator")
 	for range 15 {
 		began(t, operator, "/", "--", "cat")
@@ -34,9 +34,9 @@ func TestIdleBridge(t *testing.T) {
 	for range 5 {
 		shells = append(shells, openShell(t, operator))
 	}
-	tries := 2 // before a minute has passed, when the last of it is anchored, and room is looked at
-	if 2*idle()+15*time.Second > 55*time.Second {
-		time.Sleep(70 * time.Second) // or after that
+	tries := 4 // a busy machine makes switches that are not ours, and once, a minute after the start, the bridge looks at room and anchors
+	if idle() > 20*time.Second {
+		time.Sleep(70 * time.Second) // that minute
 		tries = 1
 	}
 	last, still := -1, 0
@@ -51,7 +51,7 @@ func TestIdleBridge(t *testing.T) {
 		time.Sleep(time.Second)
 	}
 	most, made := int(idle()*3/time.Minute), 0
-	for range tries { // a busy machine makes some that are not ours
+	for range tries {
 		last = switches(t, "aaau.service")
 		time.Sleep(idle()) // the very thing that is measured
 		made = switches(t, "aaau.service") - last

@@ -22,7 +22,7 @@ const (
 )
 
 // begin is every test's first line. At the test's end it makes sure that no
-// session is left, and if the test has failed it shows the journal.
+// session is left, and if the test has failed it shows the journal's end.
 func begin(t *testing.T) {
 	t.Helper()
 	beginLong(t, lifetime)
@@ -45,7 +45,7 @@ func beginLong(t *testing.T, most time.Duration) {
 			systemctlMay("kill", "--signal=KILL", "aaau-*.scope")
 		}
 		if t.Failed() {
-			t.Logf("the journal:\n%s", journal(t, began, "--output=short-precise"))
+			t.Logf("the journal's last lines:\n%s", journal(t, began, "--output=short-precise", "--lines=60"))
 		}
 	})
 	if os.Getenv("AAAU_RACE") != "" {
