@@ -110,6 +110,9 @@ func doing(s wire.SessionInfo) string {
 
 // how says how a session ended.
 func how(e wire.EndedNote) string {
+	if e.Unknown {
+		return harmless(e.Why)
+	}
 	if e.Signal == 0 {
 		return fmt.Sprintf("exit status %d", e.Code)
 	}

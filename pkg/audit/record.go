@@ -88,8 +88,10 @@ type SessionStart struct {
 // SessionEnd tells how a session ended. Status and Signal are nil when the program
 // never ran, or nobody knows.
 type SessionEnd struct {
-	Status     *int   `json:"status,omitempty"`
-	Signal     *int   `json:"signal,omitempty"`
+	Status *int `json:"status,omitempty"`
+	Signal *int `json:"signal,omitempty"`
+	// Unknown: the program ran, and nobody knows how it ended.
+	Unknown    bool   `json:"unknown,omitempty"`
 	DurationMS int64  `json:"duration_ms"`
 	Bytes      int64  `json:"bytes"` // of output
 	ErrorBytes int64  `json:"error_bytes,omitempty"`

@@ -77,6 +77,8 @@ func (b *Bridge) tellEnded(l *live) bool {
 	}
 	switch {
 	case !exit.Ran:
+	case l.isSilent():
+		end.Unknown = true
 	case exit.Wait.Signaled():
 		signal := int(exit.Wait.Signal())
 		end.Signal = &signal
@@ -86,13 +88,17 @@ func (b *Bridge) tellEnded(l *live) bool {
 	}
 	how := exit.String()
 	if l.memory.why != "" {
-		how += ": " + l.memory.why
+		exit.Silent = false
+		how = exit.String() + ": " + l.memory.why
 	}
 	recorded := l.rec.finish(l.told(audit.System, "system", how, end))
 	if !recorded && b.stopping.Load() {
 		return false
 	}
 	b.Log.Tell(journal.SessionEnd, l.about(nil), "session %s ended: %s after %s, %d bytes of output", l.ID, how, took, l.Bytes())
+	if end.Unknown {
+		b.Log.Tell(journal.SilentEnd, l.about(nil), "session %s: %s: the kernel's log may say who did", l.ID, how)
+	}
 	e, note := l.event(wire.EventEnd, how), l.endedNote()
 	e.Ended = &note
 	if exit.Ran {

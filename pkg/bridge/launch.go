@@ -162,11 +162,23 @@ func (b *Bridge) insist(s *session.Session) {
 	}
 }
 
-// kill asks the launcher to send a signal to everything in a session's scope.
+// kill asks the launcher to send a signal to everything in a session's scope. That it is
+// SIGKILL is noted first: this bridge may die before the session does.
 func (b *Bridge) kill(ctx context.Context, s *session.Session, sig syscall.Signal) error {
+	undo := func() {}
+	if sig == syscall.SIGKILL {
+		undo = s.Killing()
+	}
 	_, err := b.ask(ctx, privsep.Request{Kill: &privsep.Kill{Name: s.Scope, Signal: int(sig)}})
+	if err != nil && !errors.Is(err, errUnheard) {
+		undo()
+	}
 	return err
 }
+
+// errUnheard is wrapped when the launcher was asked for something and its answer did not come:
+// it may have done it.
+var errUnheard = errors.New("hearing the launcher")
 
 // put asks the launcher to copy a file, a memfd with all seals, into a session's /tmp,
 // and says what it is called there: name, or like it. The file stays the caller's.
@@ -201,7 +213,7 @@ func (b *Bridge) ask(ctx context.Context, req privsep.Request, fds ...int) (priv
 		return reply, fmt.Errorf("asking the launcher: %w", err)
 	}
 	if _, err := privsep.Receive(l, &reply, 0); err != nil {
-		return reply, fmt.Errorf("hearing the launcher: %w", err)
+		return reply, fmt.Errorf("%w: %w", errUnheard, err)
 	}
 	if reply.Error != nil {
 		return reply, reply.Error

@@ -483,14 +483,3 @@ func (o *sender) flushPending() {
 // errOvertaken ends a connection whose last frame the writer may have spoilt: it
 // would have had to write a good part of the tape during one system call.
 var errOvertaken = errors.New("overtaken by the session's output")
-
-// endedNote is how a session that has ended did.
-func (l *live) endedNote() wire.EndedNote {
-	e := l.Exit()
-	switch {
-	case e.Wait.Signaled():
-		return wire.EndedNote{Signal: int(e.Wait.Signal()), Why: l.memory.why}
-	default:
-		return wire.EndedNote{Code: e.Wait.ExitStatus()}
-	}
-}

@@ -9,6 +9,7 @@ type Kind int
 const (
 	SessionStart Kind = iota
 	SessionEnd
+	SilentEnd // … of which nobody knows how its program ended
 	Attach
 	Detach
 	Denied
@@ -54,6 +55,7 @@ var kinds = [...]struct {
 }{
 	SessionStart:  {"692efe783da3449aa79c415875410a37", "session_start", journal.PriInfo},
 	SessionEnd:    {"7485633decf4437886ff7ef6c539c8de", "session_end", journal.PriInfo},
+	SilentEnd:     {"29c3230a7c2d41e18ba48479d630ef6d", "silent_end", journal.PriWarning},
 	Attach:        {"22fa9374fead452b80eeac835f3626ff", "attach", journal.PriInfo},
 	Detach:        {"8abe996defe54b33905a0974454a7832", "detach", journal.PriInfo},
 	Denied:        {"32d4511798294543a8597b7dcb939f53", "denied", journal.PriNotice},

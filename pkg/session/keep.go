@@ -20,6 +20,7 @@ const (
 	wordTold           // 1: its end was recorded and told
 	wordReports        // what the program asked its terminal to report: see SetReports
 	wordDriver         // the token of the client that drives: see SetDriver
+	wordKills          // how many times AaaU has had it killed: see Killing
 	wordLooks   = 8    // lookWords for each Look
 	wordMoments = 32   // one for each Moment
 	wordPlaces  = 64   // placeWords for each place
@@ -66,6 +67,17 @@ func (s *Session) SetDriver(token uint64) { s.word(wordDriver).Store(token) }
 
 // Driver is what SetDriver was told last.
 func (s *Session) Driver() uint64 { return s.word(wordDriver).Load() }
+
+// Killing notes, for the next process too, that AaaU itself is about to end the session by
+// SIGKILL: an end without a word of the stage's is then that one. It comes before the kill.
+// The caller calls undo if the kill was not sent.
+func (s *Session) Killing() (undo func()) {
+	s.word(wordKills).Add(1)
+	return func() { s.word(wordKills).Add(^uint64(0)) }
+}
+
+// isKilled says whether AaaU has ended the session by SIGKILL.
+func (s *Session) isKilled() bool { return s.word(wordKills).Load() != 0 }
 
 // Lend has f keep what another process needs to Adopt the session: its tapes and its
 // descriptors, which stay the session's, and stay open until f returns. ErrEnded if

@@ -59,12 +59,21 @@ type Info struct {
 type Exit struct {
 	Ran  bool
 	Wait syscall.WaitStatus
+	// Silent: the stage ended without telling the program's status, and AaaU had not killed
+	// it. Wait is then the SIGKILL by which the kernel ended whatever was left in the stage's
+	// namespace; how the program itself ended is not known.
+	Silent bool
 }
+
+// Unknown is what people are told of a Silent end.
+const Unknown = "its first process ended without telling the program's status, and AaaU did not kill it"
 
 func (e Exit) String() string {
 	switch {
 	case !e.Ran:
 		return "its program never ran"
+	case e.Silent:
+		return Unknown
 	case e.Wait.Signaled():
 		return fmt.Sprintf("ended by %s", unix.SignalName(e.Wait.Signal()))
 	default:
@@ -289,7 +298,10 @@ func (s *Session) Used() scope.Use { return s.used }
 
 // Abandon lets go of the session, upon which its stage ends it. The end is still
 // to be waited for.
-func (s *Session) Abandon() { s.status.Close() }
+func (s *Session) Abandon() {
+	s.Killing()
+	s.status.Close()
+}
 
 // Freeze notes that the session's processes are stopped for a reason, and what to
 // tell people of it; Thaw takes a reason away, and says whether it was the last. It
@@ -372,9 +384,7 @@ func (s *Session) FullSize() spec.Size {
 // follow hears the stage out, waits for its end and the output's, and ends the
 // session.
 func (s *Session) follow(atEnd func(*Session), tripped func(why string)) {
-	// A stage ends without a word only by SIGKILL, as all of a scope is killed by
-	// force, or by a fault of its own; either way the kernel then kills its
-	// namespace's processes, so that this is true of the program too.
+	// When a stage ends without a word, the kernel kills its namespace's processes.
 	s.exit.Wait = syscall.WaitStatus(unix.SIGKILL)
 	told := false
 	tell := func(err error) {
@@ -402,6 +412,7 @@ func (s *Session) follow(atEnd func(*Session), tripped func(why string)) {
 		case st.Exposed:
 			s.expose()
 		case st.Tripped != "":
+			s.Killing() // by the stage, which says no more
 			tripped(st.Tripped)
 		case st.Ended != nil:
 			s.used = scope.Used(s.Profile, s.Scope) // while there is one: the stage is in it
@@ -416,6 +427,7 @@ func (s *Session) follow(atEnd func(*Session), tripped func(why string)) {
 	s.Mounts.Close()
 	tell(errors.New("the session's first process ended before it started the program"))
 	s.awaitStage()
+	s.exit.Silent = s.word(wordEnd).Load() == 0 && !s.isKilled()
 	for _, t := range s.tracks {
 		t.from.SetReadDeadline(time.Unix(1, 0)) // before gone, after which read sets its own
 	}

@@ -36,7 +36,9 @@ type guard struct {
 	heads map[string]string // of repos: what HEAD says there, nothing if they were not in order
 	links *gitlinks
 
-	tripping atomic.Bool // set before the program is killed: start's end is to be awaited
+	tripping atomic.Bool // set before the program is killed: end is to be awaited
+
+	end func(why string) // ends the session for a reason, and does not return; set before start
 
 	mu  sync.Mutex       // guards wds
 	wds map[int32]string // the watched ones of gitDirs
@@ -133,9 +135,9 @@ func (g *guard) watch() error {
 	return nil
 }
 
-// start calls exposed whenever a lock is gone, and end, once, when the program has
+// start calls exposed whenever a lock is gone, and g.end when the program has
 // tripped; it has been killed then.
-func (g *guard) start(exposed func() error, end func(why string)) error {
+func (g *guard) start(exposed func() error) error {
 	mounts, err := os.OpenFile("/proc/self/mountinfo", os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return err
@@ -171,7 +173,7 @@ func (g *guard) start(exposed func() error, end func(why string)) error {
 			g.step()
 		}
 		g.clear()
-		end(why)
+		g.end(why)
 	}, g.events, g.links.watches, g.again)
 	// Waiting is in the runtime's poller (see awaitNoReader), which itself uses up the
 	// kernel's word that there was a change: so whatever wakes it, we look.
@@ -246,8 +248,7 @@ func (g *guard) clear() (why string) {
 
 // fail ends the session: it would go on unguarded.
 func (g *guard) fail(what string, err error) {
-	fmt.Fprintf(os.Stderr, "%s: %s: %v\n", Name, what, err)
-	os.Exit(1)
+	g.end(fmt.Sprintf("what git would run as you cannot be guarded any more (%s: %v)", what, err))
 }
 
 // next takes what inotify has to say: it says what the program is to be ended for,

@@ -103,16 +103,14 @@ func run() error {
 		return err
 	}
 	if guard != nil {
-		err := guard.start(
-			func() error { return report(status, privsep.Status{Exposed: true}) },
-			func(why string) {
-				if err := report(status, privsep.Status{Tripped: why}); err != nil {
-					fmt.Fprintf(os.Stderr, "%s: %s\n", Name, why)
-				}
-				os.Exit(1) // without a word on how it ended: by SIGKILL
-			})
-		if err != nil {
-			return err
+		guard.end = func(why string) {
+			if err := report(status, privsep.Status{Tripped: why}); err != nil {
+				fmt.Fprintf(os.Stderr, "%s: %s\n", Name, why)
+			}
+			os.Exit(1) // without a word on how it ended: by SIGKILL
+		}
+		if err := guard.start(func() error { return report(status, privsep.Status{Exposed: true}) }); err != nil {
+			guard.fail("beginning to watch", err)
 		}
 	}
 	wait, err := reap(pid)

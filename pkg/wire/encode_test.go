@@ -100,6 +100,7 @@ func TestEncoder2(t *testing.T) {
 		want frame
 	}{
 		{e.Ended(EndedNote{Code: 3}), frame{Ended, `{"code":3}`}},
+		{e.Ended(EndedNote{Code: CodeUnknown, Unknown: true}), frame{Ended, `{"code":255,"unknown":true}`}},
 		{e.Ended(EndedNote{Signal: 9}), frame{Ended, `{"code":0,"signal":9}`}},
 		{e.Error(ErrorNote{Code: "denied", Message: "a\n<b>"}), frame{Error, `{"code":"denied","message":"a\n<b>"}`}},
 		{e.Refused(ErrorNote{Seq: 7, Code: "denied"}), frame{Refused, `{"seq":7,"code":"denied","message":""}`}},

@@ -335,9 +335,15 @@ type EndedNote struct {
 	Code   int `json:"code"`
 	Signal int `json:"signal,omitempty"`
 	// Why is the reason, for people, where neither the program nor a person ended it: the kernel
-	// had no memory for it.
+	// had no memory for it, or nobody knows.
 	Why string `json:"why,omitempty"`
+	// Unknown: nobody knows how the program ended, and Code is CodeUnknown.
+	Unknown bool `json:"unknown,omitempty"`
 }
+
+// CodeUnknown is the exit status of a program of which nobody knows how it ended: that of a
+// client which failed. It is no signal's, for AaaU knows of none.
+const CodeUnknown = 255
 
 // ErrorNote is a refusal or a failure.
 type ErrorNote struct {

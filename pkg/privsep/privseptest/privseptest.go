@@ -44,6 +44,10 @@ func New(dir string) *Launcher { return &Launcher{dir: dir, groups: map[string]i
 // has said whether the program runs.
 var ErrSilent = errors.New("the session's first process ended without a word")
 
+// ErrMute from an OnRequest's function has a session's first process end without a word on
+// how the program ended.
+var ErrMute = errors.New("the session's first process did not tell how its program ended")
+
 // OnRequest has every request from now on judged first: an error refuses it, a
 // *privsep.Error in words for the person who asked. Nil undoes that.
 func (l *Launcher) OnRequest(judge func(privsep.Request) error) {
@@ -118,10 +122,10 @@ func (l *Launcher) answer(c *net.UnixConn, req privsep.Request, fds []int) error
 	judge := l.judge
 	l.mu.Unlock()
 	var reply privsep.Reply
-	var silent bool
+	var says error
 	if judge != nil {
-		if err := judge(req); errors.Is(err, ErrSilent) {
-			silent = true
+		if err := judge(req); errors.Is(err, ErrSilent) || errors.Is(err, ErrMute) {
+			says = err
 		} else if err != nil && !errors.As(err, &reply.Error) {
 			reply.Error = privsep.Errorf("refused", "%v", err)
 		}
@@ -131,7 +135,7 @@ func (l *Launcher) answer(c *net.UnixConn, req privsep.Request, fds []int) error
 	case !req.OneThing():
 		reply.Error = privsep.Errorf("malformed", "%s", req)
 	case req.Start != nil:
-		return l.start(c, *req.Start, fds, silent)
+		return l.start(c, *req.Start, fds, says)
 	case req.Kill != nil:
 		sig := syscall.Signal(req.Kill.Signal)
 		if sig == 0 {

@@ -105,8 +105,9 @@ func (st *stage) end() {
 	_ = st.cmd.Wait()
 }
 
-// start starts a session and stays until its end.
-func (l *Launcher) start(c *net.UnixConn, req privsep.Start, fds []int, silent bool) error {
+// start starts a session and stays until its end. says is ErrSilent or ErrMute, or nil for a
+// session whose first process says all.
+func (l *Launcher) start(c *net.UnixConn, req privsep.Start, fds []int, says error) error {
 	if len(fds) != len(req.Dirs)+1 {
 		return privsep.Send(c, privsep.Reply{Error: privsep.Errorf("malformed", "%d directories with %d descriptors", len(req.Dirs), len(fds))})
 	}
@@ -131,10 +132,12 @@ func (l *Launcher) start(c *net.UnixConn, req privsep.Start, fds []int, silent b
 		ID: id, Scope: id, User: "tester", Argv: req.Argv, PID: st.cmd.Process.Pid, Pipes: req.Pipes, ErrorsApart: req.ErrorsApart && !req.Pipes, Dirs: shown(req.Dirs, fds[1:]),
 		UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
 	}, std, st, status)
-	if err != nil || silent {
+	if err != nil || errors.Is(says, ErrSilent) {
 		return err
 	}
-	l.run(id, req, std, st)
+	if ended := l.run(id, req, std, st); ended != nil && !errors.Is(says, ErrMute) {
+		st.say(privsep.Status{Ended: ended})
+	}
 	return nil
 }
 
@@ -177,8 +180,8 @@ func shown(dirs []spec.Dir, fds []int) (all []spec.Shown) {
 	return all
 }
 
-// run runs the program, as the stage does.
-func (l *Launcher) run(id string, req privsep.Start, std streams, st *stage) {
+// run runs the program, as the stage does, and returns how it ended; nil if it did not start.
+func (l *Launcher) run(id string, req privsep.Start, std streams, st *stage) *privsep.Ended {
 	cmd := exec.Command(req.Argv[0], req.Argv[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = std.program[0], std.program[1], std.program[2]
 	cmd.Env = append(append(os.Environ(), "AAAU_SESSION="+id), req.Env...)
@@ -192,7 +195,7 @@ func (l *Launcher) run(id string, req privsep.Start, std streams, st *stage) {
 			refusal = privsep.Errorf("program-not-executable", "program not executable: %.100s", req.Argv[0])
 		}
 		st.say(privsep.Status{Error: refusal})
-		return
+		return nil
 	}
 	l.groups[id] = cmd.Process.Pid
 	l.mu.Unlock()
@@ -211,7 +214,7 @@ func (l *Launcher) run(id string, req privsep.Start, std streams, st *stage) {
 	l.mu.Unlock()
 	_ = cmd.Wait() // its state says it all
 	unwatch()
-	st.say(privsep.Status{Ended: &privsep.Ended{Wait: uint32(cmd.ProcessState.Sys().(syscall.WaitStatus))}})
+	return &privsep.Ended{Wait: uint32(cmd.ProcessState.Sys().(syscall.WaitStatus))}
 }
 
 // exited waits for a child's end, and leaves it to be waited for.
