@@ -38,9 +38,11 @@ const (
 	// keptLines is how many lines of history are kept for the next bridge, and are there
 	// for certain.
 	keptLines = 1000
-	// stroke is how much is drawn before it is noted how far that went, in bytes: little, so
-	// that bridges which are killed are not killed at the same one.
-	stroke = 4 << 10
+	// stroke is how much is drawn, and glance how much is scanned, before it is noted how far
+	// that went, in bytes. Both are little: bridges that are killed one soon after the other,
+	// on a machine that has much else to do, must not be killed at the same output.
+	stroke = 512
+	glance = 4 << 10
 	// maxSizes is how many sizes are remembered that the screen has not come to.
 	maxSizes = 64
 	// Pipes have no terminal: of what comes out of them the end is shown, on a page.
@@ -148,7 +150,8 @@ func (d *drawing) draw(upTo int64) {
 		d.cursor.Advance(skip)
 		for data = data[skip:]; len(data) > 0 && d.cursor.Intact(); {
 			d.l.Looking(session.Draw, d.cursor.Pos())
-			n := d.write(data[:min(len(data), stroke)])
+			// The next bridge begins at an older picture, and comes to the same strokes.
+			n := d.write(data[:min(len(data), stroke-int(d.cursor.Pos()%stroke))])
 			d.cursor.Advance(n)
 			d.l.Looked(session.Draw, d.cursor.Pos())
 			data = data[n:]

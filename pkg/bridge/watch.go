@@ -116,15 +116,28 @@ func (w *watcher) look() {
 	if lost > 0 {
 		w.scan = vtseq.Output{}
 	}
-	w.l.Looking(session.Scan, w.cursor.Pos())
 	if !w.l.Pipes {
-		w.scan.Scan(data, w.found)
-		w.recordAnswers()
+		w.scanAll(data)
 	}
 	w.cursor.Advance(len(data))
 	w.l.Looked(session.Scan, w.cursor.Pos())
 	if w.drawing.due(w.cursor.Pos()) {
 		w.drawing.keepUp(w.cursor.Pos())
+	}
+}
+
+// scanAll scans the data at the cursor, and notes how far that went, for the next bridge to
+// know what this one died of. Recording answers and drawing take long, and are not what is
+// noted here.
+func (w *watcher) scanAll(data []byte) {
+	for at := w.cursor.Pos(); len(data) > 0; {
+		n := min(len(data), glance)
+		w.l.Looking(session.Scan, at)
+		w.scan.Scan(data[:n], w.found)
+		if len(w.answered) > 0 { // recorded before it is said that this was looked at
+			w.l.Pause(session.Scan, w.recordAnswers)
+		}
+		at, data = at+int64(n), data[n:]
 	}
 }
 
@@ -187,13 +200,13 @@ func (w *watcher) found(f vtseq.Found) {
 		}
 		state := w.l.terminalState()
 		if f.Query == vtseq.AskCursor || f.Query == vtseq.AskCursorExt {
-			w.drawing.draw(w.cursor.Head())
+			w.l.Pause(session.Scan, func() { w.drawing.draw(w.cursor.Head()) })
 			state.Row, state.Col = w.drawing.screen.Cursor()
 		}
 		answer := vtseq.Answer(f, state)
 		w.answered = append(w.answered, answer[:w.l.TryWrite(answer)]...)
 		if len(w.answered) > chunk {
-			w.recordAnswers()
+			w.l.Pause(session.Scan, w.recordAnswers)
 		}
 	}
 }

@@ -145,6 +145,15 @@ func (s *Session) Looked(l Look, to int64) {
 	s.lookWord(l, lookDone).Store(uint64(to))
 }
 
+// Pause has something done amid a Looking that is no part of it: a bridge that dies meanwhile
+// does not die of the output.
+func (s *Session) Pause(l Look, do func()) {
+	busy := s.lookWord(l, lookBusy)
+	busy.Store(0)
+	do()
+	busy.Store(1)
+}
+
 // LookedTo is up to where the output was gone through.
 func (s *Session) LookedTo(l Look) int64 { return int64(s.lookWord(l, lookDone).Load()) }
 

@@ -152,6 +152,22 @@ func TestPoison(t *testing.T) {
 		}
 	}
 	s.Looked(Draw, 1500)
+	s = next(t, s)
+	for range maxFalls {
+		s.Looking(Scan, 2000)
+		s.Pause(Scan, func() { s = next(t, s) })
+	}
+	if s.Poisonous() {
+		t.Error("a session is poisonous whose bridges died while they paused")
+	}
+	for range maxFalls {
+		s.Looking(Scan, 2000)
+		s.Pause(Scan, func() {})
+		s = next(t, s)
+	}
+	if !s.Poisonous() {
+		t.Error("a session is not poisonous over whose output bridges died after a pause")
+	}
 	if s.LookedTo(Draw) != 1500 {
 		t.Errorf("%d", s.LookedTo(Draw))
 	}
