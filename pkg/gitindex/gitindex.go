@@ -1,5 +1,5 @@
-// Package gitindex reads git's index (gitformat-index(5)) for what is dangerous in one:
-// the repositories that git enters because the index names them.
+// Package gitindex reads git's index (gitformat-index(5)): its entries, and what is
+// dangerous in one: the repositories that git enters because the index names them.
 //
 // Whoever asks does not trust who wrote it. So what git might read differently from us
 // is an error: there are two ways to the entries (one after the other, or in blocks by
@@ -33,6 +33,8 @@ const (
 	kind, directory, gitlink = 0o170000, 0o040000, 0o160000
 	// An entry's flags.
 	extended, nameSize = 0x4000, 0x0fff
+	// Where an entry's mode and its object's name are.
+	modeAt, idAt = 24, 40
 )
 
 // Parse reads an index with the hash that it fits, to the last byte: there is no
@@ -45,8 +47,10 @@ func Parse(b []byte) (x Index, err error) {
 	if version := binary.BigEndian.Uint32(b[4:]); version < 2 || version > 4 {
 		return x, ErrRefused
 	}
-	one, first := parse(b, sha1)
-	two, second := parse(b, sha256)
+	var one, two Index
+	var first, second bool
+	one.Shared, first = parse(b, sha1, one.add)
+	two.Shared, second = parse(b, sha256, two.add)
 	switch {
 	case first && !second:
 		return one, nil
@@ -56,8 +60,9 @@ func Parse(b []byte) (x Index, err error) {
 	return x, errUnclear
 }
 
-// parse is ok if nothing is left over.
-func parse(b []byte, hash int) (x Index, ok bool) {
+// parse calls visit with each entry: its name, which the next call overwrites, and the numbers
+// before it. It is ok if nothing is left over. shared is as in Index.
+func parse(b []byte, hash int, visit func(name, fixed []byte)) (shared string, ok bool) {
 	version, n := binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[8:])
 	at := header
 	var name []byte
@@ -68,67 +73,68 @@ func parse(b []byte, hash int) (x Index, ok bool) {
 		// Ten numbers, the object's name, flags.
 		fixed := 40 + hash + 2
 		if len(rest) < fixed+2 {
-			return x, false
+			return "", false
 		}
-		mode, flags := binary.BigEndian.Uint32(rest[24:]), binary.BigEndian.Uint16(rest[fixed-2:])
+		flags := binary.BigEndian.Uint16(rest[fixed-2:])
 		if flags&extended != 0 {
 			if fixed += 2; version == 2 {
-				return x, false
+				return "", false
 			}
 		}
+		numbers := rest[:fixed]
 		end := bytes.IndexByte(rest[fixed:], 0)
 		if version == 4 {
 			strip, size := varint(rest[fixed:])
 			if size == 0 || strip > len(name) {
-				return x, false
+				return "", false
 			}
 			if strip < len(name) {
 				starts[len(starts)-1] = -1
 			}
 			fixed += size
 			if end = bytes.IndexByte(rest[fixed:], 0); end < 0 {
-				return x, false
+				return "", false
 			}
 			name = append(name[:len(name)-strip], rest[fixed:fixed+end]...)
 			fixed += end + 1
 		} else {
 			if end < 0 {
-				return x, false
+				return "", false
 			}
 			name = rest[fixed : fixed+end]
 			fixed = (fixed + end + 8) &^ 7
 		}
 		if size := int(flags & nameSize); fixed > len(rest) || size != min(len(name), nameSize) {
-			return x, false
+			return "", false
 		}
-		x.add(name, mode)
+		visit(name, numbers)
 		at += fixed
 	}
 	ended := at
 	for len(b)-at >= 8+hash {
 		size, data := uint64(binary.BigEndian.Uint32(b[at+4:])), b[at+8:]
 		if size > uint64(len(data)-hash) {
-			return x, false
+			return "", false
 		}
 		data = data[:size]
 		switch string(b[at : at+4]) {
 		case "link":
 			if len(data) < hash {
-				return x, false
+				return "", false
 			}
-			x.Shared = "sharedindex." + hex.EncodeToString(data[:hash])
+			shared = "sharedindex." + hex.EncodeToString(data[:hash])
 		case "EOIE": // where the extensions begin
 			if len(data) < 4 || int(binary.BigEndian.Uint32(data)) != ended {
-				return x, false
+				return "", false
 			}
 		case "IEOT":
 			if !blocks(data, starts) {
-				return x, false
+				return "", false
 			}
 		}
 		at += 8 + int(size)
 	}
-	return x, len(b)-at == hash
+	return shared, len(b)-at == hash
 }
 
 // blocks says whether a table of blocks of entries has all of them, in order.
@@ -146,8 +152,8 @@ func blocks(table []byte, starts []int) bool {
 	return next == uint64(len(starts))
 }
 
-func (x *Index) add(name []byte, mode uint32) {
-	is := mode & kind
+func (x *Index) add(name, fixed []byte) {
+	is := binary.BigEndian.Uint32(fixed[modeAt:]) & kind
 	if is == directory {
 		name = bytes.TrimSuffix(name, []byte("/"))
 	}
