@@ -21,7 +21,7 @@ var layers = [][]string{
 	{"cmd/aaau", "cmd/aaau-server", "cmd/aaau-launcher", "pkg/auth/authtest", "pkg/privsep/privseptest"},
 	{"pkg/bridge", "pkg/launcher", "pkg/client"},
 	{"pkg/session", "pkg/stage", "pkg/render"},
-	{"pkg/tape", "pkg/fdstore", "pkg/screen", "pkg/scope", "pkg/audit", "pkg/journal", "pkg/config", "pkg/project", "pkg/workspace", "pkg/gitland"},
+	{"pkg/tape", "pkg/fdstore", "pkg/screen", "pkg/scope", "pkg/audit", "pkg/journal", "pkg/config", "pkg/project", "pkg/workspace", "pkg/gitcopy", "pkg/gitland"},
 	{"pkg/wire", "pkg/privsep", "pkg/auth"},
 	{"pkg/peer", "pkg/version", "pkg/spec", "pkg/vtseq", "pkg/anchor"},
 	{"pkg/argv", "pkg/gitindex", "pkg/searchpath", "pkg/suggest"},
