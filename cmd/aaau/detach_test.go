@@ -48,7 +48,7 @@ func note(pass []byte, ms int) string {
 }
 
 func TestDetachKeys(t *testing.T) {
-	const k, u = "\x1d", "\x1b[93;5u"
+	const k, u, w = "\x1d", "\x1b[93;5u", "\x1b[221;27;29;1;8;1_\x1b[221;27;29;0;8;1_"
 	for name, c := range map[string]struct {
 		key   byte
 		typed []typing
@@ -74,6 +74,8 @@ func TestDetachKeys(t *testing.T) {
 		"a release, later":             {0x1d, []typing{{0, "\x1b[93;5u"}, {1500, "\x1b[93;5:3u"}}, `1000:"\x1b[93;5u" 1500:"\x1b[93;5:3u"`, false},
 		"in all protocols":             {0x1d, []typing{{0, k + u + "\x1b[27;5;93~"}}, "", true},
 		"reports in between":           {0x1d, []typing{{0, k}, {1, "\x1b[5;5R"}, {2, k + "\x1b[<35;1;1M" + k}}, `1:"\x1b[5;5R" 2:"\x1b[<35;1;1M"`, true},
+		"win32-input-mode":             {0x1d, []typing{{0, "\x1b[17;29;0;1;8;1_"}, {1, w}, {100, w}, {200, w}}, `0:"\x1b[17;29;0;1;8;1_"`, true},
+		"urxvt's mouse in between":     {0x1d, []typing{{0, k}, {1, "\x1b[67;10;10M"}, {2, k + "\x1b[67;10;11M" + k}}, `1:"\x1b[67;10;10M" 2:"\x1b[67;10;11M"`, true},
 		"cut in the midst":             {0x1d, []typing{{0, u + u + "\x1b[9"}, {5, "3;5u"}}, "", true},
 		"cut after ESC":                {0x1d, []typing{{0, u + u + "\x1b"}, {19, "[93;5u"}}, "", true},
 		"cut, and too late":            {0x1d, []typing{{0, "x\x1b[9"}, {30, "3;5u"}}, `0:"x" 20:"\x1b[9" 30:"3;5u"`, false},

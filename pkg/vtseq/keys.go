@@ -51,8 +51,8 @@ type Key struct {
 }
 
 // Keys takes what a terminal sends apart into keys and the rest, whichever keyboard
-// protocol is on: control bytes, kitty's CSI u, and xterm's modifyOtherKeys in both
-// formats. Its zero value is ready for a stream's beginning.
+// protocol is on: control bytes, kitty's CSI u, xterm's modifyOtherKeys in both formats,
+// and win32-input-mode. Its zero value is ready for a stream's beginning.
 //
 // An unfinished sequence at the end of what has come is held: it may be a key that was
 // cut in two, or the Escape key. Only the caller knows how long to wait: see Flush.
@@ -172,6 +172,12 @@ func parseKey(params []byte, final byte) Key {
 		return Key{Kind: Report}
 	}
 	key, ps := Key{Kind: Press}, parameters(params)
+	switch {
+	case final == '_':
+		return win32Key(ps)
+	case final == 'M' && ps[2][0] > 0: // the mouse, as urxvt reports it (mode 1015)
+		return Key{Kind: Report}
+	}
 	if m := ps[1][0]; m > 0 {
 		key.Mods = Mods(m - 1)
 	}
@@ -191,9 +197,9 @@ func parseKey(params []byte, final byte) Key {
 	return key
 }
 
-// parameters reads up to three groups, between semicolons, of up to three numbers,
-// between colons. What is missing is 0.
-func parameters(params []byte) (ps [3][3]int) {
+// parameters reads up to six groups, between semicolons, of up to three numbers, between
+// colons. What is missing is 0.
+func parameters(params []byte) (ps [6][3]int) {
 	for group := range ps {
 		var numbers []byte
 		numbers, params, _ = bytes.Cut(params, []byte{';'})
@@ -301,13 +307,15 @@ func (k Key) IsRight() bool {
 	return k.Kind == Press && k.Mods&^locks == 0 && (k.Final == 'C' || k.Final == 0 && k.Code == keypadRight)
 }
 
+// Kitty's numbers of the keys that are locks and modifiers.
+const (
+	firstLock, lastLock         = 57358, 57360
+	firstModifier, lastModifier = 57441, 57454
+)
+
 // IsModifier says whether the key is a modifier or a lock itself, as kitty's protocol can
 // report them.
 func (k Key) IsModifier() bool {
-	const (
-		firstLock, lastLock         = 57358, 57360
-		firstModifier, lastModifier = 57441, 57454
-	)
 	c := k.Code
 	return k.Final == 0 && (firstLock <= c && c <= lastLock || firstModifier <= c && c <= lastModifier)
 }

@@ -39,6 +39,7 @@ func TestKeys(t *testing.T) {
 		{[]string{"\x1b", "[93", ";5u"}, `press"\x1b[93;5u"`},
 		{[]string{"\x1b[27;5;93~\x1b[3~"}, `press"\x1b[27;5;93~" press"\x1b[3~"`},
 		{[]string{"\x1b[5;5R\x1b[I\x1b[<0;1;2M\x1b[M !\x1d\x1d"}, `report"\x1b[5;5R" report"\x1b[I" report"\x1b[<0;1;2M" report"\x1b[M !\x1d" press"\x1d"`},
+		{[]string{"\x1b[67;10;10M\x1b[221;27;29;1;8", ";1_\x1b[221;27;29;0;8;1_"}, `report"\x1b[67;10;10M" press"\x1b[221;27;29;1;8;1_" release"\x1b[221;27;29;0;8;1_"`},
 		{[]string{"\x1b]11;rgb:0/0/0\a\x07"}, `report"\x1b]11;rgb:0/0/0\a" press"\a"`},
 		{[]string{"\x1b]x"}, `press"\x1b]" text"x"`},
 		{[]string{"\x1b[200~\x1d\x1b[201", "~\x1d"}, `paste"\x1b[200~" paste"\x1d\x1b[201" paste"~" press"\x1d"`},
@@ -79,11 +80,13 @@ func TestControlKeys(t *testing.T) {
 		{0x1d, []string{
 			"\x1d", "\x1b[93;5u", "\x1b[93;69u", "\x1b[93;133u", "\x1b[93;197u", "\x1b[93;5:1u", "\x1b[93;5:2u", "\x1b[93:125;5u", "\x1b[93:125:93;5u",
 			"\x1b[93;5;93u", "\x1b[27;5;93~", "\x1b[1098::93;5u", "\x1b[1098:1066:93;133:1u", "\x1b[53;5u", "\x1b[29u",
+			"\x1b[221;27;29;1;8;1_", "\x1b[221;27;29;1;4;3_", "\x1b[221;27;29;1;168_",
 		}, []string{
 			"\x1b[93u", "\x1b[93;1u", "\x1b[93;5:3u", "\x1b[93;7u", "\x1b[93;6u", "\x1b[125;6u", "\x1b[93;3u", "\x1b[94;5u", "\x1b[43::93;5u", "\x1b[1098;5u",
 			"\x1b[93;5~", "\x1b[1;5C", "]", "\x1b[27;6;93~",
+			"\x1b[221;27;29;0;8;1_", "\x1b[221;27;29;1;10;1_", "\x1b[221;27;93;1;0;1_", "\x1b[57;10;93;1;9;1_", "\x1b[17;29;0;1;8;1_", "\x1b[29;1;0;1;8;1_", "\x1b[_",
 		}},
-		{0x1b, []string{"\x1b", "\x1b[27u", "\x1b[27;129u", "\x1b[91;5u", "\x1b[51;5u", "\x1b[27;5;91~"}, []string{"\x1b[A", "\x1b[27;5u", "\x1b[91u", "\x1b["}},
+		{0x1b, []string{"\x1b", "\x1b[27u", "\x1b[27;129u", "\x1b[91;5u", "\x1b[51;5u", "\x1b[27;5;91~", "\x1b[27;1;27;1;0;1_"}, []string{"\x1b[A", "\x1b[27;5u", "\x1b[91u", "\x1b["}},
 		{0x1c, []string{"\x1c", "\x1b[92;5u", "\x1b[52;5u", "\x1b[27;5;92~"}, []string{"\x1b[124;6u", "\x1b[92;6u", "\\"}},
 		{0x1e, []string{"\x1e", "\x1b[54;5u", "\x1b[54;6u", "\x1b[54:94;6u", "\x1b[94;5u", "\x1b[27;6;94~"}, []string{"\x1b[54u", "\x1b[54;2u"}},
 		{0x1f, []string{"\x1f", "\x1b[45;6u", "\x1b[45:95;6u", "\x1b[95;5u", "\x1b[47;5u", "\x1b[55;5u", "\x1b[27;6;95~"}, []string{"\x1b[45;5u", "\x1b[45;2u"}},
@@ -102,7 +105,8 @@ func TestControlKeys(t *testing.T) {
 			}
 		}
 	}
-	for input, want := range map[string]bool{"\x1b[93;5:3u": true, "\x1b[93;1:3u": true, "\x1b[93;133:3u": true, "\x1b[93;5u": false, "\x1b[94;5:3u": false, "\x1b[1;1:3C": false} {
+	for input, want := range map[string]bool{"\x1b[93;5:3u": true, "\x1b[93;1:3u": true, "\x1b[93;133:3u": true, "\x1b[93;5u": false, "\x1b[94;5:3u": false, "\x1b[1;1:3C": false,
+		"\x1b[221;27;29;0;8;1_": true, "\x1b[221;27;93;0;0;1_": true, "\x1b[221;27;29;1;8;1_": false, "\x1b[17;29;0;0;0;1_": false} {
 		if got := only(t, input).ReleasesControl(0x1d); got != want {
 			t.Errorf("%q releases ^]: %v", input, got)
 		}
@@ -113,22 +117,26 @@ func TestCharacterKeys(t *testing.T) {
 	for input, want := range map[string]rune{
 		"\x1b[113u": 'q', "\x1b[113;129u": 'q', "\x1b[113;65;81u": 'q', "\x1b[1081::113u": 'q', "\x1b[32u": ' ', "\x1b[61:43;2u": '+', "\x1b[61;2;43u": '+',
 		"\x1b[57413u": '+', "\x1b[57412;129u": '-', "\x1b[46;1:2u": '.',
+		"\x1b[81;16;113;1;0;1_": 'q', "\x1b[81;16;113;1;32;1_": 'q', "\x1b[187;13;43;1;16;1_": '+', "\x1b[57;10;93;1;9;1_": ']', "\x1b[;;113;1_": 'q',
 	} {
 		if k := only(t, input); !k.Is(want) || k.Is('x') {
 			t.Errorf("%q is not %q: %+v", input, want, k)
 		}
 	}
-	for _, input := range []string{"\x1b[113;5u", "\x1b[113;1:3u", "\x1b[113;3u", "\x1b[113~", "\x1bq", "\x1b[113:81;2u"} {
+	for _, input := range []string{"\x1b[113;5u", "\x1b[113;1:3u", "\x1b[113;3u", "\x1b[113~", "\x1bq", "\x1b[113:81;2u",
+		"\x1b[81;16;113;0;0;1_", "\x1b[81;16;17;1;8;1_", "\x1b[81;16;113;1;2;1_", "\x1b[81;16;81;1;16;1_", "\x1b[113;0;0;1;0;1_"} {
 		if only(t, input).Is('q') {
 			t.Errorf("%q is q", input)
 		}
 	}
-	for input, want := range map[string]bool{"\x1b[C": true, "\x1bOC": true, "\x1b[1;129C": true, "\x1b[1;1:2C": true, "\x1b[57418u": true, "\x1b[1;1:3C": false, "\x1b[1;5C": false, "\x1b[A": false} {
+	for input, want := range map[string]bool{"\x1b[C": true, "\x1bOC": true, "\x1b[1;129C": true, "\x1b[1;1:2C": true, "\x1b[57418u": true, "\x1b[1;1:3C": false, "\x1b[1;5C": false, "\x1b[A": false,
+		"\x1b[39;77;0;1;256;1_": true, "\x1b[39;77;0;0;256;1_": false, "\x1b[39;77;0;1;264;1_": false} {
 		if got := only(t, input).IsRight(); got != want {
 			t.Errorf("%q is the arrow to the right: %v", input, got)
 		}
 	}
-	for input, want := range map[string]bool{"\x1b[57442;5u": true, "\x1b[57442;1:3u": true, "\x1b[57360u": true, "\x1b[93;5u": false, "\x1b[57418u": false} {
+	for input, want := range map[string]bool{"\x1b[57442;5u": true, "\x1b[57442;1:3u": true, "\x1b[57360u": true, "\x1b[93;5u": false, "\x1b[57418u": false,
+		"\x1b[17;29;0;1;8;1_": true, "\x1b[160;42;0;0;0;1_": true, "\x1b[39;77;0;1;0;1_": false} {
 		if got := only(t, input).IsModifier(); got != want {
 			t.Errorf("%q is a modifier: %v", input, got)
 		}
