@@ -40,7 +40,7 @@ func sendCommand() *cli.Command {
 			text := []byte(c.Args().Get(1))
 			if string(text) == "-" {
 				var err error
-				if text, err = io.ReadAll(io.LimitReader(os.Stdin, maxSend+1)); err != nil {
+				if text, err = io.ReadAll(io.LimitReader(stdin, maxSend+1)); err != nil {
 					return err
 				}
 			}

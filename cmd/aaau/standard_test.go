@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"testing"
@@ -43,5 +44,44 @@ func TestNonBlockingStream(t *testing.T) {
 	}
 	if _, err := (standard{&ours}).Write(sent); err == nil {
 		t.Error("a closed one takes something")
+	}
+}
+
+// Whoever makes the input non-blocking while we read it, all of it comes.
+func TestNonBlockingInput(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.Dup(int(r.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	ours := os.NewFile(uintptr(fd), "stdin") // blocking, as we get it from who starts us
+	defer ours.Close()
+	if err := unix.SetNonblock(fd, true); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ours.Read(make([]byte, 1)); !errors.Is(err, unix.EAGAIN) {
+		t.Fatalf("it is not non-blocking: %v", err)
+	}
+	type result struct {
+		text []byte
+		err  error
+	}
+	got := make(chan result)
+	go func() {
+		text, err := io.ReadAll(standard{&ours})
+		got <- result{text, err}
+	}()
+	for _, part := range []string{"one ", "two"} {
+		if _, err := w.WriteString(part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Close()
+	if r := <-got; r.err != nil || string(r.text) != "one two" {
+		t.Errorf("%q, %v", r.text, r.err)
 	}
 }
