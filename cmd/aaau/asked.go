@@ -213,8 +213,10 @@ func (o *order) pack(ctx context.Context, conn *client.Conn) (l luggage, err err
 	if err := o.packWorkspaces(&l, profile); err != nil {
 		return l, err
 	}
+	var hooks []string
 	if len(l.dirs) > 0 {
 		git, err := project.Git(ctx, l.dirs)
+		hooks = git.Hooks
 		l.dirs = append(l.dirs, git.Dirs...)
 		l.notes = append(l.notes, git.Notes...)
 		l.repositories = git.Repositories
@@ -230,10 +232,22 @@ func (o *order) pack(ctx context.Context, conn *client.Conn) (l luggage, err err
 	if err := o.packTools(&l, profile); err != nil {
 		return l, err
 	}
+	l.notes = append(l.notes, project.HookNotes(hooks, l.seen(), os.Getenv("HOME"))...)
 	for _, d := range l.dirs {
 		o.Dirs = append(o.Dirs, spec.Dir{ReadOnly: d.ReadOnly, Tool: d.Tool, Lock: d.Lock, Alias: argv.String(l.aliases[d.Path])})
 	}
 	return l, nil
+}
+
+// seen are the directories that the session sees of people's files, by all their names.
+func (l luggage) seen() (names []string) {
+	for _, d := range l.dirs {
+		names = append(names, d.Path)
+		if alias := l.aliases[d.Path]; alias != "" {
+			names = append(names, alias)
+		}
+	}
+	return names
 }
 
 func (l luggage) has(path string) bool {

@@ -14,8 +14,13 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
-// exitFailed is the status of the client's own failures; below it is the agent's.
-const exitFailed = 255
+// exitFailed is the status of the client's own failures; below it is the agent's. Where there is
+// no program, or none that can be run, the status is what a shell's would be.
+const (
+	exitNotExecutable = 126
+	exitNotFound      = 127
+	exitFailed        = 255
+)
 
 // status is how the agent ended, as an error to carry it to the end of main.
 type status int
@@ -31,8 +36,22 @@ func main() {
 		os.Exit(int(s))
 	case err != nil:
 		say(err.Error())
-		os.Exit(exitFailed)
+		os.Exit(failure(err))
 	}
+}
+
+// failure is the exit status of what went wrong before a program ran.
+func failure(err error) int {
+	var note *wire.ErrorNote
+	if errors.As(err, &note) {
+		switch note.Code {
+		case "program-not-executable":
+			return exitNotExecutable
+		case "program-not-found":
+			return exitNotFound
+		}
+	}
+	return exitFailed
 }
 
 func run(ctx context.Context, args []string) error {

@@ -143,6 +143,9 @@ func (l *locks) hooksPath(s setting, top string) error {
 		return err
 	}
 	dir := r.path
+	if s.scope != "global" { // the person's own configuration is not the agent's
+		l.runsHooks(dir)
+	}
 	created, err := l.directory(dir)
 	if err != nil {
 		return err

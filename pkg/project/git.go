@@ -18,6 +18,7 @@ type Found struct {
 	Notes        []string // a line each, for the person
 	Stubs        []string // names outside that git must not think gone
 	Shared       bool     // some repository is for a group: the umask must not be in its way
+	Hooks        []string // directories in which the agent's git finds hooks; for HookNotes
 	Repositories []string // every directory of git's that there is, sorted; for Disarm, not nil
 }
 
@@ -91,7 +92,7 @@ func Git(ctx context.Context, dirs []Dir) (found Found, err error) {
 	for _, g := range r.all() {
 		found.Repositories = append(found.Repositories, g.path)
 	}
-	found.Notes = n.lines
+	found.Notes, found.Hooks = n.lines, l.hooks
 	return found, nil
 }
 
@@ -240,6 +241,7 @@ func (r *repos) repository(g *gitDir) error {
 	if err := l.steady(at, hooks); err != nil {
 		return err
 	}
+	l.runsHooks(at.path)
 	return l.scripts(at.path)
 }
 

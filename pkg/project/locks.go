@@ -24,6 +24,7 @@ type locks struct {
 	dirs  []*Dir
 	held  map[*Dir]map[string]bool
 	notes *notes
+	hooks []string // directories in which the agent's git finds hooks
 }
 
 // find returns the directory that a path without symbolic links is in, if an

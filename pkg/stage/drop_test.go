@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 			report.Err = err.Error()
 		}
 		// A program that is started now.
-		_, refused := startProgram([]string{"/bin/cat", "/proc/self/status"}, nil, false, who, "")
+		_, refused := command{argv: []string{"/bin/cat", "/proc/self/status"}, who: who}.start()
 		if refused != nil {
 			report.Err += refused.Error()
 		}

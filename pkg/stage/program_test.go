@@ -5,49 +5,28 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"golang.org/x/sys/unix"
 )
 
-func TestInterpreterOf(t *testing.T) {
+func TestNoInterpreterIsNamed(t *testing.T) {
 	dir := t.TempDir()
-	for text, want := range map[string]string{
-		"#!/home/ada/.nvm/node\nx\n":            "/home/ada/.nvm/node",
-		"#! \t/opt/python -E\n":                 "/opt/python",
-		"#!/no/line":                            "/no/line",
-		"#!/windows\r\n":                        "/windows\r",
-		"#!\n/x\n":                              "",
-		"#!":                                    "",
-		"":                                      "",
-		"\x7fELF":                               "",
-		"#!/" + strings.Repeat("x", 300) + "\n": "/" + strings.Repeat("x", 253),
+	plain := filepath.Join(dir, "plain")
+	if err := os.WriteFile(plain, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for text, c := range map[string]struct{ hidden, want string }{
+		"#!/home/ada/venv/bin/python3\n": {"/home", `tool is "/home/ada/venv/bin/python3", which this session does not see, as it lies in /home: begin the script with #!/usr/bin/env python3,`},
+		"#!/homes/no/python3\n":          {"/home", `tool is "/homes/no/python3", which does not exist in this session: begin the script with #!/usr/bin/env python3,`},
+		"#!" + plain + "\n":              {"/home", `the interpreter of ` + dir + `/tool is "` + plain + `", which the agent's user may not run`},
+		"#!/bin/sh\r\n":                  {"/home", `ends in a carriage return`},
 	} {
-		name := filepath.Join(dir, "script")
+		name := filepath.Join(dir, "tool")
 		if err := os.WriteFile(name, []byte(text), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if got := interpreterOf(name); got != want {
-			t.Errorf("%q names %q, want %q", text, got, want)
+		p := command{argv: []string{name}, who: account{uid: uint32(os.Getuid()), gid: uint32(os.Getgid())}, hidden: []string{c.hidden}}
+		_, refused := p.start()
+		if refused == nil || refused.Code != "program-not-executable" || !strings.Contains(refused.Error(), c.want) {
+			t.Errorf("%q: %v", text, refused)
 		}
-	}
-	pipe := filepath.Join(dir, "pipe")
-	if err := unix.Mkfifo(pipe, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for _, none := range []string{pipe, dir, dir + "/none"} { // and it does not wait
-		if got := interpreterOf(none); got != "" {
-			t.Errorf("%s names %q", none, got)
-		}
-	}
-}
-
-func TestNoInterpreterIsNamed(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "tool")
-	if err := os.WriteFile(name, []byte("#!/home/ada/venv/bin/python3\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	_, refused := startProgram([]string{name}, nil, false, account{uid: uint32(os.Getuid()), gid: uint32(os.Getgid())}, "")
-	if refused == nil || !strings.Contains(refused.Error(), `tool is "/home/ada/venv/bin/python3", which this session does not see: begin it with #!/usr/bin/env python3,`) {
-		t.Errorf("%v", refused)
 	}
 }

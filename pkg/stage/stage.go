@@ -207,7 +207,11 @@ func begin(o privsep.Orders, mounts []int, mountErr error) (pid int, g *guard, r
 	if err := os.Chdir(dir); err != nil {
 		return 0, nil, privsep.Errorf("directory-missing", "the agent cannot go to %.200q: %v", dir, errors.Unwrap(err))
 	}
-	pid, refused = startProgram(o.Argv, append(append(o.Env, "PWD="+dir), env...), !o.Pipes, who, o.Advice)
+	c := command{argv: o.Argv, env: append(append(o.Env, "PWD="+dir), env...), terminal: !o.Pipes, who: who, advice: o.Advice}
+	for _, dir := range o.Hidden {
+		c.hidden = append(c.hidden, string(dir))
+	}
+	pid, refused = c.start()
 	if err := who.renounce(); err != nil {
 		return 0, nil, privsep.Errorf("session-failed", "giving up the right to start the program: %v", err)
 	}

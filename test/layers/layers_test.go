@@ -24,7 +24,7 @@ var layers = [][]string{
 	{"pkg/tape", "pkg/fdstore", "pkg/screen", "pkg/scope", "pkg/audit", "pkg/journal", "pkg/config", "pkg/project", "pkg/workspace", "pkg/gitcopy", "pkg/gitland"},
 	{"pkg/wire", "pkg/privsep", "pkg/auth"},
 	{"pkg/peer", "pkg/version", "pkg/spec", "pkg/vtseq", "pkg/anchor"},
-	{"pkg/argv", "pkg/gitindex", "pkg/searchpath", "pkg/suggest"},
+	{"pkg/argv", "pkg/gitindex", "pkg/searchpath", "pkg/suggest", "pkg/shebang"},
 }
 
 // forbidden lists what a package must never reach, directly or through others.

@@ -194,7 +194,7 @@ func TestSetupLogin(t *testing.T) {
 func needsSetup(t *testing.T, who account, dir, alias string) {
 	t.Helper()
 	r := run(t, who, "env", "--chdir="+dir, "aaau", alias)
-	if r.status != 255 || r.stdout != "" || strings.Count(r.stderr, "\n") != 1 || !strings.HasSuffix(r.stderr, ": aaau setup "+alias+"\n") {
+	if r.status != 127 || r.stdout != "" || strings.Count(r.stderr, "\n") != 1 || !strings.HasSuffix(r.stderr, ": aaau setup "+alias+"\n") {
 		t.Errorf("%s: aaau %s: status %d, stdout %q, stderr %q", who.name, alias, r.status, r.stdout, r.stderr)
 	}
 }

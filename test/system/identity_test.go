@@ -177,7 +177,7 @@ func TestProgramIsLookedUpInsideTheSession(t *testing.T) {
 	// A session's /tmp is its own: what the launcher would see there is not meant.
 	t.Run("not outside", func(t *testing.T) {
 		script(t, "/tmp/outside", "#!/bin/sh\necho outside\n", 0o755)
-		if r := run(t, as(t, "operator"), "aaau", "-p", "/tmp/outside"); r.status != 255 || r.stdout != "" {
+		if r := run(t, as(t, "operator"), "aaau", "-p", "/tmp/outside"); r.status != 127 || r.stdout != "" {
 			t.Errorf("status %d, stdout %q", r.status, r.stdout)
 		}
 	})
