@@ -169,6 +169,7 @@ func (c *client) enter(l *live, role auth.Role, cursors []*tape.Cursor, req wire
 	c.b.tellAttached(c)
 	if resumes {
 		c.out.offerItem(item{words: cameBack(req, reply)})
+		c.out.offerItem(item{words: skippedBefore(req)})
 	} else { // a client that comes back knows
 		for _, why := range l.Frozen() {
 			c.out.offerItem(item{frame: c.enc.News(l.event(wire.EventFreeze, why)), words: why})

@@ -187,12 +187,25 @@ func (c *client) inWords(e wire.Event) string {
 // awayFor is for how long a bridge must have been away for that to be worth saying.
 const awayFor = 2 * time.Second
 
+// skippedBefore is what a client is told in words that comes back from a bridge which died
+// before its own words about this could be read.
+func skippedBefore(req wire.OpenRequest) string {
+	if req.Skipped == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d bytes of output were left out before the bridge was restarted", req.Skipped)
+}
+
 // cameBack is what a client is told in words that comes back from a bridge which has died.
 func cameBack(req wire.OpenRequest, reply wire.OpenReply) (sentence string) {
 	if req.Away >= awayFor.Seconds() {
 		sentence = fmt.Sprintf("the bridge was away for %.0f s", req.Away)
 	}
-	if missing := req.Sent - reply.Typed; reply.Known && reply.Typed < req.Sent {
+	missing := req.Missing
+	if reply.Known && reply.Typed < req.Sent {
+		missing += req.Sent - reply.Typed
+	}
+	if missing > 0 {
 		if sentence == "" {
 			sentence = "the bridge was restarted"
 		}

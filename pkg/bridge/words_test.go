@@ -211,22 +211,37 @@ func TestCameBack(t *testing.T) {
 	for _, c := range []struct {
 		sent, typed uint64
 		known       bool
+		missing     uint64
 		away        float64
 		want        string
 	}{
-		{0, 0, true, 0.1, ""},
-		{10, 10, true, 1.9, ""},
-		{10, 10, true, 3, "the bridge was away for 3 s"},
-		{10, 7, true, 0.1, "the bridge was restarted: the last 3 bytes that were typed before did not arrive, or may not have"},
-		{10, 7, true, 61.2, "the bridge was away for 61 s: the last 3 bytes that were typed before did not arrive, or may not have"},
-		{10, 7, false, 0, ""},
-		{5, 7, true, 0, ""},
+		{0, 0, true, 0, 0.1, ""},
+		{10, 10, true, 0, 1.9, ""},
+		{10, 10, true, 0, 3, "the bridge was away for 3 s"},
+		{10, 7, true, 0, 0.1, "the bridge was restarted: the last 3 bytes that were typed before did not arrive, or may not have"},
+		{10, 7, true, 0, 61.2, "the bridge was away for 61 s: the last 3 bytes that were typed before did not arrive, or may not have"},
+		{10, 7, false, 0, 0, ""},
+		{5, 7, true, 0, 0, ""},
+		{10, 10, true, 4, 0.1, "the bridge was restarted: the last 4 bytes that were typed before did not arrive, or may not have"},
+		{10, 7, true, 4, 0.1, "the bridge was restarted: the last 7 bytes that were typed before did not arrive, or may not have"},
+		{5, 7, true, 4, 0.1, "the bridge was restarted: the last 4 bytes that were typed before did not arrive, or may not have"},
 	} {
-		got := cameBack(wire.OpenRequest{Sent: c.sent, Away: c.away}, wire.OpenReply{Known: c.known, Typed: c.typed})
+		got := cameBack(wire.OpenRequest{Sent: c.sent, Away: c.away, Missing: c.missing}, wire.OpenReply{Known: c.known, Typed: c.typed})
 		if got != c.want {
 			t.Errorf("%+v: %q", c, got)
 		}
 	}
+}
+
+// Words that nobody could read because the bridge died are said by the next one.
+func TestSaidAgain(t *testing.T) {
+	h := start(t, nil)
+	id := h.printer("printf hello", wire.Size{Rows: 24, Cols: 80})
+	h.shows(id, "drawn")
+	v := h.viewer(wire.OpenRequest{Attach: id, Back: true, From: -1, Skipped: 77, Missing: 5})
+	v.sees("drawn")
+	v.hears("aaau: the bridge was restarted: the last 5 bytes")
+	v.hears("aaau: 77 bytes of output were left out")
 }
 
 func TestFooting(t *testing.T) {

@@ -104,6 +104,7 @@ func (s *Session) take(to Sink, t wire.Type, payload []byte) error {
 	if err := to.take(t, payload); err != nil {
 		return err
 	}
+	s.untold.heard(t, payload)
 	if t == wire.Redraw {
 		s.offset, _, _ = wire.ParseOutput(payload) // as above
 	}

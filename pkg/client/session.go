@@ -39,6 +39,7 @@ type Session struct {
 
 	in                   *wire.Reader // of Copy's goroutine, and so on
 	offset, offsetErrors int64        // of what comes next; -1: the screen is to be shown anew
+	untold               untold
 }
 
 func newSession(c *Conn, req wire.OpenRequest) *Session {
@@ -159,6 +160,7 @@ func (s *Session) comeBack(to Sink) error {
 	s.again.Attach, s.again.From, s.again.FromErrors = s.ID, s.offset, s.offsetErrors
 	again := s.again
 	again.Sent = s.sent
+	again.Skipped, again.Missing = s.untold.rest()
 	s.mu.Unlock()
 	if to.Words != nil { // what stands would stay: the next bridge does not know of it
 		if err := to.Words(nil, nil); err != nil {
@@ -267,6 +269,7 @@ func (s *Session) isBack(to Sink, c *Conn, reply wire.OpenReply) {
 	s.turn.Broadcast()
 	s.mu.Unlock()
 	if missing > 0 {
+		s.untold.add(0, missing)
 		to.notice(fmt.Sprintf("the bridge was restarted: the last %d bytes that were typed before did not arrive, or may not have", missing))
 	}
 	for _, o := range []struct{ at, want int64 }{{reply.Offset, s.offset}, {reply.OffsetErrors, s.offsetErrors}} {

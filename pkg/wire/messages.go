@@ -40,6 +40,10 @@ type OpenRequest struct {
 	// how many seconds it had no bridge: what that means to its person is told in words.
 	Sent uint64  `json:"sent,omitempty"`
 	Away float64 `json:"away,omitempty"`
+	// Skipped and Missing are how many bytes of output were left out, and of input lost, in
+	// an earlier bridge's time, when that one died before its words about it had stood for long.
+	Skipped uint64 `json:"skipped,omitempty"`
+	Missing uint64 `json:"missing,omitempty"`
 	// Detached: nobody is in the new session; the connection ends after Opened.
 	Detached bool `json:"detached,omitempty"`
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -35,6 +36,7 @@ type console struct {
 	seen  int        // how much of it was expected already
 	news  chan struct{}
 	eof   bool
+	also  io.Writer // gets all that is shown; then only the end of it is kept
 }
 
 // sit puts a person at a terminal of 24 by 80 and runs argv on it.
@@ -172,6 +174,12 @@ func (c *console) read(answers map[string]string) {
 		}
 		c.mu.Lock()
 		c.shown = append(c.shown, buf[:n]...)
+		if c.also != nil {
+			_, _ = c.also.Write(buf[:n]) // which never fails
+			old := max(0, len(c.shown)-len(buf))
+			c.shown = append(c.shown[:0], c.shown[old:]...)
+			c.seen = max(0, c.seen-old)
+		}
 		c.eof = err != nil
 		c.mu.Unlock()
 		select {
@@ -182,6 +190,15 @@ func (c *console) read(answers map[string]string) {
 			return
 		}
 	}
+}
+
+// showsAlso has all that the terminal shows be written to w too, which must not fail; of
+// what it shows from now on, only the end is kept.
+func (c *console) showsAlso(w io.Writer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, _ = w.Write(c.shown)
+	c.also = w
 }
 
 // all is everything that the terminal has shown.

@@ -27,18 +27,20 @@ import (
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
-// kills is how often the bridge is killed: a few times here, and more for a soak.
-func kills() int {
+// kills is how often the bridge is killed in this test: so many times here, and more for a
+// soak.
+func kills(here int) int {
 	if n, err := strconv.Atoi(os.Getenv("AAAU_KILLS")); err == nil {
 		return n
 	}
-	return 60
+	return here
 }
 
 // The heart of it: whenever the bridge dies, no session does, and who reads one gets
 // every byte that its program wrote, once.
 func TestBridgeIsKilled(t *testing.T) {
-	beginLong(t, time.Minute+time.Duration(kills())*time.Second)
+	deaths := kills(60)
+	beginLong(t, time.Minute+time.Duration(deaths)*time.Second)
 	operator, since := as(t, "operator"), journalNow(t)
 	followers := map[string]*background{}
 	for _, how := range []string{"text", "random", "fill", "paced", "text pipes", "random pipes"} {
@@ -51,7 +53,7 @@ func TestBridgeIsKilled(t *testing.T) {
 	if got := typist.line(); got != "open" {
 		t.Fatalf("the typist is %q", got)
 	}
-	for i := range kills() {
+	for i := range deaths {
 		if i%3 > 0 { // a kill in three may hit a bridge that still starts
 			bridgeAnswers(t)
 		}

@@ -1,12 +1,15 @@
 package system
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/signal"
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -24,7 +27,7 @@ const (
 // nobody types. Who watches at a terminal gets every line once, is told of nothing that was
 // left out, and does not stand still until the deaths are over.
 func TestDeathsInARow(t *testing.T) {
-	rounds := max(1, kills()/(10*deathsInARow))
+	rounds := max(1, kills(0)/(10*deathsInARow))
 	beginLong(t, time.Duration(rounds)*2*time.Minute)
 	for range rounds {
 		deathsUnderFlood(t)
@@ -82,27 +85,44 @@ func (c *console) size() int {
 	return len(c.shown)
 }
 
+// countedForm is what count's lines are like.
+const countedForm = "L%08d-0123456789abcdef0123456789abcdef"
+
 var countedLine = regexp.MustCompile(`L(\d{8})-0123456789abcdef0123456789abcdef\r\n`)
 
 // count prints numbered lines for so long, some MiB a second as a fast compiler may, and
-// then how many they were.
+// then how many they were, and their sum. With "until" it does so until it gets SIGTERM, at
+// half the pace, and ends with the next one.
 func count(args []string) int {
-	lasts, err := time.ParseDuration(args[0])
-	if err != nil {
+	each, over := 400, make(chan os.Signal, 1)
+	if args[0] == "until" {
+		each = 200
+		signal.Notify(over, syscall.SIGTERM)
+	} else if lasts, err := time.ParseDuration(args[0]); err == nil {
+		time.AfterFunc(lasts, func() { over <- nil })
+	} else {
 		return 1
 	}
 	var lines []byte
-	n := 0
-	for end := time.Now().Add(lasts); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	sum, n := sha256.New(), 0
+	for pace := time.NewTicker(5 * time.Millisecond); ; <-pace.C {
+		select {
+		case got := <-over:
+			fmt.Printf("that were %d lines\nof sum %x\n", n, sum.Sum(nil))
+			if got != nil {
+				<-over
+			}
+			return 0
+		default:
+		}
 		lines = lines[:0]
-		for range 400 {
-			lines = fmt.Appendf(lines, "L%08d-0123456789abcdef0123456789abcdef\n", n)
+		for range each {
+			lines = fmt.Appendf(lines, countedForm+"\n", n)
 			n++
 		}
 		if _, err := os.Stdout.Write(lines); err != nil {
 			return 1
 		}
+		sum.Write(lines)
 	}
-	fmt.Printf("that were %d lines\n", n)
-	return 0
 }
