@@ -148,7 +148,10 @@ func (s *shown) Write(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	if at := titleAt(p); s.titled && !s.kept && at >= 0 {
+	if !s.titled || s.kept {
+		return stdout.Write(p)
+	}
+	if at := titleAt(p); at >= 0 {
 		s.kept = true
 		if n, err := stdout.Write(append(bytes.Clone(p[:at]), pushTitle...)); err != nil {
 			return min(n, at), err

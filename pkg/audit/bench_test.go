@@ -21,6 +21,8 @@ func BenchmarkOutput(b *testing.B) {
 		{"text", repeat("The quick brown fox jumps over the lazy dog, and the dog sleeps on. 0123456789\r\n")},
 		{"terminal", repeat("\x1b[38;5;12mfile\x1b[0m  \x1b[1;32m\"name\"\x1b[0m\x1b[K\r\n\x1b[12;40H\x1b[7m ok \x1b[27m\x1b[2m│ ── │\x1b[22m text follows here\r\n")},
 		{"boxes", repeat("╭──────────╮│ 漢字 ünd Ümläute │╰──────────╯\r\n")},
+		{"short", repeat("y\r\n")},
+		{"colours", repeat("\x1b[1;32mok\x1b[0m  \x1b[2mpkg/tape\x1b[22m \x1b[38;5;214m0.081s\x1b[39m a line of text with some colour in it\r\n")},
 		{"random", random},
 	} {
 		b.Run(kind.name, func(b *testing.B) {

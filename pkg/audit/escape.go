@@ -41,14 +41,17 @@ func odd(w uint64) uint64 {
 
 const hexDigits = "0123456789abcdef"
 
-// escapes are the ASCII characters' escapes, in the lower bytes, and their lengths, in
-// the highest.
-var escapes = func() (table [256]uint64) {
-	set := func(c byte, escape string) {
+// spellings are what ASCII characters are in a string, in the lower bytes, and the lengths of
+// that, in the highest.
+var spellings = func() (table [128]uint64) {
+	set := func(c byte, spelling string) {
 		var b [8]byte
-		copy(b[:], escape)
-		b[7] = byte(len(escape))
+		copy(b[:], spelling)
+		b[7] = byte(len(spelling))
 		table[c] = binary.LittleEndian.Uint64(b[:])
+	}
+	for c := range byte(0x80) {
+		set(c, string(rune(c)))
 	}
 	for c := range byte(0x20) {
 		set(c, fmt.Sprintf("\\u%04x", c))
@@ -82,16 +85,13 @@ func appendEscaped(dst, s []byte) []byte {
 				n := bits.TrailingZeros64(m) / 8
 				i, j = i+n, j+n
 			}
-			c := s[i]
-			if escapes[c] != 0 { // six bytes of it, or two
-				binary.LittleEndian.PutUint64(d[j:], escapes[c])
-				i, j = i+1, j+int(escapes[c]>>56)
-				continue
-			}
-			if c < 0x80 {
-				d[j] = c
-				i, j = i+1, j+1
-				continue
+			// What is odd seldom is alone: the ends of short lines stand close together.
+			for near := i + 1; i < end && i <= near && s[i] < 0x80; i++ {
+				e := spellings[s[i]]
+				binary.LittleEndian.PutUint64(d[j:], e)
+				if j += int(e >> 56); e>>56 > 1 {
+					near = i + 2
+				}
 			}
 			for i < end && s[i] >= 0x80 { // what is not ASCII seldom is alone
 				switch c := s[i]; {

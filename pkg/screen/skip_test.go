@@ -44,10 +44,20 @@ func TestSkip(t *testing.T) {
 }
 
 func BenchmarkSkip(b *testing.B) {
-	p := bytes.Repeat([]byte("The quick brown fox jumps over the lazy dog.\r\n"), 1<<20/46)
-	s := New(24, 80)
-	b.SetBytes(int64(len(p)))
-	for b.Loop() {
-		s.Write(p[s.Skip(p, 1000):])
+	for name, line := range map[string]string{
+		"plain": "The quick brown fox jumps over the lazy dog.\r\n",
+		"short": "y\r\n",
+		"sgr":   "\x1b[1;32mok\x1b[0m  \x1b[2mpkg/tape\x1b[22m \x1b[38;5;214m0.081s\x1b[39m a line of text with some colour in it\r\n",
+		"utf-8": "Fünf große Wölfe – «so» │ ──── ✻\r\n",
+	} {
+		b.Run(name, func(b *testing.B) {
+			p := bytes.Repeat([]byte(line), 1<<20/len(line))
+			s := New(24, 80)
+			b.SetBytes(int64(len(p)))
+			b.ReportAllocs()
+			for b.Loop() {
+				s.Skip(p, 1000)
+			}
+		})
 	}
 }

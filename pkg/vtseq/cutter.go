@@ -104,16 +104,15 @@ func harmless(p []byte, cut Cut) int {
 
 // harmlessCSI is harmless for a CSI sequence, which has to be whole.
 func harmlessCSI(p []byte, cut Cut) int {
-	for i, b := range p[2:] {
-		switch {
-		case ' ' <= b && b < '@':
-		case b < '@' || b >= del || acts(b) || cut&Queries != 0 && len(csiFinals[b]) > 0:
-			return 0
-		default:
-			return 2 + i + 1
-		}
+	n, simple := csi7(p)
+	if n == 0 {
+		return 0
 	}
-	return 0
+	final := p[n-1]
+	if acts(final) || cut&Queries != 0 && mayAskCSI(simple, final) {
+		return 0
+	}
+	return n
 }
 
 // Flush says how much of p, which Next has held at the stream's end, is to be sent.

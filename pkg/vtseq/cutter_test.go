@@ -172,6 +172,11 @@ func BenchmarkCutter(b *testing.B) {
 		{"tui-driver", tui, Clipboard | ClipboardReads | Harm},
 		{"plain-queries", plainText, Clipboard | ClipboardReads | Queries},
 		{"tui-queries", tui, Clipboard | ClipboardReads | Queries},
+		{"short-driver", short, Clipboard | ClipboardReads | Harm},
+		{"sgr-driver", sgr, ClipboardReads | Harm},
+		{"sgr-viewer", sgr, All},
+		{"build-driver", build, ClipboardReads | Harm},
+		{"build-viewer", build, All},
 		{"all-cut", bytes.Repeat([]byte("\xc2\x9d52;;\a"), 8000), Clipboard | ClipboardReads | Queries},
 		{"wrapped", bytes.Repeat([]byte("\x1bP\x1b[m"), 8000), Clipboard | ClipboardReads | Queries | Harm},
 	} {

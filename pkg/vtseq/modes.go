@@ -80,6 +80,7 @@ func (m *Modes) Insert() bool { return m.insert }
 
 // Scan takes the next bytes of the output.
 func (m *Modes) Scan(p []byte) {
+	f := finder{p: p, needles: introduces}
 	for i := 0; i < len(p); {
 		if m.state == csi {
 			i += m.sequence(p[i:])
@@ -87,12 +88,17 @@ func (m *Modes) Scan(p []byte) {
 		}
 		if m.state == ground || m.state == str {
 			from := i
-			for i < len(p) && !introduces[p[i]] {
-				i++
-			}
+			i = f.next(i)
 			m.run(p[from:i])
 			if i == len(p) {
 				return
+			}
+		}
+		if m.state == ground { // as nearly all sequences are
+			if n, _ := csi7(p[i:]); n > 0 && n <= MaxSequence {
+				m.CSI(p[i+2:i+n-1], p[i+n-1])
+				i += n
+				continue
 			}
 		}
 		if m.after(p[i]) {
@@ -102,7 +108,7 @@ func (m *Modes) Scan(p []byte) {
 }
 
 // introduces has the bytes that mean something outside of sequences, or in strings.
-var introduces = [256]bool{bel: true, so: true, si: true, can: true, sub: true, esc: true, c1: true}
+var introduces = newNeedles("\x1b\a\x0e\x0f\x18\x1a\xc2")
 
 // run takes bytes that are the inside of a string, or are shown.
 func (m *Modes) run(p []byte) {

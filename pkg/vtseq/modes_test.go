@@ -100,7 +100,7 @@ func BenchmarkModes(b *testing.B) {
 	for _, c := range []struct {
 		name string
 		p    []byte
-	}{{"plain", plainText}, {"tui", tui}} {
+	}{{"plain", plainText}, {"tui", tui}, {"short", short}, {"sgr", sgr}, {"build", build}} {
 		b.Run(c.name, func(b *testing.B) {
 			b.SetBytes(int64(len(c.p)))
 			b.ReportAllocs()

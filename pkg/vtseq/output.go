@@ -101,19 +101,16 @@ func (o *Output) Scan(p []byte, found func(Found)) {
 // unasking is the length of the CSI sequence that p begins with, if it is whole and
 // asks nothing.
 func unasking(p []byte) int {
-	if len(p) < 3 || p[0] != esc || p[1] != '[' {
+	n, simple := csi7(p)
+	if n == 0 {
 		return 0
 	}
-	for i, b := range p[2:] {
-		switch {
-		case ' ' <= b && b < '@':
-		case '@' <= b && b < del && len(csiFinals[b]) == 0 && (b != 'h' && b != 'l' || p[2] != '?'):
-			return 2 + i + 1
-		default:
-			return 0
-		}
+	final := p[n-1]
+	setsPrivate := p[2] == '?' && (final == 'h' || final == 'l')
+	if setsPrivate || mayAskCSI(simple, final) {
+		return 0
 	}
-	return 0
+	return n
 }
 
 // control takes a control character outside of strings.

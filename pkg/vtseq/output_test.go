@@ -1,6 +1,8 @@
 package vtseq
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"reflect"
 	"strings"
 	"testing"
@@ -139,14 +141,38 @@ func FuzzOutput(f *testing.F) {
 	})
 }
 
-// plainText and tui are what benchmarks are run on.
+// These are what benchmarks are run on: prose, a full-screen program, short lines, and
+// coloured lines as a build or a test prints them.
 var (
+	short     = []byte(strings.Repeat("y\r\n", 20000))
+	sgr       = []byte(strings.Repeat("\x1b[1;32mok\x1b[0m  \x1b[2mpkg/tape\x1b[22m \x1b[38;5;214m0.081s\x1b[39m a line of text with some colour in it\r\n", 600))
 	plainText = []byte(strings.Repeat("The quick brown fox jumps over the lazy dog; naïve — «so».\r\n", 1000))
 	tui       = []byte(strings.Repeat("\x1b[12;1H\x1b[38;5;246m│ \x1b[39m\x1b[1mreading\x1b[22m pkg/bridge/sender.go \x1b[38;2;215;119;87m✻\x1b[39m working…\x1b[K\r\n", 600))
 )
 
+// build is what no processor's branch predictor learns: words of any length, and colours of
+// some of them.
+var build = func() (p []byte) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 2000 {
+		for range 2 + r.IntN(8) {
+			word := "abcdefghijklmnopqrstuvwxyz"[:1+r.IntN(12)]
+			switch r.IntN(4) {
+			case 0:
+				p = fmt.Appendf(p, "\x1b[%dm%s\x1b[0m ", 30+r.IntN(8), word)
+			case 1:
+				p = fmt.Appendf(p, "\x1b[38;5;%dm%s\x1b[39m ", r.IntN(256), word)
+			default:
+				p = fmt.Appendf(p, "%s ", word)
+			}
+		}
+		p = append(p, "\r\n"...)
+	}
+	return p
+}()
+
 func BenchmarkOutput(b *testing.B) {
-	for name, p := range map[string][]byte{"plain": plainText, "tui": tui} {
+	for name, p := range map[string][]byte{"plain": plainText, "tui": tui, "short": short, "sgr": sgr, "build": build} {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(p)))
 			b.ReportAllocs()

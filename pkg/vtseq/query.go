@@ -176,6 +176,25 @@ var csiFinals = func() (rows [128][]int) {
 	return rows
 }()
 
+// mayAskCSI says whether a CSI sequence with this final byte may be a query. simple says that
+// it has neither a marker nor intermediate bytes (csi7).
+func mayAskCSI(simple bool, final byte) bool {
+	if simple {
+		return asksSimply[final]
+	}
+	return len(csiFinals[final]) > 0
+}
+
+// asksSimply has the final bytes of those queries that are simple (csi7).
+var asksSimply = func() (is [128]bool) {
+	for final, rows := range csiFinals {
+		for _, i := range rows {
+			is[final] = is[final] || len(queries[i].key) == 1
+		}
+	}
+	return is
+}()
+
 // csiQuery says what the CSI sequence of these parameters, with intermediates, and
 // final byte asks, and its first parameter.
 func csiQuery(params []byte, final byte) (q Query, first int) {

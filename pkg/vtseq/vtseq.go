@@ -11,8 +11,6 @@
 // See ECMA-48, and "XTerm Control Sequences" by Moy, Gildea and Dickey.
 package vtseq
 
-import "bytes"
-
 const (
 	enq = 0x05
 	bel = 0x07
@@ -34,67 +32,6 @@ func isC1(b byte) bool { return 0x80 <= b && b <= 0x9f }
 // begins another sequence, CAN and SUB end it.
 func ignored(b byte) bool {
 	return b < ' ' && b != esc && b != can && b != sub || b == del
-}
-
-const (
-	// nearby is how far a finder looks at each byte by itself: sequences often stand
-	// close together.
-	nearby = 24
-	// lookahead is how far it searches for one needle before it asks for the others,
-	// so that a caller who stops at the first has not paid for all of p.
-	lookahead = 1 << 10
-)
-
-// needles are at most five bytes that a finder looks for.
-type needles struct {
-	bytes string
-	is    [256]bool
-}
-
-func newNeedles(bytes string) *needles {
-	n := &needles{bytes: bytes}
-	for i := range len(bytes) {
-		n.is[bytes[i]] = true
-	}
-	return n
-}
-
-// finder finds the bytes of p that are among the needles. It looks at each byte once,
-// and once for each needle.
-type finder struct {
-	p []byte
-	*needles
-	clear [5]int // no such needle from the last place asked about to here
-}
-
-// next is the index of the first needle at from or later, len(p) if there is none.
-// from never goes back.
-func (f *finder) next(from int) int {
-	near, is := f.p[from:min(from+nearby, len(f.p))], &f.is
-	for i, b := range near {
-		if is[b] {
-			return from + i
-		}
-	}
-	from += len(near)
-	for {
-		first, at := len(f.p), 0
-		for k := range len(f.bytes) {
-			f.clear[k] = max(f.clear[k], from)
-			if f.clear[k] < first {
-				first, at = f.clear[k], k
-			}
-		}
-		if first == len(f.p) || f.p[first] == f.bytes[at] {
-			return first
-		}
-		window := f.p[first:min(first+lookahead, len(f.p))]
-		if n := bytes.IndexByte(window, f.bytes[at]); n >= 0 {
-			f.clear[at] = first + n
-		} else {
-			f.clear[at] = first + len(window)
-		}
-	}
 }
 
 // number reads decimal digits up to the first byte that is none, and says how many
