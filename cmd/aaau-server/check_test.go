@@ -14,7 +14,7 @@ func TestCheck(t *testing.T) {
 	dir := t.TempDir()
 	dirs := config.Dirs{Admin: dir, Owner: uint32(os.Getuid())}
 	for _, c := range []struct{ text, says, fails string }{
-		{"group=root\nbridge-user=root\nagent-users=root", "", ""},
+		{"group=root\nbridge-user=root\nroot-groups=\nagent-users=root", "", ""},
 		{"group=root\nbridge-user=root\nagent-users=no-such", "note: agent-users=no-such: there is no such user", ""},
 		{"group=root\nbridge-user=root\nagent-users=root\nx=1", dir + "/aaau.conf:4: x: unknown key\n", "a mistake"},
 		{"group=root\nbridge-user=root\nagent-users=root\nx=1\ny", dir + "/aaau.conf:5: not of the form", "2 mistakes"},

@@ -224,7 +224,7 @@ func (s setup) verify() error {
 	if err != nil {
 		return err
 	}
-	groups, err := groupsOf(u)
+	groups, err := config.GroupsOf(u)
 	if err != nil {
 		return err
 	}
@@ -259,22 +259,6 @@ func (s setup) verify() error {
 		return fmt.Errorf("user %s was there before, with home %s instead of %s: sudo usermod -d %s %s", s.user, u.HomeDir, s.home, s.home, s.user)
 	}
 	return nil
-}
-
-// groupsOf lists the groups that a user is in. The first is the user's own (passwd(5)).
-func groupsOf(u *user.User) (gids []uint32, err error) {
-	ids, err := u.GroupIds()
-	if err != nil {
-		return nil, err
-	}
-	for _, id := range append([]string{u.Gid}, ids...) {
-		gid, err := strconv.ParseUint(id, 10, 32)
-		if err != nil {
-			return nil, err
-		}
-		gids = append(gids, uint32(gid))
-	}
-	return gids, nil
 }
 
 func command(argv ...string) error {

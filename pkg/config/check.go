@@ -37,12 +37,12 @@ func (d Dirs) Check() (mistakes []error, notes []string) {
 	if _, err := user.Lookup(cfg.BridgeUser); err != nil {
 		d.mistake(fmt.Errorf("bridge-user=%s: there is no such user: sudo aaau-server init", cfg.BridgeUser))
 	}
-	notes = append(notes, missing("agent-users=", cfg.AgentUsers)...)
-	return mistakes, append(notes, d.checkProfiles()...)
+	notes = append(notes, cfg.unfit("agent-users=", cfg.AgentUsers)...)
+	return mistakes, append(notes, d.checkProfiles(cfg)...)
 }
 
 // checkProfiles tells d.mistake of what is wrong in profiles, and returns notes.
-func (d Dirs) checkProfiles() (notes []string) {
+func (d Dirs) checkProfiles(cfg Config) (notes []string) {
 	names, err := d.Profiles()
 	if err != nil {
 		d.mistake(err)
@@ -53,7 +53,7 @@ func (d Dirs) checkProfiles() (notes []string) {
 			d.mistake(err)
 		}
 		if p.User != "" {
-			notes = append(notes, missing("profile "+name+": user=", []string{p.User})...)
+			notes = append(notes, cfg.unfit("profile "+name+": user=", []string{p.User})...)
 		}
 	}
 	for _, dir := range d.all() {
@@ -72,11 +72,27 @@ func (d Dirs) checkProfiles() (notes []string) {
 	return notes
 }
 
-// missing returns a note for each user that does not exist.
-func missing(what string, users []string) (notes []string) {
+// unfit returns a note for each user as whom no session can run: it does not exist, or a group of
+// root-groups= has it.
+func (c Config) unfit(what string, users []string) (notes []string) {
 	for _, name := range users {
-		if _, err := user.Lookup(name); err != nil {
+		u, err := user.Lookup(name)
+		if err != nil {
 			notes = append(notes, fmt.Sprintf("%s%s: there is no such user, so no session can run as it: sudo aaau-server init -u %s makes it", what, name, name))
+			continue
+		}
+		groups, err := GroupsOf(u)
+		var group string
+		var gid uint32
+		if err == nil {
+			group, gid, err = c.RootGroup(groups)
+		}
+		switch {
+		case err != nil:
+			notes = append(notes, fmt.Sprintf("%s%s: %v", what, name, err))
+		case group != "":
+			notes = append(notes, fmt.Sprintf("%s%s: the user is in group %s, with which it is root in effect (root-groups=), so no session can run as it: %s",
+				what, name, group, LeaveGroup(name, group, gid == groups[0])))
 		}
 	}
 	return notes

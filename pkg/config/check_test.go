@@ -25,7 +25,7 @@ func TestCheckTellsAll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	right := "group=root\nbridge-user=" + root.Username + "\nagent-users=" + root.Username + "\n"
+	right := "group=root\nbridge-user=" + root.Username + "\nroot-groups=\nagent-users=" + root.Username + "\n"
 	d := tree(t, map[string]string{
 		"etc/aaau.conf":               right + "max-sesions=5\nshell=bash\nnonsense",
 		"etc/aaau.conf.d/1.conf":      "record-days=x",
@@ -37,9 +37,9 @@ func TestCheckTellsAll(t *testing.T) {
 		"usr/profiles.d/shell.conf":   "any-program=yes",
 	})
 	mistakes, notes := d.Check()
-	want := `etc/aaau.conf:4: max-sesions: unknown key: did you mean max-sessions=?
-etc/aaau.conf:5: shell: not an absolute path
-etc/aaau.conf:6: not of the form key=value
+	want := `etc/aaau.conf:5: max-sesions: unknown key: did you mean max-sessions=?
+etc/aaau.conf:6: shell: not an absolute path
+etc/aaau.conf:7: not of the form key=value
 etc/aaau.conf.d/1.conf:1: record-days: "x" is no number of days from 1 to 36500, nor infinity
 etc/access.conf:2: user: there is no user "no-such" here: only /etc/passwd and /etc/group are asked, for others give the number
 etc/access.conf:3: join: "all" is none of any, read-only-for-others and owner-only
@@ -55,7 +55,7 @@ etc/profiles.d/Bad-One.conf: "Bad-One" cannot be a profile's name (a small lette
 		t.Errorf("notes: %q", notes)
 	}
 	// What is said is what reading without a check says first.
-	if _, err := d.Load(); err == nil || !strings.Contains(err.Error(), "aaau.conf:4: max-sesions") {
+	if _, err := d.Load(); err == nil || !strings.Contains(err.Error(), "aaau.conf:5: max-sesions") {
 		t.Errorf("%v", err)
 	}
 
@@ -145,3 +145,12 @@ func TestUnreadableProfile(t *testing.T) {
 }
 
 func itoa(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
+
+// An agent's user who is root in effect is noted with the command that mends it.
+func TestCheckKnowsRootGroups(t *testing.T) {
+	d := tree(t, map[string]string{"etc/aaau.conf": "group=root\nbridge-user=root\nroot-groups=root\nagent-users=root\n"})
+	_, notes := d.Check()
+	if text := strings.Join(notes, "\n"); !strings.Contains(text, "agent-users=root: the user is in group root, with which it is root in effect (root-groups=), so no session can run as it: sudo usermod -g root root") {
+		t.Errorf("notes: %q", notes)
+	}
+}

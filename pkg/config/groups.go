@@ -56,3 +56,19 @@ func LeaveGroup(user, group string, primary bool) string {
 	}
 	return fmt.Sprintf("sudo gpasswd -d %s %s", user, group)
 }
+
+// GroupsOf lists the groups that a user is in. The first is the user's own (passwd(5)).
+func GroupsOf(u *user.User) (gids []uint32, err error) {
+	ids, err := u.GroupIds()
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range append([]string{u.Gid}, ids...) {
+		gid, err := strconv.ParseUint(id, 10, 32)
+		if err != nil {
+			return nil, err
+		}
+		gids = append(gids, uint32(gid))
+	}
+	return gids, nil
+}
