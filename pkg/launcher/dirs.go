@@ -123,6 +123,24 @@ func mountDirs(p plan) (mounts []privsep.Mount, fds []int, err error) {
 	return mounts, fds, nil
 }
 
+// keepMounted picks a descriptor for each of the machine's mounts that the directories are on. While
+// the stage holds them, umount(8) says that the file system is in use: the session's own mounts
+// alone would let it succeed, and the session write on. The descriptors stay the request's.
+func keepMounted(dirs []dir) (fds []int, err error) {
+	var seen []uint64
+	for _, d := range dirs {
+		var st unix.Statx_t
+		if err := unix.Statx(d.fd, "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &st); err != nil {
+			return nil, err
+		}
+		if !slices.Contains(seen, st.Mnt_id) && len(fds) < privsep.MaxKept {
+			seen = append(seen, st.Mnt_id)
+			fds = append(fds, d.fd)
+		}
+	}
+	return fds, nil
+}
+
 // hidden lists the directories that are to be empty for the session but for its
 // mounts: people's homes, and what the agent could not pass through on the way to a
 // workspace.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -108,7 +109,11 @@ func (l *Launcher) start(ctx context.Context, c *net.UnixConn, req privsep.Start
 	if _, err := privsep.Receive(c, &released, 0); err != nil || !released.Go {
 		return fmt.Errorf("the bridge did not release session %s: %v", plan.orders.ID, err)
 	}
-	if err := privsep.SendFD(st.orders, plan.orders, mounts.fds...); err != nil {
+	kept, err := keepMounted(plan.dirs)
+	if err != nil {
+		return err
+	}
+	if err := privsep.SendFD(st.orders, plan.orders, append(slices.Clone(mounts.fds), kept...)...); err != nil {
 		return fmt.Errorf("releasing session %s: %w", plan.orders.ID, err)
 	}
 	took.lap("handover")

@@ -209,6 +209,10 @@ type Session struct {
 // SeparateErrors says whether the program's standard error is a stream of its own.
 func (s Session) SeparateErrors() bool { return s.Pipes || s.ErrorsApart }
 
+// MaxKept is how many descriptors may follow those of the mounts in Orders: the stage keeps them
+// open, so that the file systems are not unmounted under the session.
+const MaxKept = 64
+
 // FDs is how many descriptors go with a Session, at most MaxFDs.
 func (s Session) FDs() int {
 	switch {
@@ -242,7 +246,7 @@ func Errorf(code, format string, args ...any) *Error {
 }
 
 // Orders is what a stage is told when it is released, with the descriptor of a
-// detached mount for each of Mounts.
+// detached mount for each of Mounts, and those that it keeps open (MaxKept).
 type Orders struct {
 	ID       string `json:"id"`
 	LoginUID uint32 `json:"login_uid"` // the human's

@@ -154,7 +154,7 @@ func defaultSignals() error {
 	return nil
 }
 
-// readOrders waits for the orders, and the descriptors of the view's mounts.
+// readOrders waits for the orders, and their descriptors.
 func readOrders() (o privsep.Orders, mounts []int, err error) {
 	f := os.NewFile(privsep.OrdersFD, "orders")
 	c, err := net.FileConn(f)
@@ -168,7 +168,7 @@ func readOrders() (o privsep.Orders, mounts []int, err error) {
 		return o, nil, errors.New("not a local socket")
 	}
 	// An end of file: nobody holds the session, and nothing may run.
-	mounts, err = privsep.Receive(socket, &o, 1+spec.MaxDirs)
+	mounts, err = privsep.Receive(socket, &o, 1+spec.MaxDirs+privsep.MaxKept)
 	return o, mounts, err
 }
 
@@ -176,7 +176,8 @@ func begin(o privsep.Orders, mounts []int, mountErr error) (pid int, g *guard, r
 	if mountErr != nil {
 		return 0, nil, privsep.Errorf("session-failed", "preparing the session: %v", mountErr)
 	}
-	env, err := view(o, mounts)
+	// What follows the mounts' descriptors stays open until the stage ends (privsep.MaxKept).
+	env, err := view(o, mounts[:min(len(mounts), len(o.Mounts))])
 	if errors.As(err, &refused) {
 		return 0, nil, refused
 	}

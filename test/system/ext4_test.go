@@ -166,3 +166,34 @@ func TestExt4IsOnePersonsAndReal(t *testing.T) {
 		t.Errorf("%s stays when the test is over: %v", left, err)
 	}
 }
+
+// While a session has a directory of a disk, the disk cannot be unmounted; after its end it can.
+func TestDiskIsInUse(t *testing.T) {
+	begin(t)
+	place, operator := ext4(t), as(t, "operator")
+	disk := "/srv/usb"
+	if err := os.Mkdir(disk, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove(disk) })
+	if out, err := exec.Command("mount", "--bind", place, disk).CombinedOutput(); err != nil {
+		t.Fatalf("mount: %v: %s", err, out)
+	}
+	mounted := true
+	t.Cleanup(func() {
+		if mounted {
+			_ = unix.Unmount(disk, unix.MNT_DETACH)
+		}
+	})
+	id := began(t, operator, disk+"/operator", "--workspace", ".", "--", "sleep", "1000")
+	if out, err := exec.Command("umount", disk).CombinedOutput(); err == nil || !strings.Contains(string(out), "busy") {
+		t.Errorf("umount: %v: %s", err, out)
+	}
+	output(t, operator, "aaau", "kill", id)
+	run(t, operator, "aaau", "wait", id)
+	await(t, "the disk to be unmounted", func() bool {
+		err := exec.Command("umount", disk).Run()
+		mounted = err != nil
+		return !mounted
+	})
+}
