@@ -437,3 +437,16 @@ func TestSimple(t *testing.T) {
 		}
 	}
 }
+
+// A linked worktree that no index names is one as git and agents make them, whatever the settings of
+// its repository run.
+func TestLinkedWorktreeIsLeftAlone(t *testing.T) {
+	ws := repo(t, home(t)+"/ws")
+	gitIn(t, ws, "config", "core.hooksPath", ".husky")
+	_, found := mustAsk(t, ws)
+	since := settled(t, filepath.Dir(ws))
+	gitIn(t, ws, "worktree", "add", "-q", "trees/w")
+	if got, _ := disarm(t, ws, since, found.Repositories); got != nil {
+		t.Errorf("%q", got)
+	}
+}

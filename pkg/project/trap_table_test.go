@@ -50,6 +50,21 @@ var trapTests = map[string]trapTest{
 		},
 		want: []string{"x/config: runs"}, once: true,
 	},
+	"a linked worktree that an index names, with a program of its own": {
+		before: func(t *testing.T, ws string) {
+			repo(t, ws)
+			write(t, ws+"/t/f", "#!/bin/sh\n")
+			gitIn(t, ws, "config", "core.fsmonitor", "t/f")
+			gitIn(t, ws, "add", "t")
+			gitIn(t, ws, "commit", "-qm", "t")
+		},
+		after: func(t *testing.T, ws string) {
+			gitIn(t, ws, "worktree", "add", "-q", "a/w")
+			write(t, ws+"/a/w/t/f", "#!/bin/sh\ntouch "+filepath.Dir(ws)+"/marker\n")
+			gitlink(t, ws, "a/w")
+		},
+		want: []string{"a/w/.git: a worktree that git enters, as an index names it, where settings of its repository run something (core.fsmonitor): put aside"},
+	},
 	"a .git that leads elsewhere": {
 		after: func(t *testing.T, ws string) {
 			evil(t, ws, filepath.Dir(ws)+"/else")

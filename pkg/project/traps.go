@@ -15,6 +15,7 @@ type traps struct {
 	fresh map[string]bool // directories of git's that were seen; whether they are new
 	found []trap
 	leads []lead
+	links map[string][]string // what indexes name as repositories, by the directory of git's; follow's alone
 }
 
 // A trap is a file or directory that is to be put aside.
@@ -245,6 +246,9 @@ func (c *changed) follow() {
 				l.why += ", " + shown(target)
 			}
 			c.traps.found = append(c.traps.found, l.trap)
+		} else if why := t.borrows(l.dir, target); why != "" {
+			l.why = why
+			c.traps.found = append(c.traps.found, l.trap)
 		} else {
 			t.add(place{rel: l.dir}, entry{name: l.name}, leads)
 		}
@@ -272,4 +276,56 @@ func (t *tree) target(dir, text string) (to string, ok bool) {
 	}
 	common := commonDir(r.path).path
 	return r.path, common != r.path && worktreeOf(r.path, common, file) || common == r.path && submoduleOf(t.ctx, r.path, dir)
+}
+
+// borrows says why a linked worktree is a trap where it stands: the configuration that it has from
+// its repository names programs, which git may look for among the worktree's own files, and git
+// enters it by itself from around it, as an index names it.
+func (t *tree) borrows(dir, git string) (why string) {
+	common := commonDir(git).path
+	rel, ok := under(t.name, common)
+	if common == git || !ok {
+		return ""
+	}
+	settings, err := t.settings(t.content(place{rel: rel}, entry{name: "config"}, maxConfig))
+	keys := armed(settings)
+	switch {
+	case err == nil && keys == nil || !t.isNamed(dir):
+		return ""
+	case keys == nil:
+		return "a worktree that git enters, as an index names it, with a configuration that cannot be understood"
+	}
+	return "a worktree that git enters, as an index names it, where settings of its repository run something (" + list(keys) + ")"
+}
+
+// isNamed says whether an index of a repository around a directory names it as one.
+func (t *tree) isNamed(dir string) bool {
+	for up := dir; up != "."; {
+		up = path.Dir(up)
+		git := path.Join(up, ".git")
+		if r, err := readGitFile(filepath.Join(t.name, git)); err == nil {
+			rel, ok := under(t.name, r.path)
+			if !ok {
+				continue
+			}
+			git = rel
+		}
+		name := strings.TrimPrefix(dir, up+"/")
+		if slices.Contains(t.linksOf(git), name) {
+			return true
+		}
+	}
+	return false
+}
+
+// linksOf is gitlinks, read once.
+func (t *tree) linksOf(git string) []string {
+	name := filepath.Join(t.name, git)
+	if t.traps.links == nil {
+		t.traps.links = map[string][]string{}
+	}
+	if _, ok := t.traps.links[name]; !ok {
+		t.traps.links[name] = t.gitlinks(place{rel: git})
+	}
+	return t.traps.links[name]
 }

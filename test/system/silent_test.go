@@ -2,9 +2,11 @@ package system
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -119,5 +121,53 @@ func TestStageEndsWithoutAWord(t *testing.T) {
 				t.Errorf("of a kill the journal has %q", by)
 			}
 		})
+	}
+}
+
+// What the guard of a session would undo in git's directories is undone by the client at the end,
+// before its person has their prompt back, where the guard could not: it was stopped before the
+// trap was set, and killed after it.
+func TestTrapsOfASilentEnd(t *testing.T) {
+	operator := as(t, "operator")
+	const attack = "/usr/local/bin/aaau-test-attack"
+	guarded := slices.DeleteFunc(slices.Concat(traps, gitlinkTraps), func(p trap) bool {
+		switch p.name {
+		case "an index written in place": // it waits until the kernel takes the guard's lease away
+			return true
+		case "link instead of .git":
+			return true
+		}
+		return !strings.HasPrefix(p.name, "repository made ") && slices.ContainsFunc(traps, func(q trap) bool { return q.name == p.name })
+	})
+	beginLong(t, 3*time.Minute)
+	identity(t, operator)
+	tree(t, operator, "pwned")
+	dir := tree(t, operator, "silent")
+	for n := 0; n < len(guarded); n += 10 { // as many repositories as one workspace may have
+		some := guarded[n:min(n+10, len(guarded))]
+		for i := range some {
+			some[i].prepare = linking + some[i].prepare
+		}
+		setTraps(t, dir, some)
+		file(t, attack, linking+attacks(dir, some))
+		c := sit(t, operator, "aaau", "-C", dir, "--", "bash", "-c", "echo be''gun; read; bash "+attack+"; echo d''one; read")
+		id := c.session()
+		c.expect("begun")
+		stage := find(t, id, "aaau-stage", func(process) bool { return true })
+		if err := unix.PidfdSendSignal(stage.pidfd, unix.SIGSTOP, nil, 0); err != nil {
+			t.Fatal(err)
+		}
+		c.typed("\r")
+		c.expect("done")
+		killStage(t, id)
+		status, said := c.leave()
+		if status != 255 {
+			t.Errorf("status %d, %q", status, said)
+		}
+		provoke(t, dir, some)
+		for _, name := range pwned(t) {
+			t.Errorf("after the session: %s", name)
+		}
+		sh(t, operator, dir, "chmod -R u+rwX .; rm -rf *")
 	}
 }
