@@ -62,7 +62,7 @@ func (t *terminal) attach(ctx context.Context, socket string, o order) error {
 		}
 		defer t.restore()
 		if t.isTTY() {
-			notify(signals, syscall.SIGTSTP)
+			notify(signals, syscall.SIGTSTP, syscall.SIGCONT)
 		}
 	}
 
@@ -86,6 +86,7 @@ func (t *terminal) attach(ctx context.Context, socket string, o order) error {
 			done <- err
 		}
 	})
+	unfocused := false // the program was told so, when this client was stopped
 	passed := passing{ours: s.Pipes && o.Attach == ""}
 	defer passed.wait()
 	for {
@@ -98,8 +99,22 @@ func (t *terminal) attach(ctx context.Context, socket string, o order) error {
 			switch sig {
 			case syscall.SIGWINCH:
 			case syscall.SIGTSTP:
-				if err := out.pause(t.stop); err != nil {
+				unfocused = suspend(s, out, o) || unfocused
+				if err := t.stop(); err != nil {
 					return leave(s, t, out, over, took, err)
+				}
+				continue
+			case syscall.SIGCONT: // others have had the terminal meanwhile
+				unfocused = suspend(s, out, o) || unfocused
+				if err := t.again(); err != nil { // in the background it stops here
+					return leave(s, t, out, over, took, err)
+				}
+				if s.CanRedraw() {
+					_ = s.Redraw() // as below
+				}
+				if unfocused {
+					s.Tell([]byte("\x1b[I"))
+					unfocused = false
 				}
 			default:
 				if !passed.pass(s, sig.(syscall.Signal)) {
@@ -110,6 +125,20 @@ func (t *terminal) attach(ctx context.Context, socket string, o order) error {
 			_ = s.Resize(now) // the output's end says why it fails
 		}
 	}
+}
+
+// suspend gives the terminal back for as long as this client is stopped. A bridge that cannot
+// redraw the screen afterwards is an older one; then the terminal stays as it is. It says whether
+// the program was told that its terminal has lost the focus.
+func suspend(s *client.Session, out *shown, o order) (unfocused bool) {
+	if !s.CanRedraw() {
+		_ = out.words(nil, nil) // what fails here fails at what is written next
+		return false
+	}
+	if unfocused = out.suspend() && !o.ReadOnly; unfocused {
+		s.Tell([]byte("\x1b[O"))
+	}
+	return unfocused
 }
 
 // patience is how long nothing is said about a bridge that does not answer.

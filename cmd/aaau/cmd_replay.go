@@ -182,7 +182,7 @@ func (t *terminal) replay(c *cli.Context, p *player) error {
 			return fmt.Errorf("making the terminal raw: %w", err)
 		}
 		defer t.restore()
-		notify(signals, syscall.SIGTSTP)
+		notify(signals, syscall.SIGTSTP, syscall.SIGCONT)
 		if err := t.startReading(); err != nil {
 			return err
 		}

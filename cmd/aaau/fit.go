@@ -6,6 +6,7 @@ import (
 
 	"github.com/AgentaaU/AaaU/pkg/render"
 	"github.com/AgentaaU/AaaU/pkg/screen"
+	"github.com/AgentaaU/AaaU/pkg/vtseq"
 	"github.com/AgentaaU/AaaU/pkg/wire"
 )
 
@@ -102,6 +103,18 @@ func (f *fitting) refresh() error {
 		return f.view()
 	}
 	return nil
+}
+
+// anew is what makes a terminal in whatever state show the screen as it is now. Where that
+// ends within a sequence, the rest of the sequence is lost.
+func (f *fitting) anew() []byte {
+	if !f.views() {
+		snapshot, _ := f.s.Snapshot(0)
+		return snapshot
+	}
+	f.dirty, f.at, f.shown = false, time.Now(), f.size()
+	b := append(vtseq.AppendReset(nil), "\x1b[H\x1b[2J"...)
+	return append(b, f.s.View(int(f.shown.Rows), int(f.shown.Cols))...)
 }
 
 func (f *fitting) view() error {

@@ -14,7 +14,7 @@ import (
 func (s *shown) words(show, restore []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.over {
+	if s.over || s.blank {
 		return nil
 	}
 	if err := s.uncover(show); err != nil {
@@ -40,7 +40,7 @@ func (s *shown) uncover(instead []byte) error {
 func (s *shown) away(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.over {
+	if !s.over && !s.blank {
 		s.setTitle(line)
 	}
 }
@@ -60,16 +60,6 @@ func (s *shown) setTitle(line string) {
 		_, _ = fmt.Fprintf(stdout, "\x1b]2;aaau: %s\x1b\\", harmless(line))
 		s.ours = true
 	}
-}
-
-// pause leaves the terminal to others until f returns, without words on it.
-func (s *shown) pause(f func() error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.over {
-		_ = s.uncover(nil) // what fails here fails at what is written next
-	}
-	return f()
 }
 
 // told is something that was said in words.

@@ -133,11 +133,17 @@ func (p *player) play(k *cast, wait bool) error {
 				}
 			}
 		case sig := <-p.signals:
-			if sig != syscall.SIGTSTP {
+			switch sig {
+			case syscall.SIGTSTP:
+			case syscall.SIGCONT:
+				if err := p.again(); err != nil {
+					return err
+				}
+				continue
+			default:
 				return sentAway(sig.(syscall.Signal))
 			}
-			p.pause(true)
-			if err := p.t.stop(); err != nil {
+			if err := p.suspend(); err != nil {
 				return err
 			}
 		}
@@ -230,6 +236,8 @@ func (p *player) piece(piece []byte, key vtseq.Key) error {
 		}
 	case key.IsControl(3): // ^C
 		return sentAway(syscall.SIGINT)
+	case key.IsControl(0x1a): // ^Z
+		return p.suspend()
 	case key.IsRight():
 		p.forward()
 	default:
@@ -307,6 +315,30 @@ func (p *player) now() time.Duration {
 		now = p.next.at - time.Duration(float64(p.remains())*p.speed)
 	}
 	return max(p.at, now)
+}
+
+// suspend pauses, and stops this program with its terminal given back, as ^Z stops others.
+func (p *player) suspend() error {
+	p.pause(true)
+	if p.fit != nil {
+		p.out.aside(restoreTitle)
+		p.out.suspend()
+	}
+	return p.t.stop()
+}
+
+// again takes the terminal again and shows on it what is to be seen now. It is paused still.
+func (p *player) again() error {
+	if p.fit != nil {
+		p.out.suspend()
+	}
+	if err := p.t.again(); err != nil || p.fit == nil {
+		return err
+	}
+	err := p.out.redraw(p.fit.anew())
+	p.out.aside(keepTitle)
+	p.titled, p.called = time.Time{}, ""
+	return err
 }
 
 // title shows the progress where it disturbs no picture.

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"os"
-	"os/signal"
 	"sync"
 	"syscall"
 	"time"
@@ -90,6 +89,7 @@ type shown struct {
 	under []byte    // takes away the bridge's words, which stand on the terminal now
 	ours  bool      // the window's title is ours, while the bridge is away
 	told  []told    // what explains the session's end, if that comes now
+	blank bool      // the terminal shows something else, until the screen is redrawn
 	over  bool
 }
 
@@ -97,10 +97,16 @@ type shown struct {
 // before: that goes to its scrollback.
 func (s *shown) redraw(p []byte) error {
 	s.mu.Lock()
+	anew := bytes.HasPrefix(p, []byte(vtseq.ResetBegins))
+	if s.blank && !anew { // it adds to what the terminal does not show
+		s.mu.Unlock()
+		return nil
+	}
+	s.blank = false
 	before := bytes.Repeat([]byte("\n"), int(size().Rows)-1)
 	if s.begun {
 		before = nil
-		if bytes.HasPrefix(p, []byte(vtseq.ResetBegins)) { // it does not know what was set before
+		if anew { // it does not know what was set before
 			before = s.modes.Undo()
 		}
 	}
@@ -130,7 +136,7 @@ func keepsTitle(kind string) bool {
 func (s *shown) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.over {
+	if s.over || s.blank {
 		return len(p), nil // it is not for a terminal that is the person's again
 	}
 	s.begun = true
@@ -180,15 +186,14 @@ func titleAt(p []byte) int {
 func (s *shown) aside(p string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.over && !s.scan.Amid() {
+	if !s.over && !s.blank && !s.scan.Amid() {
 		_, _ = stdout.WriteString(p) // what is shown next fails too
 	}
 }
 
-// leave takes the terminal out of what the output has left it in, if it has.
-func (s *shown) leave() owing {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// giveBack takes the terminal out of what the output has left it in. It says whether the cursor
+// is known to be at some line's beginning then. s.mu is held.
+func (s *shown) giveBack() (fresh bool) {
 	if !s.over {
 		_ = s.uncover(nil) // it fails if the terminal is gone
 		s.setTitle("")
@@ -200,20 +205,41 @@ func (s *shown) leave() owing {
 	if len(restore) > 0 && !s.over && isTTY(os.Stdout) {
 		_, _ = stdout.Write(restore) // it fails if the terminal is gone
 	}
+	return fresh
+}
+
+// suspend is leave for a while: until the session's screen is redrawn nothing is shown. It says
+// whether the program had asked to be told of the focus, of which the terminal says nothing now.
+func (s *shown) suspend() (focus bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over || s.blank {
+		return false
+	}
+	focus = s.modes.Is(vtseq.ModeFocus)
+	s.giveBack()
+	s.modes, s.scan, s.begun, s.kept, s.blank = vtseq.Modes{}, vtseq.Output{}, false, false, true
+	return focus
+}
+
+// leave takes the terminal out of what the output has left it in, if it has.
+func (s *shown) leave() owing {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fresh := s.giveBack()
 	s.over = true
 	return owing{any: s.modes.Speaks() || time.Since(s.asked) < answering, same: time.Since(s.same) < answering, fresh: fresh, back: fresh && s.modes.Is(1049)}
 }
 
-// stop gives the terminal back, stops this program as its terminal would have, and
-// takes the terminal again when it goes on.
+// stop gives the terminal back and stops this program, as its terminal would have. SIGCONT
+// says that it continues.
 func (t *terminal) stop() error {
 	t.restore()
-	on := make(chan os.Signal, 1)
-	signal.Notify(on, syscall.SIGCONT)
-	defer signal.Stop(on)
-	if err := syscall.Kill(os.Getpid(), syscall.SIGSTOP); err != nil {
-		return err
-	}
-	<-on // another thread may have been the one to stop first
+	return syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+}
+
+// again takes the terminal again after this program was stopped, by whatever signal.
+func (t *terminal) again() error {
+	t.restore()
 	return t.raw()
 }

@@ -30,6 +30,7 @@ var requests = map[wire.Verb]request{
 	wire.DoStatus:    {needs: auth.See, live: (*client).status, past: past.status},
 	wire.DoWait:      {needs: auth.See, live: (*client).wait, past: past.ended},
 	wire.DoPeek:      {needs: auth.See, live: (*client).peek},
+	wire.DoRedraw:    {needs: auth.See, live: (*client).redraw},
 	wire.DoSend:      {needs: auth.Type, live: (*client).sendBytes},
 	wire.DoType:      {needs: auth.Type, live: (*client).pressKeys},
 	wire.DoPut:       {needs: auth.Type, live: (*client).put, tells: true},

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -84,6 +85,30 @@ func (d *display) waits() {
 
 // skip has a client that has come so far be shown the screen as it is.
 func (d *display) skip(from int64) { d.anew, d.from = true, from }
+
+// showAnew has a client be shown the screen whose terminal shows something else.
+func (d *display) showAnew() {
+	if d != nil {
+		d.skip(-1)
+		d.viewIn = wire.Size{}
+	}
+}
+
+// redraw has the client's own terminal be shown the screen anew: something else was on it
+// meanwhile. What was said then has not been seen, and so it is said again why the session is
+// frozen.
+func (c *client) redraw(_ context.Context, _ wire.Request, l *live) (wire.Reply, error) {
+	if l != c.in || c.shown == nil {
+		return wire.Reply{}, refusal("no-terminal", "session %s is not shown on a terminal of yours by this connection", l.ID)
+	}
+	c.out.send(item{anew: true})
+	if c.shown.hears {
+		for _, why := range l.Frozen() {
+			c.out.offerItem(item{words: why})
+		}
+	}
+	return wire.Reply{}, nil
+}
 
 // due is ready when the next view may be sent, or something is to be done about words.
 func (d *display) due(c *tape.Cursor) <-chan time.Time {

@@ -62,6 +62,7 @@ type sender struct {
 type item struct {
 	frame []byte
 	words string // to be said on the client's terminal, if it is shown the screen
+	anew  bool   // the client's terminal is to be shown the screen anew
 	seat  *seat
 	last  bool
 	large bool // whoever queued it has put a token into the sender's large; only sendUntil does
@@ -177,6 +178,9 @@ func (o *sender) take(i item) (last bool) {
 		o.seat = i.seat
 	}
 	if o.seat != nil {
+		if i.anew {
+			o.seat.shown.showAnew()
+		}
 		o.seat.shown.say(i.words)
 	}
 	if n := o.dropped.Swap(0); n > 0 {

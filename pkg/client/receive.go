@@ -106,6 +106,7 @@ func (s *Session) take(to Sink, t wire.Type, payload []byte) error {
 	}
 	s.untold.heard(t, payload)
 	if t == wire.Redraw {
+		s.anew.Store(false)
 		s.offset, _, _ = wire.ParseOutput(payload) // as above
 	}
 	if t == wire.Output || t == wire.Errors {

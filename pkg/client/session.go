@@ -35,6 +35,8 @@ type Session struct {
 	sent  uint64           // bytes of input
 
 	words      atomic.Bool // this bridge says some things in words, on the terminal
+	redraws    atomic.Bool // this bridge redraws the screen on request
+	anew       atomic.Bool // that was asked for, and has not come
 	unanswered atomic.Bool // something was said since the bridge was heard last
 
 	in                   *wire.Reader // of Copy's goroutine, and so on
@@ -47,7 +49,7 @@ func newSession(c *Conn, req wire.OpenRequest) *Session {
 	s.turn = sync.NewCond(&s.mu)
 	s.again = wire.OpenRequest{Resume: req.Resume, Back: true, ReadOnly: req.ReadOnly, Piped: req.Piped}
 	s.again.Size, s.again.Screen = req.Size, req.Screen
-	s.words.Store(c.features&wire.Words != 0)
+	s.has(c.features)
 	return s
 }
 
@@ -78,6 +80,42 @@ func (s *Session) Resize(size wire.Size) error {
 // HasWords says whether the bridge puts what concerns this client on its terminal, in words
 // (Sink.Words). Then Notice and Event need not.
 func (s *Session) HasWords() bool { return s.words.Load() && s.again.Screen && !s.Pipes }
+
+// has notes what this bridge can do.
+func (s *Session) has(f wire.Features) {
+	s.words.Store(f&wire.Words != 0)
+	s.redraws.Store(f&wire.Redraws != 0)
+}
+
+// Tell writes what the terminal would say by itself. It is lost if it would have to wait.
+func (s *Session) Tell(report []byte) {
+	if !s.writing.TryLock() {
+		return // somebody waits for the bridge to read
+	}
+	defer s.writing.Unlock()
+	s.mu.Lock()
+	conn, can := s.conn, !s.away && !s.over
+	if can {
+		s.sent += uint64(len(report))
+	}
+	s.mu.Unlock()
+	if can {
+		_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
+		_, _ = conn.Write(wire.Frame(wire.Input, report)) // what fails here fails elsewhere
+		_ = conn.SetWriteDeadline(time.Time{})
+	}
+}
+
+// CanRedraw says whether the bridge can be asked to redraw the session's screen on this
+// client's terminal.
+func (s *Session) CanRedraw() bool { return s.redraws.Load() && s.again.Screen && !s.Pipes }
+
+// Redraw has the screen be redrawn on this client's terminal (Sink.Redraw), on which something
+// else was shown. Output that comes before that is not for the terminal.
+func (s *Session) Redraw() error {
+	s.anew.Store(true)
+	return s.Do(wire.Request{Do: wire.DoRedraw})
+}
 
 // Do asks for something without waiting for the answer: a refusal comes by Copy.
 func (s *Session) Do(r wire.Request) error { return s.frame(wire.Ask, r) }
@@ -157,6 +195,9 @@ func (s *Session) comeBack(to Sink) error {
 		return ErrLost
 	}
 	s.away = true
+	if s.anew.Load() { // what the terminal shows is not what this client was sent
+		s.offset = -1
+	}
 	s.again.Attach, s.again.From, s.again.FromErrors = s.ID, s.offset, s.offsetErrors
 	again := s.again
 	again.Sent = s.sent
@@ -255,7 +296,7 @@ func (s *Session) reopen(ctx context.Context, req wire.OpenRequest) (*Conn, wire
 
 // isBack goes on with a new connection, and tells what was lost.
 func (s *Session) isBack(to Sink, c *Conn, reply wire.OpenReply) {
-	s.words.Store(c.features&wire.Words != 0)
+	s.has(c.features)
 	s.mu.Lock()
 	s.conn, s.in, s.away = c.conn, c.in, false
 	s.Client = reply.Client

@@ -113,6 +113,7 @@ const (
 	DoUnshare   Verb = "unshare"   // UID
 	DoPut       Verb = "put"       // File, with a sealed memfd → Path
 	DoDismiss   Verb = "dismiss"   // Client, or all that one may → Count
+	DoRedraw    Verb = "redraw"    // of the session that the client is in: a Redraw comes
 	DoSubscribe Verb = "subscribe" // → Events of all sessions that one may see, from now on
 	DoReplay    Verb = "replay"    // → Pieces of an asciicast; Incomplete
 	DoExport    Verb = "export"    // Format → Pieces; Incomplete

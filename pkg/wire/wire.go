@@ -73,10 +73,11 @@ const (
 	Screens                       // Redraw
 	Records                       // looking back: replay, export, search, and Piece
 	Words                         // Overlay
+	Redraws                       // the request redraw
 )
 
 // Ours is what this side can do.
-const Ours = Requests | Pipes | Put | Screens | Records | Words
+const Ours = Requests | Pipes | Put | Screens | Records | Words | Redraws
 
 // Type says what a frame is.
 type Type byte
