@@ -19,6 +19,7 @@ import (
 //	journal   what is about to happen, on disk
 //	lock      index.lock is a link of new: git sees it as locked
 //	old       a link of the index as it was
+//	pending   git's files about an unfinished merge
 //	index     becomes new, by rename: from here a commit of the person's has the landed paths
 //	ref       HEAD's branch moves, by compare and swap
 //	HEAD      points at it
@@ -32,6 +33,8 @@ import (
 type journal struct {
 	Step  Step
 	Inode uint64 // of the new index
+	// Pending is what the step replaces, to be put back if it is undone.
+	Pending map[string]string
 }
 
 // move moves a ref that is not checked out.
@@ -83,7 +86,15 @@ func Apply(ctx context.Context, r Repository, dir string, step Step) error {
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(journal{step, made.Ino})
+	j := journal{Step: step, Inode: made.Ino}
+	if step.Pending != nil {
+		var s State
+		if err := s.unfinished(func(name string, _ int64) ([]byte, error) { return os.ReadFile(filepath.Join(r.Dir, name)) }); err != nil {
+			return err
+		}
+		j.Pending = s.Pending
+	}
+	text, err := json.Marshal(j)
 	if err != nil {
 		return err
 	}
@@ -116,6 +127,9 @@ func (r Repository) locked(ctx context.Context, dir, index string, before unix.S
 			return err
 		}
 	}
+	if err := r.pend(step.Pending); err != nil {
+		return err
+	}
 	if err := os.Link(filepath.Join(dir, "new"), filepath.Join(dir, "next")); err != nil {
 		return err
 	}
@@ -128,6 +142,42 @@ func (r Repository) locked(ctx context.Context, dir, index string, before unix.S
 		}
 	}
 	return r.point(ctx, step)
+}
+
+// pend writes git's files about an unfinished merge, with a message for the commit that ends it,
+// and removes those that are not named. Where nothing is to change, pending is nil.
+func (r Repository) pend(pending map[string]string) error {
+	if pending == nil {
+		return nil
+	}
+	for _, name := range pendings {
+		at := filepath.Join(r.Dir, name)
+		if text := pending[name]; text != "" {
+			if err := replace(at, []byte(text)); err != nil {
+				return err
+			}
+		} else if err := os.Remove(at); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	message := filepath.Join(r.Dir, "MERGE_MSG")
+	if len(pending) == 0 {
+		if err := os.Remove(message); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	return replace(message, []byte(pendingMessage(pending)))
+}
+
+// pendingMessage is a message of ours: the session's could be anything.
+func pendingMessage(pending map[string]string) string {
+	for what, name := range map[string]string{"Merge": "MERGE_HEAD", "Apply": "CHERRY_PICK_HEAD", "Revert": "REVERT_HEAD"} {
+		if ids := strings.Fields(pending[name]); len(ids) > 0 {
+			return fmt.Sprintf("%s commit %s\n", what, strings.Join(ids, " "))
+		}
+	}
+	return ""
 }
 
 // point gives HEAD its new value.
@@ -208,15 +258,25 @@ func recoverStep(ctx context.Context, r Repository, dir string) error {
 	if err != nil {
 		return err
 	}
-	if now.Ino == j.Inode {
+	if now.Ino != j.Inode { // the index has not been replaced
+		if err := r.pend(j.Pending); err != nil {
+			return err
+		}
+	} else {
 		moved, err := r.has(ctx, j.Step)
 		if err != nil {
 			return err
 		}
 		if moved {
 			err = r.point(ctx, j.Step)
-		} else if err = os.Rename(filepath.Join(dir, "old"), index); errors.Is(err, fs.ErrNotExist) {
-			err = os.Remove(index) // there was none
+		} else {
+			err = r.pend(j.Pending)
+			if err == nil {
+				err = os.Rename(filepath.Join(dir, "old"), index)
+			}
+			if errors.Is(err, fs.ErrNotExist) {
+				err = os.Remove(index) // there was none
+			}
 		}
 		if err != nil {
 			return err

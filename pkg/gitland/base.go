@@ -2,6 +2,7 @@ package gitland
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -81,6 +82,9 @@ func (b *base) took(step Step, now time.Time) {
 	if step.From != step.To {
 		b.State.Head = step.To
 	}
+	if step.Pending != nil {
+		b.State.Pending = step.Pending
+	}
 	b.State.Index = patched(b.State.Index, step.Index)
 	if !now.IsZero() {
 		b.Recent, b.At = step.Index, now
@@ -115,6 +119,12 @@ func (b *base) agree(session, person State) (news bool) {
 	if session.Head == person.Head && session.Head != b.State.Head {
 		b.State.Head = session.Head
 		news = true
+	}
+	if maps.Equal(session.Pending, person.Pending) && !maps.Equal(session.Pending, b.State.Pending) {
+		b.State.Pending, news = session.Pending, true
+	}
+	if session.Stash == person.Stash && session.Stash != b.State.Stash {
+		b.State.Stash, news = session.Stash, true
 	}
 	alike := changes(b.State.Index, session.Index, person.Index, func(b, s, p []gitindex.Entry) bool {
 		return slices.Equal(s, p) && !slices.Equal(s, b)

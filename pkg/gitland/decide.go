@@ -29,9 +29,14 @@ type Step struct {
 	Ref      RefMove // of HEAD's branch, the one that HEAD has after the step
 	From, To Head
 	Index    []PathChange
+	// Pending are git's files about an unfinished merge, cherry-pick or revert, which replace those
+	// that are there; nil leaves them.
+	Pending map[string]string
 }
 
-func (s Step) empty() bool { return !s.Ref.moves() && s.From == s.To && len(s.Index) == 0 }
+func (s Step) empty() bool {
+	return !s.Ref.moves() && s.From == s.To && len(s.Index) == 0 && s.Pending == nil
+}
 
 // gitlinks are the paths that the step makes into repositories of their own.
 func (s Step) gitlinks() (paths []string) {
@@ -48,17 +53,22 @@ func (s Step) gitlinks() (paths []string) {
 type moves struct {
 	Refs []RefMove // of branches that are not checked out, tags and notes
 	head Step
-	told []string
+	// stash is the newest stash of the source's, or "" if it is not new.
+	stash string
+	later bool // HEAD and the index have to wait for the end of a rebase
+	told  []string
 }
 
-func (m moves) empty() bool { return len(m.Refs) == 0 && m.head.empty() }
+func (m moves) empty() bool { return len(m.Refs) == 0 && m.head.empty() && m.stash == "" }
 
 // ids are the objects that refs and HEAD get.
 func (m moves) ids() (ids []string) {
 	for _, r := range m.Refs {
 		ids = append(ids, r.New)
 	}
-	ids = append(ids, m.head.ids()...)
+	if ids = append(ids, m.head.ids()...); m.stash != "" {
+		ids = append(ids, m.stash)
+	}
 	slices.Sort(ids)
 	return slices.Compact(ids)
 }
@@ -70,6 +80,9 @@ func (s Step) ids() (ids []string) {
 	}
 	if s.To.ID != "" {
 		ids = append(ids, s.To.ID)
+	}
+	for _, text := range s.Pending {
+		ids = append(ids, strings.Fields(text)...)
 	}
 	return ids
 }
@@ -101,10 +114,15 @@ func decide(base, from, to State, tell bool) (m moves) {
 			m.Refs = append(m.Refs, RefMove{name, t, f})
 		}
 	}
-	if step, why := decideHead(base, from, to, movable); why != "" {
+	if from.Rebasing || to.Rebasing {
+		m.later = true
+	} else if step, why := decideHead(base, from, to, movable); why != "" {
 		say("%s", why)
 	} else {
 		m.head = step
+	}
+	if from.Stash != base.Stash && from.Stash != to.Stash && from.Stash != "" && to.Stash == base.Stash && tell {
+		m.stash = from.Stash
 	}
 	if from.Head.Ref != to.Head.Ref && !m.head.Ref.moves() && m.head.To == m.head.From {
 		// A branch that only the source has checked out moves by itself where HEAD does not follow.
@@ -143,6 +161,16 @@ func decideHead(base, from, to State, movable func(string) bool) (step Step, why
 		return step, fmt.Sprintf("both sides staged %s: commit or unstage it on one side", list(clash))
 	}
 	step = Step{From: to.Head, To: head, Index: move}
+	switch {
+	case maps.Equal(from.Pending, base.Pending) || maps.Equal(from.Pending, to.Pending):
+	case maps.Equal(to.Pending, base.Pending):
+		step.Pending = maps.Clone(from.Pending)
+		if step.Pending == nil {
+			step.Pending = map[string]string{}
+		}
+	default:
+		return Step{}, "both sides are in the middle of a merge: finish it on one side"
+	}
 	if head.Ref != "" {
 		step.Ref = RefMove{head.Ref, to.Refs[head.Ref], from.Refs[head.Ref]}
 	}
@@ -241,6 +269,10 @@ func (m *moves) without(refused map[string]string) {
 		}
 		return bad
 	})
+	if why, bad := refused[m.stash]; bad {
+		m.told = append(m.told, "the stash is not landed: "+why)
+		m.stash = ""
+	}
 	for _, id := range m.head.ids() {
 		if why, bad := refused[id]; bad {
 			m.told = append(m.told, fmt.Sprintf("%s and what is staged are not landed: %s", m.head.To.short(), why))

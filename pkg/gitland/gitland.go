@@ -124,8 +124,15 @@ func (l *Lander) toPerson(ctx context.Context, b *base, report *Report) error {
 		return err
 	}
 	report.Told = append(report.Told, moves.told...)
+	report.Later = report.Later || moves.later
 	if moves.empty() {
 		return l.agree(b, session, person)
+	}
+	if moves.stash != "" {
+		if _, err := l.Person.git(ctx, "", "stash", "store", "-m", "from session "+l.Session.ID, moves.stash); err != nil {
+			return err
+		}
+		b.State.Stash = moves.stash
 	}
 	for _, m := range moves.Refs {
 		if err := l.Person.move(ctx, m); err != nil {

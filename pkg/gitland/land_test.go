@@ -163,6 +163,58 @@ func TestWorkArrives(t *testing.T) {
 	}
 }
 
+// What is in the middle of being merged can be finished on either side; a rebase is waited for.
+func TestUnfinishedWork(t *testing.T) {
+	const conflict = `git switch -q side; echo x >f1; git commit -qam x; git switch -q main; echo y >f1; git commit -qam y; `
+	for name, c := range map[string]struct{ begin, end, status string }{
+		"a merge":       {"git merge side && exit 1 || true", "echo z >f1; git add f1; git commit -qm z; git rev-parse HEAD^2", "UU f1"},
+		"a cherry-pick": {"git cherry-pick side && exit 1 || true", "echo z >f1; git add f1; git cherry-pick --continue", "UU f1"},
+		"a revert":      {"git revert --no-edit HEAD~2 && exit 1 || true", "git rm -q f5; git revert --continue", "UD f5"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, ends := range []string{"session", "person"} {
+				t.Run(ends, func(t *testing.T) {
+					p := newPair(t)
+					if name == "a revert" {
+						p.must(p.agent, `echo x >>f5; git commit -qam x`)
+					}
+					p.must(p.agent, conflict+c.begin)
+					p.land()
+					p.alike(c.status)
+					r := map[string]Repository{"session": p.agent, "person": p.person}[ends]
+					p.must(r, c.end)
+					p.land()
+					p.alike("")
+				})
+			}
+		})
+	}
+	t.Run("a rebase", func(t *testing.T) {
+		p := newPair(t)
+		p.must(p.agent, conflict+"git rebase side && exit 1 || true; git branch more")
+		if report := p.land(); !report.Later || len(report.Landed) == 0 {
+			t.Errorf("%+v", report)
+		}
+		if got := p.must(p.person, "cat .git/HEAD; git rev-parse more"); !strings.HasPrefix(got, "ref: refs/heads/main\n") {
+			t.Errorf("the person has %q", got)
+		}
+		p.must(p.agent, "echo z >f1; git add f1; git rebase --continue")
+		p.land()
+		p.alike("")
+	})
+}
+
+// The newest stash arrives, once.
+func TestStashArrives(t *testing.T) {
+	p := newPair(t)
+	p.must(p.agent, `echo x >f1; git stash -q`)
+	p.land()
+	p.land()
+	if got := p.must(p.person, "git stash list; git stash pop -q; cat f1"); got != "stash@{0}: from session abc\nx" {
+		t.Errorf("the person has %q", got)
+	}
+}
+
 // Where both sides did something, each thing that only one side did arrives, and nothing is lost.
 func TestBothWork(t *testing.T) {
 	p := newPair(t)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 
@@ -48,7 +49,7 @@ func (l *Lander) observeSession(ctx context.Context, known map[string]string) (s
 
 // same says whether two looks at refs and HEAD saw the same.
 func same(a, b State) bool {
-	if a.Head != b.Head || len(a.Refs) != len(b.Refs) {
+	if a.Head != b.Head || len(a.Refs) != len(b.Refs) || a.Rebasing != b.Rebasing || !maps.Equal(a.Pending, b.Pending) {
 		return false
 	}
 	for name, id := range a.Refs {
@@ -99,6 +100,10 @@ func (l *Lander) sessionRefs(ctx context.Context, known map[string]string) (s St
 			return s, nil, fmt.Errorf("the session's HEAD: %w", err)
 		}
 	}
+	err = s.unfinished(func(name string, most int64) ([]byte, error) { return l.Session.File(ctx, name, most) })
+	if err != nil {
+		return s, nil, fmt.Errorf("in the session: %w", err)
+	}
 	s.Refs = map[string]string{}
 	names := map[string]string{} // in lower case, to the names
 	for name := range known {
@@ -109,7 +114,10 @@ func (l *Lander) sessionRefs(ctx context.Context, known map[string]string) (s St
 		if !ok || !isHex(id) {
 			return s, nil, errors.New("git ls-remote printed what is no ref")
 		}
-		if !strings.HasPrefix(name, "refs/") || strings.HasPrefix(name, "refs/stash") || strings.HasSuffix(name, "^{}") {
+		if name == "refs/stash" {
+			s.Stash = id
+		}
+		if !strings.HasPrefix(name, "refs/") || name == "refs/stash" || strings.HasPrefix(name, "refs/remotes/") || strings.HasSuffix(name, "^{}") {
 			continue
 		}
 		if err := checkName(name); err != nil {

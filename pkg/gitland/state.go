@@ -18,7 +18,13 @@ import (
 type State struct {
 	Refs  map[string]string // a ref's full name to its object's
 	Head  Head
+	Stash string           // the newest stash
 	Index []gitindex.Entry `json:"-"` // in git's order
+	// Pending are the commits that an unfinished merge, cherry-pick or revert is about: the names of
+	// git's files for them to what those have.
+	Pending map[string]string `json:",omitempty"`
+	// Rebasing is that a rebase or git am is under way. HEAD and the index are in between.
+	Rebasing bool `json:"-"`
 	// Elsewhere are branches that another working tree of the same repository has checked out.
 	Elsewhere []string `json:"-"`
 }
@@ -27,6 +33,42 @@ type State struct {
 type Head struct {
 	Ref string `json:",omitempty"`
 	ID  string `json:",omitempty"`
+}
+
+// pendings are git's files about what is not finished, beside a rebase: an id in each line.
+var pendings = []string{"MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD"}
+
+// rebases are files that are there during a rebase or git am.
+var rebases = []string{"rebase-merge/head-name", "rebase-apply/next"}
+
+// mostPending bounds a file of pendings, in bytes.
+const mostPending = 4096
+
+// unfinished reads what is in the middle of being done. file reads a file of the git directory.
+func (s *State) unfinished(file func(name string, most int64) ([]byte, error)) error {
+	for _, name := range rebases {
+		if _, err := file(name, mostPending); err == nil {
+			s.Rebasing = true
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	s.Pending = map[string]string{}
+	for _, name := range pendings {
+		text, err := file(name, mostPending)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		ids := strings.Fields(string(text))
+		if len(ids) == 0 || slices.ContainsFunc(ids, func(id string) bool { return !isHex(id) }) {
+			return fmt.Errorf("%s cannot be read", name)
+		}
+		s.Pending[name] = strings.Join(ids, "\n") + "\n"
+	}
+	return nil
 }
 
 // value is the commit that is checked out, or "" if there is none yet.
@@ -42,8 +84,13 @@ func (s State) ids() (ids []string) {
 	for _, id := range s.Refs {
 		ids = append(ids, id)
 	}
-	if s.Head.ID != "" {
-		ids = append(ids, s.Head.ID)
+	for _, id := range []string{s.Head.ID, s.Stash} {
+		if id != "" {
+			ids = append(ids, id)
+		}
+	}
+	for _, text := range s.Pending {
+		ids = append(ids, strings.Fields(text)...)
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids)
@@ -74,14 +121,18 @@ func (r Repository) observe(ctx context.Context) (State, error) {
 
 // refs reads all but the index.
 func (r Repository) refs(ctx context.Context) (s State, err error) {
-	out, err := r.git(ctx, "", append([]string{"for-each-ref", "--format=%(refname) %(objectname) %(symref)"}, kinds...)...)
+	out, err := r.git(ctx, "", append([]string{"for-each-ref", "--format=%(refname) %(objectname) %(symref)", "refs/stash"}, kinds...)...)
 	if err != nil {
 		return s, err
 	}
 	s.Refs = map[string]string{}
 	for line := range strings.Lines(out) {
 		if f := strings.Split(strings.TrimSuffix(line, "\n"), " "); len(f) == 3 && f[2] == "" { // a symbolic ref is not a value of its own
-			s.Refs[f[0]] = f[1]
+			if f[0] == "refs/stash" {
+				s.Stash = f[1]
+			} else {
+				s.Refs[f[0]] = f[1]
+			}
 		}
 	}
 	text, err := os.ReadFile(filepath.Join(r.Dir, "HEAD"))
@@ -89,6 +140,10 @@ func (r Repository) refs(ctx context.Context) (s State, err error) {
 		return s, err
 	}
 	if s.Head, err = parseHead(text); err != nil {
+		return s, err
+	}
+	err = s.unfinished(func(name string, _ int64) ([]byte, error) { return os.ReadFile(filepath.Join(r.Dir, name)) })
+	if err != nil {
 		return s, err
 	}
 	out, err = r.git(ctx, "", "worktree", "list", "--porcelain")
