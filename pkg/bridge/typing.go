@@ -21,8 +21,12 @@ const (
 	// 120 ms for a part of the text, Claude Code within 100 ms.
 	afterText = 300 * time.Millisecond
 	// reaction is how long it is waited for the program to print something of the text
-	// before that time begins: it may be busy, and read both at once.
+	// before that time begins.
 	reaction = 1500 * time.Millisecond
+	// reading is how long it is waited for the program to have read the text: an agent that
+	// starts, or is busy, would read both at once. It is looked up every readingEvery.
+	reading      = 10 * time.Second
+	readingEvery = 20 * time.Millisecond
 	// betweenKeys is how long after a key the next one is pressed.
 	betweenKeys = 50 * time.Millisecond
 	// afterEscape is that time after a plain ESC byte: programs wait up to half a second
@@ -115,7 +119,11 @@ func (c *client) pastes(ctx context.Context, l *live, text []byte) error {
 // presses presses one key, when the program is ready to take it for one.
 func (c *client) presses(ctx context.Context, l *live, key string, another bool) error {
 	lines, byReturn := l.TakesLines()
-	if !lines && !l.Pipes && !another {
+	switch {
+	case lines || l.Pipes:
+	case another:
+		l.awaitRead(ctx, time.Now(), betweenKeys)
+	default:
 		l.awaitReading(ctx)
 	}
 	if err := ctx.Err(); err != nil {
@@ -213,12 +221,29 @@ func (l *live) awaitReading(ctx context.Context) {
 	l.mu.Lock()
 	sent := l.sent
 	l.mu.Unlock()
-	since := time.Since(sent.at)
-	if since > reaction+afterText {
-		return
+	if since := time.Since(sent.at); since <= reaction+afterText {
+		l.awaitOutput(ctx, sent.from, reaction-since)
+		l.pause(ctx, afterText)
 	}
-	l.awaitOutput(ctx, sent.from, reaction-since)
-	l.pause(ctx, afterText)
+	// What it has printed may have nothing to do with the text.
+	l.awaitRead(ctx, sent.at, afterText)
+}
+
+// awaitRead waits until the program has read all that was typed, at most for reading from
+// a time on, and if that took a while, for some time more.
+func (l *live) awaitRead(ctx context.Context, from time.Time, more time.Duration) {
+	for late := from.Add(reading); l.Unread() > 0 && time.Now().Before(late); {
+		if l.pause(ctx, readingEvery); l.Unread() == 0 {
+			l.pause(ctx, more)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.Ended():
+			return
+		default:
+		}
+	}
 }
 
 // awaitOutput waits until there is output after an offset, at most so long.

@@ -121,6 +121,35 @@ func TestSendingTextAndKeys(t *testing.T) {
 	}
 }
 
+// A program that starts, or is busy, and prints meanwhile, reads what was typed late; Enter
+// and keys come apart from it all the same.
+func TestKeysWaitForReading(t *testing.T) {
+	const busy = "i=0; while [ $i -lt 25 ]; do echo busy; sleep 0.1; i=$((i+1)); done; "
+	for name, test := range map[string]struct {
+		send func(context.Context, *api.Conn, string) error
+		want string
+	}{
+		"a text, and Enter": {func(ctx context.Context, c *api.Conn, id string) error { return c.Submit(ctx, id, []byte("go on")) },
+			fmt.Sprintf("%x\r\n%x\r\n", "go on", "\r")},
+		"two keys": {func(ctx context.Context, c *api.Conn, id string) error { return c.Press(ctx, id, "y", "Enter") },
+			fmt.Sprintf("%x\r\n%x\r\n", "y", "\r")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := start(t, nil)
+			s := h.sh("stty raw -echo opost onlcr; echo ready; " + busy + reads("raw -echo opost onlcr", "", 2))
+			defer time.AfterFunc(patience, func() { _ = s.Kill() }).Stop() // it waits for what does not come
+			h.shows(s.ID, "ready")
+			if err := test.send(t.Context(), h.asking(), s.ID); err != nil {
+				t.Fatal(err)
+			}
+			out, _ := h.all(s)
+			if !strings.HasSuffix(out, "ready\r\n"+test.want) {
+				t.Errorf("the program read %.500q", out)
+			}
+		})
+	}
+}
+
 // What a program cannot take is refused, in a line that says why, and nothing is typed.
 func TestSendingIsRefused(t *testing.T) {
 	h := start(t, nil)

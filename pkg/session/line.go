@@ -37,3 +37,25 @@ func (s *Session) TakesLines() (lines, byReturn bool) {
 	}
 	return true, modes.Iflag&unix.ICRNL != 0 && modes.Iflag&unix.IGNCR == 0
 }
+
+// Unread is how many bytes of what was typed the program has not read yet; 0 where that is
+// not known. The kernel tells it at the program's end of the terminal only, which is
+// opened for that, and closed again.
+func (s *Session) Unread() (n int) {
+	if s.Pipes {
+		return 0
+	}
+	raw, err := s.input.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	_ = raw.Control(func(fd uintptr) { // it fails once the session has ended
+		peer, _, errno := unix.Syscall(unix.SYS_IOCTL, fd, unix.TIOCGPTPEER, unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC)
+		if errno != 0 {
+			return
+		}
+		defer unix.Close(int(peer))
+		n, _ = unix.IoctlGetInt(int(peer), unix.TIOCINQ)
+	})
+	return n
+}

@@ -1,9 +1,14 @@
 package system
 
 import (
+	"bytes"
 	"fmt"
+	"image"
+	"image/png"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -38,6 +43,69 @@ func TestRealAgents(t *testing.T) {
 		c.match(`Unable\S* ?to\S* ?connect`)
 		c.ends(1)
 	})
+}
+
+// Scripts give real agents work without being there: a text that is submitted whole, keys
+// that are pressed, a picture that is attached as one.
+func TestAgentsTakeWhatIsSent(t *testing.T) {
+	beginLong(t, 3*lifetime)
+	installAgents(t)
+	m := newModels(t)
+	close(m.answer)
+	configureAgents(t, m)
+	operator := as(t, "operator").with("ANTHROPIC_API_KEY="+claudeKey, "ANTHROPIC_BASE_URL="+m.URL)
+	picture := filepath.Join(operator.home, "shot.png")
+	t.Cleanup(func() { os.Remove(picture) })
+	var encoded bytes.Buffer
+	if err := png.Encode(&encoded, image.NewRGBA(image.Rect(0, 0, 16, 16))); err != nil {
+		t.Fatal(err)
+	}
+	if r := feed(t, operator, encoded.String(), "sh", "-c", `cat >"$0"`, picture); r.status != 0 {
+		t.Fatalf("%+v", r)
+	}
+	for _, agent := range []struct {
+		name, prompt string
+		args         []string
+	}{
+		{"codex", "Ask Codex", []string{"--no-workspace", "codex"}},
+		{"claude", "bypass permissions on", []string{"--no-workspace", "--env", "ANTHROPIC_API_KEY", "--env", "ANTHROPIC_BASE_URL", "claude"}},
+	} {
+		t.Run(agent.name, func(t *testing.T) {
+			id := began(t, operator, "/", agent.args...)
+			peek(t, id, agent.prompt)
+			hears := func(want ...string) {
+				t.Helper()
+				var heard []string
+				if !eventually(func() bool {
+					heard = m.conversation()
+					return len(heard) >= len(want) && slices.Equal(heard[len(heard)-len(want):], want)
+				}) {
+					t.Fatalf("the model does not hear %q, but %q; the session shows %s", want, heard, output(t, operator, "aaau", "peek", id))
+				}
+				peek(t, id, "the end of it")
+			}
+			output(t, operator, "aaau", "send", id, "--enter", "go on")
+			hears("go on")
+			output(t, operator, "aaau", "send", id, "--enter", "line one\nline two")
+			hears("go on", "line one\nline two")
+
+			output(t, operator, "aaau", "send", id, "a mistake")
+			peek(t, id, "a mistake")
+			output(t, operator, "aaau", "send", id, "--key", "C-u")
+			if !eventually(func() bool { return !strings.Contains(output(t, operator, "aaau", "peek", id), "a mistake") }) {
+				t.Fatal("^U has not erased the line")
+			}
+			output(t, operator, "aaau", "send", id, "--key", "y", "--key", "Enter")
+			hears("line one\nline two", "y")
+
+			output(t, operator, "aaau", "put", picture, id)
+			peek(t, id, "[Image #1]")
+			output(t, operator, "aaau", "send", id, "--enter", "what is it")
+			if !eventually(func() bool { return slices.Contains(m.conversation(), "[image]") }) {
+				t.Errorf("the model is not shown the picture: %q", m.conversation())
+			}
+		})
+	}
 }
 
 // installAgents puts the agents where an administrator would, for the length of a

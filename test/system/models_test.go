@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -21,6 +22,9 @@ var saying = [2]string{
 type models struct {
 	*httptest.Server
 	answer chan struct{} // closed, the rest of the answer comes
+
+	mu    sync.Mutex // guards asked
+	asked [][]string // what a person has said, in each conversation as it was sent; see said
 }
 
 func newModels(t *testing.T) *models {
@@ -54,18 +58,76 @@ func (m *models) stream(w http.ResponseWriter, r *http.Request, wait bool, befor
 	}
 }
 
+// turn is one side's in a conversation.
+type turn struct {
+	Role    string
+	Content json.RawMessage // a text, or pieces
+}
+
+// said is what a person has said in a turn: texts, and of all else its type in brackets.
+func (t turn) said() (all []string) {
+	if t.Role != "user" {
+		return nil
+	}
+	var text string
+	if json.Unmarshal(t.Content, &text) == nil {
+		return []string{text}
+	}
+	var pieces []struct{ Type, Text string }
+	_ = json.Unmarshal(t.Content, &pieces) // of another form it has none
+	for _, p := range pieces {
+		if p.Text == "" {
+			p.Text = "[" + strings.TrimPrefix(p.Type, "input_") + "]"
+		}
+		all = append(all, p.Text)
+	}
+	return all
+}
+
+// converses says whether a request is a person's. Agents ask for titles and the like too,
+// and give no tools then.
+func converses(body []byte) bool { return strings.Contains(string(body), `"tools":[{`) }
+
+// note keeps what a person has said.
+func (m *models) note(body []byte, turns []turn) {
+	if !converses(body) {
+		return
+	}
+	var all []string
+	for _, t := range turns {
+		all = append(all, t.said()...)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.asked = append(m.asked, all)
+}
+
+// conversation is all that a person has said in the conversation that was sent last.
+func (m *models) conversation() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.asked) == 0 {
+		return nil
+	}
+	return m.asked[len(m.asked)-1]
+}
+
 // message is Anthropic's.
 func (m *models) message(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
-	var q struct{ Stream bool }
+	var q struct {
+		Stream   bool
+		Messages []turn
+	}
 	if err := json.Unmarshal(body, &q); err != nil || !q.Stream {
 		http.Error(w, "only streams", http.StatusBadRequest)
 		return
 	}
+	m.note(body, q.Messages)
 	delta := func(s string) object {
 		return object{"type": "content_block_delta", "index": 0, "delta": object{"type": "text_delta", "text": s}}
 	}
-	m.stream(w, r, strings.Contains(string(body), `"tools":[{`), []object{
+	m.stream(w, r, converses(body), []object{
 		{"type": "message_start", "message": object{"id": "m", "type": "message", "role": "assistant", "model": "m", "content": []any{},
 			"usage": object{"input_tokens": 1, "output_tokens": 1}}},
 		{"type": "content_block_start", "index": 0, "content_block": object{"type": "text", "text": ""}},
@@ -81,13 +143,19 @@ func (m *models) message(w http.ResponseWriter, r *http.Request) {
 // response is OpenAI's.
 func (m *models) response(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
+	var q struct{ Input []turn }
+	if err := json.Unmarshal(body, &q); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	m.note(body, q.Input)
 	said := func(text string) object {
 		return object{"type": "message", "id": "i", "role": "assistant", "content": []object{{"type": "output_text", "text": text}}}
 	}
 	delta := func(s string) object {
 		return object{"type": "response.output_text.delta", "item_id": "i", "output_index": 0, "content_index": 0, "delta": s}
 	}
-	m.stream(w, r, strings.Contains(string(body), `"tools":[{`), []object{
+	m.stream(w, r, converses(body), []object{
 		{"type": "response.created", "response": object{"id": "r"}},
 		{"type": "response.output_item.added", "output_index": 0, "item": said("")},
 		delta(saying[0]),
