@@ -219,7 +219,7 @@ func leave(s *client.Session, t *terminal, out *shown, over func(), took luggage
 		err = client.ErrLost
 	}
 	s.Close() // what still comes is not for a terminal that is the person's again
-	if over := status(0); err != nil && !errors.As(err, &over) && !s.Pipes && !owing.back && isTTY(os.Stdout) && isTTY(os.Stderr) {
+	if over := status(0); err != nil && !errors.As(err, &over) && !s.Pipes && !owing.fresh && isTTY(os.Stdout) && isTTY(os.Stderr) {
 		fmt.Fprintln(stderr) // what is said now does not go on somebody's prompt
 	}
 	if over := status(0); err == nil || errors.As(err, &over) {

@@ -31,8 +31,7 @@ type owing struct {
 	any  bool
 	same bool // also an answer that is like the one which settle waits for
 
-	fresh bool // the cursor is at the beginning of a line
-	back  bool // and that is the main screen's, where it was before the alternate one
+	fresh bool // the cursor is at the beginning of an empty line, with nothing below
 }
 
 // settle has the terminal say what it still has to say, to nobody.

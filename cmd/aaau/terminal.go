@@ -228,7 +228,7 @@ func (s *shown) leave() owing {
 	defer s.mu.Unlock()
 	fresh := s.giveBack()
 	s.over = true
-	return owing{any: s.modes.Speaks() || time.Since(s.asked) < answering, same: time.Since(s.same) < answering, fresh: fresh, back: fresh && s.modes.Is(1049)}
+	return owing{any: s.modes.Speaks() || time.Since(s.asked) < answering, same: time.Since(s.same) < answering, fresh: fresh}
 }
 
 // stop gives the terminal back and stops this program, as its terminal would have. SIGCONT

@@ -2,6 +2,9 @@ package screen
 
 import (
 	"bytes"
+	"math/rand/v2"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -141,25 +144,59 @@ func TestSnapshotOfLooks(t *testing.T) {
 // Who joins and leaves again has the prompt below what the session has shown, and not
 // below the blanks under that; and beside an alternate screen below what was there before.
 func TestPlaceAfterSnapshot(t *testing.T) {
-	for output, bottom := range map[string]bool{
-		"one\r\ntwo$ \x1b[?2004h":            false,
-		"one\r\n\x1b[?2004h":                 false,
-		"one\r\n日\x1b[?2004h":                false,
-		"0123456789\x1b[?2004h":              false,
-		"one\r\ntwo\x1b[1;2H\x1b[?2004h":     true,
-		"one\r\ntwo\x1b[2;2H\x1b[?2004h":     true,
-		"one\r\n\x1b[?1049h\x1b[H\x1b[2Jvim": false,
-		"one\r\ntwo\x1b[H\x1b[?1049hvim":     true,
-		"one\r\n\x1b[41m\x1b[2J\x1b[?2004h":  true,
-		"one\x1b[1;9H\x1b[44m \r\x1b[?2004h": true,
+	const bottom = "\x1b[9999;1H"
+	moves := regexp.MustCompile(`\x1b\[[0-9;]*[BH]`)
+	for output, down := range map[string]string{
+		"one\r\ntwo$ \x1b[?2004h":              "",
+		"one\r\n\x1b[?2004h":                   "",
+		"one\r\n日\x1b[?2004h":                  "",
+		"0123456789\x1b[?2004h":                "",
+		"one\r\ntwo\x1b[1;2H\x1b[?2004h":       "\x1b[1B",
+		"one\r\ntwo\x1b[2;2H\x1b[?2004h":       "",
+		"1\r\n2\r\n3\r\n4\x1b[2;1H\x1b[?2004h": bottom,
+		"1\r\n2\r\n3\x1b[H\x1b[?2004h":         "\x1b[2B",
+		"one\r\n\x1b[?1049h\x1b[H\x1b[2Jvim":   "",
+		"one\r\ntwo\x1b[H\x1b[?1049hvim":       "\x1b[1B",
+		"\x1b[H\x1b[?1049hvim":                 "",
+		"one\r\n\x1b[41m\x1b[2J\x1b[?2004h":    bottom,
+		"one\x1b[1;9H\x1b[44m \r\x1b[?2004h":   "",
 	} {
 		s := show(4, 10, output)
 		snapshot, _ := s.Snapshot(0)
 		var m vtseq.Modes
 		m.Scan(snapshot)
-		undo, _ := m.Restore()
-		if got := bytes.Contains(undo, []byte("\x1b[9999;1H")); got != bottom {
+		undo, fresh := m.Restore()
+		if got := string(moves.Find(undo)); !fresh || got != down {
 			t.Errorf("%q: %q after %q", output, undo, snapshot)
+		}
+	}
+}
+
+// Whatever was shown, who leaves has a prompt that nothing is beside or below, whether the
+// program has been there from the start or they have joined.
+func TestPromptIsBelowAll(t *testing.T) {
+	pieces := []string{"abc", "a line that is wrapped", "\r", "\n", "\r\n", "\n\n\n", "\x1b[A", "\x1b[3A", "\x1b[B", "\x1b[2B", "\x1b[C", "\x1b[2E", "\x1b[F", "\x1b[4G",
+		"\x1b[H", "\x1b[3;2H", "\x1b[5d", "\x1b[J", "\x1b[2J", "\x1b[2J\x1b[H", "\x1b[K", "\x1b[L", "\x1b[2M", "\x1b[T", "\x1b[S", "\x1b[3@", "\x1b[5b", "\x1b7", "\x1b8", "\x1b7\x1b[r\x1b8",
+		"\x1bM", "\x1bD", "\x1bE", "\x1b[2;4r", "\x1b[r", "\x1b[?6h", "\x1b[?6l", "\x1b[?1049h", "\x1b[?1049l", "\x1b[?2004h", "\x1b[41m", "\x1b[m", "\x1b[s", "\x1b[u"}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 20000 {
+		output := ""
+		for range 1 + random.IntN(12) {
+			output += pieces[random.IntN(len(pieces))]
+		}
+		joined, _ := show(6, 12, output).Snapshot(0)
+		for _, output := range []string{output, string(joined)} {
+			var m vtseq.Modes
+			m.Scan([]byte(output))
+			undo, fresh := m.Restore()
+			s := show(6, 12, output+string(undo))
+			if !fresh {
+				continue
+			}
+			below := s.lines[s.cursor.y:]
+			if s.cursor.x > 0 || slices.ContainsFunc(below, func(l *line) bool { return !isEmpty(l.cells[:l.used]) }) {
+				t.Fatalf("%q, and then %q: the cursor is in row %d, column %d of\n%s", output, undo, s.cursor.y, s.cursor.x, s.Text())
+			}
 		}
 	}
 }

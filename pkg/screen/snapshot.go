@@ -263,12 +263,22 @@ func (s *Screen) appendPut(b []byte, c *cursor, lines []*line, how putting) []by
 			x--
 		}
 	}
-	if col = max(col-(c.x-x), 0); how == inRow {
+	col = max(col-(c.x-x), 0)
+	ends := how == anew && endsAt(lines, c.y, x, again)
+	below := 0
+	if how == anew && !ends {
+		below = s.below(lines, c)
+	}
+	switch {
+	case how == inRow:
 		b = appendColumn(b, col)
-	} else {
+	case below > 0: // see endsAt
+		b = append(appendPlace(b, row+below, 0), "\x1b[J\x1b["...)
+		b = appendColumn(append(appendInt(b, below), 'A'), col)
+	default:
 		b = appendPlace(b, row, col)
 	}
-	if how == anew && endsAt(lines, c.y, x, again) {
+	if ends {
 		b = append(b, "\x1b[J"...)
 	}
 	if again {
@@ -302,7 +312,8 @@ func (s *Screen) appendPut(b []byte, c *cursor, lines []*line, how putting) []by
 // there. Then that place is erased up to the screen's end, though there is nothing:
 // so who follows the output (vtseq.Modes) knows that nothing is below the cursor, and has
 // a prompt right there when its person leaves. Nothing else comes of it: the first place
-// is left out, where terminals keep in their scrollback what they erase from it on.
+// is left out, where terminals keep in their scrollback what they erase from it on. Where
+// something is on the screen below the cursor, the same is done below that.
 func endsAt(lines []*line, y, x int, character bool) bool {
 	if x == 0 && y == 0 || lines[y].wrapped {
 		return false
@@ -322,6 +333,23 @@ func endsAt(lines []*line, y, x int, character bool) bool {
 		}
 	}
 	return true
+}
+
+// below is how far below a cursor the first line is with nothing on it and below it; 0 if
+// there is none, or if it cannot be reached because there are margins.
+func (s *Screen) below(lines []*line, c *cursor) int {
+	m := s.margins
+	if c.origin || m.top > 0 || m.bottom < s.rows-1 || s.modes.Is(69) {
+		return 0
+	}
+	first := len(lines)
+	for first > 0 && lines[first-1].blank == 0 && isEmpty(lines[first-1].cells[:lines[first-1].used]) {
+		first--
+	}
+	if first == len(lines) || first == 0 || lines[first-1].wrapped {
+		return 0
+	}
+	return max(first-c.y, 0)
 }
 
 // isEmpty says whether there are only cells that were never drawn to.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // MaxString is the longest OSC string that Modes obeys whole, in bytes.
@@ -29,8 +31,22 @@ type looks struct {
 
 	unknown  bool // a sequence that set colours was too long to be read whole
 	progress string
+	status   [len(statuses)]string
 	pointers [2]pointers
 }
+
+// statuses are the sequences by which an agent tells the terminal what it does, for the
+// terminal's tabs to show, each with what takes that away again.
+var statuses = [...]struct {
+	number int
+	clear  string
+}{
+	{7501, "state=clear"},
+	{21337, "status=;indicator=;status-color=;detail="},
+}
+
+// maxStatus bounds a status, in bytes.
+const maxStatus = 512
 
 // pointers are the shapes of the mouse pointer on one screen.
 type pointers struct {
@@ -77,7 +93,40 @@ func (m *Modes) OSC(body []byte) {
 		}
 	case n == 22:
 		l.pointers[m.screen()].obey(data)
+	default:
+		l.tell(n, data)
 	}
+}
+
+// tell notes a status. One that is too long to be kept is told to nobody who comes later,
+// but is taken away from who has been told.
+func (l *looks) tell(number int, data []byte) {
+	for i, s := range statuses {
+		switch {
+		case s.number != number:
+		case isEmptyStatus(data) || bytes.HasPrefix(data, []byte("state=clear")):
+			l.status[i] = ""
+		case len(data) > maxStatus || !isPrintable(data):
+			l.status[i] = s.clear
+		default:
+			l.status[i] = string(data)
+		}
+	}
+}
+
+// isEmptyStatus says whether no key of a status has a value.
+func isEmptyStatus(data []byte) bool {
+	for pair := range bytes.SplitSeq(data, []byte(";")) {
+		if _, value, _ := bytes.Cut(pair, []byte("=")); len(value) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// isPrintable says whether a text has only characters that can be seen.
+func isPrintable(text []byte) bool {
+	return utf8.Valid(text) && !bytes.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // isValue says whether it can be given to another terminal as it is.
@@ -252,6 +301,11 @@ func (l *looks) appendTo(b []byte) []byte {
 	if l.progress != "" {
 		b = appendOSC(b, "9;4;", l.progress)
 	}
+	for i, status := range l.status {
+		if status != "" {
+			b = appendOSC(b, strconv.Itoa(statuses[i].number), ";", status)
+		}
+	}
 	return b
 }
 
@@ -297,6 +351,11 @@ func (l *looks) undo(b []byte) []byte {
 	}
 	if l.progress != "" {
 		b = appendOSC(b, "9;4;0")
+	}
+	for i, status := range l.status {
+		if status != "" {
+			b = appendOSC(b, strconv.Itoa(statuses[i].number), ";", statuses[i].clear)
+		}
 	}
 	return b
 }

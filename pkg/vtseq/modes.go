@@ -1,5 +1,7 @@
 package vtseq
 
+import "slices"
+
 // MaxSequence is the longest CSI sequence that Modes obeys: bytes of parameters
 // and intermediates.
 const MaxSequence = 128
@@ -21,6 +23,7 @@ type Modes struct {
 	told      uint64 // private modes that were set or reset, by their index
 	on        uint64 // those that were set
 	mouse     int    // which of 9, 1000, 1001, 1002, 1003
+	mice      mice   // those that a terminal which keeps them apart may still have
 	alternate int    // the mode that showed the alternate screen; 0: the main one is shown
 	insert    bool   // IRM
 	locked    bool   // KAM: the keyboard is
@@ -37,6 +40,8 @@ type Modes struct {
 	traces traces // what else is to be undone
 	place  place  // of the cursor
 	before place  // before the alternate screen
+	kept   place  // where ESC 7 has kept the cursor
+	keeps  bool   // nothing was written since then, and the cursor has moved with the margins only
 	looks  looks
 	body   []byte // of an OSC string
 }
@@ -115,7 +120,8 @@ func (m *Modes) run(p []byte) {
 	switch {
 	case len(p) == 0:
 	case m.state == ground:
-		m.place.shows(p)
+		m.keeps = false
+		m.place.shows(p, m.traces&confined != 0)
 	case m.n == ']':
 		m.body = append(m.body, p[:min(len(p), MaxString-len(m.body))]...)
 	}
@@ -234,9 +240,16 @@ func (m *Modes) Escape(final byte) {
 	case 'H':
 		m.traces.mark(tabs, true)
 	case 'E':
-		m.place.inLine = false
-	case '8', 'M':
-		m.place = somewhere
+		m.place.inLine, m.keeps = false, false
+	case '7':
+		m.kept, m.keeps = m.place, true
+	case '8':
+		if m.place = m.kept; !m.keeps {
+			m.place = somewhere
+		}
+	case 'M':
+		m.place.up(1)
+		m.keeps = false
 	}
 }
 
@@ -283,7 +296,8 @@ func (m *Modes) CSI(params []byte, final byte) {
 	case 't':
 		m.titles = max(0, min(m.titles+Titles(params), MaxTitles))
 	default:
-		m.place.moves(params, final)
+		m.keeps = false
+		m.place.moves(params, final, m.traces&confined != 0)
 	}
 }
 
@@ -345,6 +359,7 @@ func (m *Modes) private(n int, set bool) {
 		if set {
 			m.mouse = n
 		}
+		m.mice.mark(n, set)
 	case 47, 1047, 1049:
 		m.show(n, set)
 	case 66:
@@ -355,7 +370,7 @@ func (m *Modes) private(n int, set bool) {
 		m.wide, m.place = set, somewhere
 	case 6:
 		m.traces.mark(origin, set)
-		m.place = somewhere
+		m.place.goTo(true)
 	default:
 		i := private(n)
 		if i < 0 {
@@ -369,9 +384,35 @@ func (m *Modes) private(n int, set bool) {
 	}
 }
 
+// mice are modes of the mouse. In some terminals (xterm, kitty) one takes the place of
+// another, and whichever is reset, none is left. Others (VTE, WezTerm) keep each of them
+// until that one is reset.
+type mice uint8
+
+var mouseModes = [...]int{9, 1000, 1001, 1002, 1003}
+
+func (m *mice) mark(mode int, set bool) {
+	bit := mice(1) << slices.Index(mouseModes[:], mode)
+	*m &^= bit
+	if set {
+		*m |= bit
+	}
+}
+
+// appendReset appends what resets them.
+func (m mice) appendReset(b []byte) []byte {
+	for i, mode := range mouseModes {
+		if m&(1<<i) != 0 {
+			b = appendMode(b, mode, false)
+		}
+	}
+	return b
+}
+
 // show shows the alternate screen, or the main one again. Only mode 1049 brings the
 // cursor back to where it was on that.
 func (m *Modes) show(mode int, alternate bool) {
+	m.keeps = false
 	switch {
 	case alternate && m.alternate == 0:
 		m.alternate, m.before = mode, m.place

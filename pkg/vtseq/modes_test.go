@@ -11,8 +11,9 @@ func TestModes(t *testing.T) {
 		{"plain \x1b[31mtext\x1b[0m\r\n", "", ""},
 		{"\x1b[?1h\x1b=\x1b[?25l\x1b[?7l\x1b[4h", "\x1b[4h\x1b=\x1b[?1h\x1b[?7l\x1b[?25l", "\x1b[4l\x1b>\x1b[?1l\x1b[?7h\x1b[?25h"},
 		{"\x1b[?25l\x1b[?25h\x1b[?2004h\x1b[?2004l", "", ""},
-		{"\x1b[?1000h\x1b[?1002;1006h", "\x1b[?1006h\x1b[?1002h", "\x1b[?1002l\x1b[?1006l"},
-		{"\x1b[?1003h\x1b[?1000l", "", ""},
+		{"\x1b[?1000h\x1b[?1002;1006h", "\x1b[?1006h\x1b[?1002h", "\x1b[?1000l\x1b[?1002l\x1b[?1006l"},
+		{"\x1b[?1003h\x1b[?1000l", "", "\x1b[?1003l"}, // for a terminal that keeps them apart
+		{"\x1b[?1000;1002;1003h\x1b[?1003l\x1b[?1002l\x1b[?1000l", "", ""},
 		{"\x1b[?2004;1004h\xc2\x9b?5h", "\x1b[?5h\x1b[?1004h\x1b[?2004h", "\x1b[?5l\x1b[?1004l\x1b[?2004l"},
 		{"\x1b[?1049h", "", "\x1b[?1049l" + unstyled},
 		{"\x1b[?1049h\x1b[?1047l", "", ""},

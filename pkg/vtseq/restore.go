@@ -124,15 +124,15 @@ const interrupted = "\x18\x1b\\"
 // Restore is what takes the terminal out of all that it is in, for a person who leaves. It is
 // empty if there is nothing. Nothing is erased. Whose program had the alternate screen
 // has the main one again, and the cursor where it was. Where the cursor may be amid what
-// is shown, it is at the beginning of an empty last line then; and fresh says whether
-// it is known to be at some line's beginning.
+// is shown, it is taken to the beginning of the line below that; and fresh says whether it
+// is known to be at the beginning of an empty line, with nothing below.
 func (m *Modes) Restore() (restore []byte, fresh bool) {
 	modes := m.undoModes(nil)
 	looks := appendPopped(m.looks.undo(nil), m.titles)
 	main, other := m.keys[0].pop(m.looks.pointers[0].pop(nil)), m.otherScreen()
 	looks = m.looks.appendPointer(looks)
 	if len(modes)+len(looks)+len(main)+len(other) == 0 && m.alternate == 0 && m.traces == 0 && m.state == ground && !m.wide && !m.vt52 {
-		return nil, !m.place.inLine
+		return nil, m.place.isBelowAll()
 	}
 	b := []byte(interrupted)
 	if m.vt52 {
@@ -155,8 +155,8 @@ func (m *Modes) Restore() (restore []byte, fresh bool) {
 		if where = m.before; m.alternate != 1049 {
 			where = somewhere
 		}
-		if b = appendMode(b, m.alternate, false); where.above && bounded {
-			b = append(b, unconfined...)
+		if b = appendMode(b, m.alternate, false); where.used > 1 && bounded {
+			b, where = append(b, unconfined...), somewhere
 		}
 	} else if bounded && homes {
 		where = somewhere
@@ -165,12 +165,22 @@ func (m *Modes) Restore() (restore []byte, fresh bool) {
 	b = m.appendUnstyled(b)
 	switch {
 	case m.alternate == 0 && len(modes)+len(main) == 0 && !bounded:
-	case where.above:
-		b, where = append(b, "\x1b[9999;1H\r\n"...), place{}
-	case where.inLine:
-		b, where = append(b, "\r\n"...), place{}
+	case where.isBelowAll():
+	default:
+		b, where = append(appendBelow(b, where.used-1), "\r\n"...), place{}
 	}
-	return b, !where.inLine
+	return b, where.isBelowAll()
+}
+
+// appendBelow appends what takes the cursor down so many lines, to the last at most.
+func appendBelow(b []byte, lines int) []byte {
+	switch {
+	case lines < 1:
+		return b
+	case lines > 9998:
+		return append(b, "\x1b[9999;1H"...)
+	}
+	return append(strconv.AppendInt(append(b, "\x1b["...), int64(lines), 10), 'B')
 }
 
 // Speaks says whether the terminal is in some mode that Restore undoes: it may then say
@@ -199,9 +209,7 @@ func (m *Modes) undoModes(b []byte) []byte {
 			b = append(b, mode.undo...)
 		}
 	}
-	if m.mouse > 0 {
-		b = appendMode(b, m.mouse, false)
-	}
+	b = m.mice.appendReset(b)
 	for i := range privates {
 		if changed, set := m.undone(i); changed {
 			b = appendMode(b, privates[i].number, set)

@@ -1,5 +1,7 @@
 package vtseq
 
+import "bytes"
+
 // traces are what output may leave on a terminal that goes with its screen. Whether one
 // of them is there may be said too often, never too rarely.
 type traces uint8
@@ -102,20 +104,46 @@ func (m *Modes) margins(params []byte, final byte) {
 	some := false
 	eachNumber(params, func(n int) { some = some || n > 0 })
 	m.traces.mark(confined, some)
-	m.place = somewhere
+	m.place.goTo(true)
 }
 
-// place is what is known of where the cursor is.
+// place is what is known of where the cursor is, in relation to what is on the screen.
+// Its zero value is the beginning of an empty line, below everything.
 type place struct {
-	inLine bool // not in the first column
-	above  bool // there may be something below it
+	inLine bool // the cursor is not in the first column
+	blank  bool // the screen was erased, and nothing was written since
+	// used is how many lines, from the cursor's own on, may have something on them; never
+	// too few. It follows moves up and down. When a program goes to a row by its number it
+	// is not known, unless the screen is blank.
+	used int
 }
+
+// tallest is more lines than a terminal has.
+const tallest = 1 << 16
 
 // somewhere is a cursor of which nothing is known.
-var somewhere = place{inLine: true, above: true}
+var somewhere = place{inLine: true, used: tallest}
+
+// isBelowAll says whether the cursor is at the beginning of an empty line, and nothing
+// is below that.
+func (p *place) isBelowAll() bool { return !p.inLine && p.used == 0 }
+
+// up follows the cursor up so many lines, at most.
+func (p *place) up(n int) { p.used = min(p.used+n, tallest) }
+
+// down follows the cursor down so many lines, at most: at the screen's end nothing is below
+// it, but margins may hold it above something.
+func (p *place) down(n int, confined bool) {
+	if !confined {
+		p.used = max(p.used-n, 0)
+	}
+}
+
+// written notes something in the cursor's line.
+func (p *place) written() { p.used, p.blank = max(p.used, 1), false }
 
 // shows follows the cursor over text.
-func (p *place) shows(text []byte) {
+func (p *place) shows(text []byte, confined bool) {
 	end := len(text)
 	for end > 0 && text[end-1] == '\n' {
 		end--
@@ -123,31 +151,62 @@ func (p *place) shows(text []byte) {
 	if end > 0 {
 		p.inLine = text[end-1] != '\r'
 	}
+	last := text[bytes.LastIndexByte(text, '\n')+1:]
+	if confined {
+		last = text
+	} else if p.used > 0 || p.blank { // else this is the last line, and stays it
+		p.blank = p.blank && len(bytes.Trim(text, "\r\n")) == 0
+		p.down(bytes.Count(text, []byte("\n")), false)
+	}
+	if len(bytes.Trim(last, "\r\n")) > 0 {
+		p.written()
+	}
 }
 
 // moves follows the cursor over a CSI sequence.
-func (p *place) moves(params []byte, final byte) {
+func (p *place) moves(params []byte, final byte, confined bool) {
+	n, digits := number(params)
+	n = max(n, 1)
 	switch final {
-	case 'C', 'D', 'a':
+	case 'C', 'D', 'a', 'I', 'Z':
 		p.inLine = true
 	case 'G', '`':
-		n, _ := number(params)
 		p.inLine = n > 1
-	case 'E':
-		p.inLine = false
+	case 'A', 'k', 'L', 'T': // inserted lines, and scrolling down, push others down
+		p.up(n)
 	case 'F':
-		p.inLine, p.above = false, true
-	case 'A', 'd', 'k':
-		p.above = true
+		p.inLine = false
+		p.up(n)
+	case 'B', 'e', 'E':
+		p.inLine = p.inLine && final != 'E'
+		if p.used > 0 && digits == len(params) {
+			p.down(n, confined)
+			p.used = max(p.used, 1) // in the screen's last line it stays in that
+		}
+	case '@', 'b':
+		p.written()
+	case 'd':
+		p.goTo(p.inLine)
 	case 'H', 'f':
-		p.above = true
-		_, digits := number(params)
-		n, _ := number(params[min(digits+1, len(params)):])
-		p.inLine = n > 1
+		column, _ := number(params[min(digits+1, len(params)):])
+		p.goTo(column > 1)
 	case 'J':
 		switch string(params) {
-		case "", "0", "2":
-			p.above = false
+		case "", "0":
+			p.used = min(p.used, 1)
+			if !p.inLine {
+				p.used = 0
+			}
+		case "2":
+			p.used, p.blank = 0, true
 		}
+	}
+}
+
+// goTo follows the cursor to a row by its number.
+func (p *place) goTo(inLine bool) {
+	p.inLine = inLine
+	if !p.blank {
+		p.used = tallest
 	}
 }

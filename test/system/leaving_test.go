@@ -54,7 +54,7 @@ func TestDetachKey(t *testing.T) {
 		} else {
 			c.typed(strings.Repeat(test.key, 3))
 			status, said := c.leave()
-			if status != 0 || !strings.Contains(said, "\naaau: detached; back with: aaau attach "+id+"\n") {
+			if status != 0 || !strings.HasSuffix("\n"+said, "\naaau: detached; back with: aaau attach "+id+"\n") {
 				t.Errorf("%q: status %d, and %q", argv, status, said)
 			}
 		}

@@ -79,7 +79,9 @@ func TestPromptStandsWhereItWas(t *testing.T) {
 		{"ended", printing(full) + "read x", "\r", `^before\naaau: session ` + session + `[^\n]*\nafter$`},
 		{"detached", printing(full) + "read x", "\x1d\x1d\x1d", `^before\naaau: session ` + session + `[^\n]*\naaau: detached; back with: aaau attach ` + session + `\nafter$`},
 		{"tidily ended", printing(full) + `read x; printf '\033[?1049l'`, "\r", `^before\naaau: session ` + session + `[^\n]*\nafter$`},
-		{"at a prompt", printing("\x1b[?2004h\x1b[31m$ ") + "read x; exit", "\x1d\x1d\x1d", `^before\naaau: session ` + session + `[^\n]*\n\$ ready\n\naaau: detached; back with: aaau attach ` + session + `\nafter$`},
+		{"at a prompt", printing("\x1b[?2004h\x1b[31m$ ") + "read x; exit", "\x1d\x1d\x1d", `^before\naaau: session ` + session + `[^\n]*\n\$ ready\naaau: detached; back with: aaau attach ` + session + `\nafter$`},
+		// As agents do that draw their input line on the main screen, with something below it.
+		{"above what it has drawn", printing("answer\r\n> input\r\nbelow\x1b[A\r\x1b[?2004h") + "read x; exit", "\x1d\x1d\x1d", `^before\naaau: session ` + session + `[^\n]*\nanswer\nreadyut\nbelow\naaau: detached; back with: aaau attach ` + session + `\nafter$`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := w.open(t, 12, 200, around("aaau -- sh -c \""+strings.ReplaceAll(strings.ReplaceAll(c.program, `\`, `\\`), "$", `\$`)+"\"")...)
