@@ -20,6 +20,7 @@ type line struct {
 	used    int
 	blank   color
 	wrapped bool // the next line goes on with this one
+	picture bool // a part of a picture may be there, which is not in the cells
 }
 
 func newLines(rows, cols int) []*line {
@@ -79,7 +80,7 @@ func (l *line) part(x int) {
 func (l *line) erase(x, end int, bg color) {
 	l.part(x)
 	if end >= len(l.cells) {
-		l.wrapped = false
+		l.wrapped, l.picture = false, l.picture && x > 0
 		l.use(x)
 		l.used, l.blank = x, bg
 		return
@@ -176,7 +177,7 @@ func rotate(lines []*line, n int) {
 
 func clearLines(lines []*line, bg color) {
 	for _, l := range lines {
-		l.used, l.blank, l.wrapped = 0, bg, false
+		l.used, l.blank, l.wrapped, l.picture = 0, bg, false, false
 	}
 }
 

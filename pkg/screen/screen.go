@@ -147,6 +147,7 @@ func (s *Screen) Resize(rows, cols int) {
 		for i, l := range old[skip:min(len(old), skip+rows)] {
 			l.part(cols)
 			lines[i].used, lines[i].blank = copy(lines[i].cells, l.cells[:l.used]), l.blank
+			lines[i].picture = l.picture
 			lines[i].wrapped = l.wrapped && cols == s.cols
 		}
 		return lines, skip

@@ -96,8 +96,10 @@ func (s *Screen) picture() {
 	}
 	s.apart()
 	lines := (p.size.height + s.cell.height - 1) / s.cell.height
+	s.lines[s.y].picture = true
 	for range min(lines, maxSide) - 1 {
 		s.index(0)
+		s.lines[s.y].picture = true
 	}
 	if s.modes.Is(8452) {
 		s.x = min(s.x+(p.size.width+s.cell.width-1)/s.cell.width, s.edge())

@@ -19,7 +19,8 @@ const (
 // the two. The program's own saved cursor (DECSC) is not touched.
 //
 // A terminal that has been given a Snapshot since it was given anything else is drawn:
-// words stand on its last rows, or on the first ones while the cursor is on the last. Of
+// words stand on its last rows, or on the first ones while the cursor is on the last, and on
+// others where there is a picture, which could not be restored, and they have room elsewhere. Of
 // any other the Footing says what is known: there they may have to stand right beneath
 // what has been printed.
 //
@@ -47,6 +48,7 @@ func (s *Screen) wordsOver(sentence string) (show, restore []byte) {
 		return nil, nil
 	}
 	p := s.panel(sentence, s.rows, s.cols, s.y)
+	s.avoidPictures(&p)
 	show = appendPlace(p.appendTo(s.appendCalm(nil)), s.y, s.x)
 
 	restore = s.appendBeneath(nil, p, s.cols, func(y int) *line { return s.lines[y] })
@@ -177,6 +179,23 @@ func (s *Screen) panel(sentence string, rows, cols, y int) (p panel) {
 		p.first = rows - len(lines)
 	}
 	return p
+}
+
+// avoidPictures moves a panel to rows without a picture, and without the cursor, if there are any.
+func (s *Screen) avoidPictures(p *panel) {
+	free := func(first int) bool {
+		for y := first; y < first+len(p.lines); y++ {
+			if s.lines[y].picture {
+				return false
+			}
+		}
+		return true
+	}
+	for first := s.rows - len(p.lines); first >= 0 && !free(p.first); first-- {
+		if free(first) && (s.y < first || s.y >= first+len(p.lines)) {
+			p.first = first
+		}
+	}
 }
 
 // fold breaks a sentence into at most so many lines, between words where it can. What has

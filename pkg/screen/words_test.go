@@ -333,3 +333,50 @@ func TestTmuxWordsBeneath(t *testing.T) {
 		judge(fmt.Sprint("program ", program), randomProgram(r), "next", program%8, program)
 	}
 }
+
+// Words cover no sixel picture, as nobody but the terminal knows what it shows, if there is
+// room for them elsewhere; and none that is gone is spared.
+func TestWordsAvoidPictures(t *testing.T) {
+	const (
+		place = "\x1b[1;1H"
+		three = "\x1bPq\"1;1;20;60#0~-~-~-~-~-~-~-~-~-~\x1b\\" // rows of 20 pixels
+		sixth = "\x1b[6;1H" + three
+		first = place + three
+	)
+	for name, c := range map[string]struct {
+		output string
+		row    int // of the words, from 1
+	}{
+		"no picture":                         {place, 8},
+		"a picture on the last rows":         {sixth + "\x1b[3;1H", 5},
+		"the cursor right above it":          {sixth + "\x1b[5;1H", 4},
+		"a picture on the first rows":        {first + "\x1b[8;1H", 7},
+		"it has scrolled up":                 {sixth + "\x1b[8;1H\r\n\r\n\x1b[2;1H", 8},
+		"it has scrolled up by one":          {sixth + "\x1b[8;1H\r\n\x1b[2;1H", 8},
+		"the screen was cleared":             {sixth + "\x1b[2J\x1b[1;1H", 8},
+		"its rows were erased":               {sixth + "\x1b[6;1H\x1b[J\x1b[1;1H", 8},
+		"a part of its row was erased":       {sixth + "\x1b[8;9H\x1b[K\x1b[1;1H", 5},
+		"behind the alternate screen":        {sixth + "\x1b[?1049h\x1b[1;1H", 8},
+		"before the alternate screen, again": {sixth + "\x1b[1;1H\x1b[?1049h\x1b[?1049l\x1b[3;1H", 5},
+		"pictures everywhere":                {first + "\x1b[4;1H" + three + sixth + "\x1b[1;1H", 8},
+	} {
+		s := show(8, 20, c.output)
+		now, then := s.Words("frozen", true)
+		want := fmt.Sprintf("\x1b[%d;1H frozen", c.row)
+		if c.row == 1 {
+			want = "\x1b[H frozen"
+		}
+		if !strings.Contains(string(now), want) || !strings.Contains(string(then), fmt.Sprintf("\x1b[%d;1H", c.row)) {
+			t.Errorf("%s: not in row %d: %q, %q", name, c.row, now, then)
+		}
+	}
+	for rows := 1; rows < 12; rows++ { // and whatever the size, and the sentence
+		for _, sentence := range sentences {
+			s := show(rows, 20, sixth)
+			s.Words(sentence, true)
+			if s.panics > 0 {
+				t.Fatalf("%d rows, %q: a mistake", rows, sentence)
+			}
+		}
+	}
+}
