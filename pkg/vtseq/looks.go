@@ -81,6 +81,12 @@ func (m *Modes) OSC(body []byte) {
 		delete(l.colors, strconv.Itoa(n-100))
 	case n == 21:
 		l.byName(data)
+	case n == 6:
+		l.tab(data)
+	case n == 50 || n == 1337: // as iTerm2 and Konsole have it
+		if shape, ok := bytes.CutPrefix(data, []byte("CursorShape=")); ok {
+			m.shape = map[string]int{"0": 2, "1": 6, "2": 4}[string(shape)]
+		}
 	case n == 8:
 		_, uri, _ := bytes.Cut(data, []byte(";"))
 		m.traces.mark(linked, len(uri) > 0)
@@ -194,6 +200,26 @@ func (l *looks) resetIndexed(kind int, data []byte) {
 		}
 	}
 }
+
+// tab obeys iTerm2's OSC 6, which sets the colour of the terminal's tab, each of its three parts
+// by one string.
+func (l *looks) tab(data []byte) {
+	if string(data) == "1;bg;*;default" {
+		for _, part := range tabParts {
+			delete(l.colors, tabKey(part))
+		}
+		return
+	}
+	for _, part := range tabParts {
+		if value, ok := bytes.CutPrefix(data, []byte(tabKey(part)[len("6;"):]+";")); ok && onlyDigits(value) {
+			l.set(tabKey(part), value)
+		}
+	}
+}
+
+var tabParts = []string{"red", "green", "blue"}
+
+func tabKey(part string) string { return "6;1;bg;" + part + ";brightness" }
 
 // byName obeys kitty's OSC 21: pairs of a name and a colour, which is reset without =.
 func (l *looks) byName(data []byte) {
@@ -324,9 +350,13 @@ func (l *looks) undo(b []byte) []byte {
 	if l.unknown {
 		b = appendOSC(b, "104")
 	}
-	kind, open := "", false
+	kind, open, tab := "", false, false
 	for _, key := range l.keys() {
 		number, index, has := strings.Cut(key, ";")
+		if number == "6" {
+			tab = true
+			continue
+		}
 		if open && (number != kind || !has) {
 			b, open = append(b, "\x1b\\"...), false
 		}
@@ -348,6 +378,9 @@ func (l *looks) undo(b []byte) []byte {
 	}
 	if open {
 		b = append(b, "\x1b\\"...)
+	}
+	if tab {
+		b = appendOSC(b, "6;1;bg;*;default")
 	}
 	if l.progress != "" {
 		b = appendOSC(b, "9;4;0")

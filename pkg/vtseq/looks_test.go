@@ -58,6 +58,14 @@ func TestLooks(t *testing.T) {
 		{"cleared", "\x1b]21337;status=x\a\x1b]21337;status=;indicator=;status-color=;detail=\a", "", ""},
 		{"a long status", "\x1b]7501;state=" + strings.Repeat("x", maxStatus) + "\a", "\x1b]7501;state=clear\x1b\\", "\x1b]7501;state=clear\x1b\\"},
 
+		{"the tab", "\x1b]6;1;bg;red;brightness;255\a\x1b]6;1;bg;blue;brightness;0\a", "\x1b]6;1;bg;blue;brightness;0\x1b\\\x1b]6;1;bg;red;brightness;255\x1b\\", "\x1b]6;1;bg;*;default\x1b\\"},
+		{"the tab and the palette", "\x1b]4;1;red\a\x1b]6;1;bg;red;brightness;1\a\x1b]5;0;red\a", "\x1b]4;1;red\x1b\\\x1b]5;0;red\x1b\\\x1b]6;1;bg;red;brightness;1\x1b\\", "\x1b]104;1\x1b\\\x1b]105;0\x1b\\\x1b]6;1;bg;*;default\x1b\\"},
+		{"the usual tab again", "\x1b]6;1;bg;red;brightness;255\a\x1b]6;1;bg;*;default\a", "", ""},
+		{"no tab", "\x1b]6;0;1\a\x1b]6;1;bg;red;brightness;x\a\x1b]6;1;bg;white;brightness;1\a\x1b]6;file:///x\a", "", ""},
+		{"the cursor's shape, by iTerm2's OSC", "\x1b]1337;CursorShape=1\a", "\x1b[6 q", "\x1b[0 q"},
+		{"by Konsole's", "\x1b]50;CursorShape=2\x1b\\", "\x1b[4 q", "\x1b[0 q"},
+		{"a font", "\x1b]50;fixed\a\x1b]1337;CursorShape=7\a", "", ""},
+
 		{"a locked keyboard", "\x1b[2h", "\x1b[2h", "\x1b[2l"},
 		{"local echo", "\x1b[12l", "\x1b[12l", "\x1b[12h"},
 		{"new line mode", "\x1b[20h", "\x1b[20h", "\x1b[20l"},
