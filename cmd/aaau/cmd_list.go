@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -46,12 +45,12 @@ func printTable(all []wire.SessionInfo) error {
 		say("no sessions that you may see")
 		return nil
 	}
-	w := tabwriter.NewWriter(stdout, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tNAME\tPROFILE\tOWNER\tPROGRAM\tAGE\tCLIENTS\tSTATE")
+	var t table
+	t.row("ID", "NAME", "PROFILE", "OWNER", "PROGRAM", "AGE", "CLIENTS", "STATE")
 	for _, s := range all {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", s.ID, dash(s.Name), dash(s.Profile), dash(s.OwnerName), dash(s.Program), age(s.Began), s.Clients, state(s))
+		t.row(s.ID, dash(s.Name), dash(s.Profile), dash(s.OwnerName), dash(s.Program), age(s.Began), s.Clients, state(s))
 	}
-	return w.Flush()
+	return t.print(stdout)
 }
 
 // state is what a session does, in a list.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -160,12 +159,12 @@ func printEnded(all []endedSession) error {
 		say("no session that you may see has ended in this time: an earlier --from finds more")
 		return nil
 	}
-	w := tabwriter.NewWriter(stdout, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tNAME\tOWNER\tBEGAN\tENDED\tSTATUS\tDIRECTORY\tPROGRAM")
+	var t table
+	t.row("ID", "NAME", "OWNER", "BEGAN", "ENDED", "STATUS", "DIRECTORY", "PROGRAM")
 	for _, e := range all {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", harmless(e.ID), dash(e.Name), dash(e.OwnerName), zoned(e.Began), zoned(e.Ended), e.how(), dash(string(e.Directory)), dash(e.command()))
+		t.row(harmless(e.ID), dash(e.Name), dash(e.OwnerName), zoned(e.Began), zoned(e.Ended), e.how(), dash(string(e.Directory)), dash(e.command()))
 	}
-	return w.Flush()
+	return t.print(stdout)
 }
 
 // command is the program with its arguments, quoted where it has to be.

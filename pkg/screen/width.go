@@ -23,6 +23,14 @@ func width(r rune) int {
 	return -1
 }
 
+// Width is how many columns a line of text takes on a terminal.
+func Width(text string) (columns int) {
+	for _, r := range text {
+		columns += max(0, width(r))
+	}
+	return columns
+}
+
 // isJamo says whether it is a vowel or the end of a Korean syllable, which is as wide as
 // its beginning.
 func isJamo(r rune) bool { return 0x1160 <= r && r <= 0x11ff || 0xd7b0 <= r && r <= 0xd7ff }
