@@ -41,7 +41,7 @@ const (
 	// stroke is how much is drawn, and glance how much is scanned, before it is noted how far
 	// that went, in bytes. Both are little: bridges that are killed one soon after the other,
 	// on a machine that has much else to do, must not be killed at the same output.
-	stroke = 512
+	stroke = 1 << 10
 	glance = 4 << 10
 	// maxSizes is how many sizes are remembered that the screen has not come to.
 	maxSizes = 64
