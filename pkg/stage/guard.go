@@ -33,8 +33,9 @@ type guard struct {
 	urgent  *urgent         // sees and does all but to have locks made anew
 
 	// urgent's alone
-	heads map[string]string // of repos: what HEAD says there, nothing if they were not in order
-	links *gitlinks
+	changes *changes          // nil where the kernel cannot tell
+	heads   map[string]string // of repos: what HEAD says there, nothing if they were not in order
+	links   *gitlinks
 
 	tripping atomic.Bool // set before the program is killed: end is to be awaited
 
@@ -86,7 +87,10 @@ func newGuard(o privsep.Orders) (*guard, error) {
 		if err := g.watch(); err != nil {
 			return err
 		}
-		g.links, err = newGitlinks(g.want)
+		if g.links, err = newGitlinks(g.want); err != nil {
+			return err
+		}
+		g.changes, err = newChanges(o, g.want, g.above)
 		return err
 	})
 	return g, err
@@ -174,7 +178,7 @@ func (g *guard) start(exposed func() error) error {
 		}
 		g.clear()
 		g.end(why)
-	}, g.events, g.links.watches, g.again)
+	}, g.watched()...)
 	// Waiting is in the runtime's poller (see awaitNoReader), which itself uses up the
 	// kernel's word that there was a change: so whatever wakes it, we look.
 	go func() {
@@ -213,6 +217,9 @@ func (g *guard) step() (why string, moved bool) {
 	why, moved, err := g.next()
 	if err != nil {
 		g.fail("watching git's directories", err)
+	}
+	if wrong := g.changedLocks(); why == "" {
+		why = wrong
 	}
 	changed, err := g.links.changed()
 	if err != nil {
@@ -387,6 +394,11 @@ func readUpTo(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer unix.Close(fd)
+	return readOpen(fd, limit)
+}
+
+// readOpen reads a regular file of at most limit bytes.
+func readOpen(fd int, limit int64) ([]byte, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return nil, err
