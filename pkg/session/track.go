@@ -56,6 +56,9 @@ func (t track) once() (n int, err error) {
 	err2 := raw.Read(func(fd uintptr) bool {
 		there, ioctlErr := unix.IoctlGetInt(int(fd), unix.TIOCINQ)
 		if ioctlErr == nil && there == 0 {
+			// poll(2) of a terminal has the kernel hand over what is on its way, which
+			// TIOCINQ does not: so it nearly always finds more of what is printed at full
+			// speed, and those who read the tape are not woken for a few bytes.
 			p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 			if ready, pollErr := unix.Poll(p, 0); pollErr == nil && ready == 0 {
 				// Those who read the tape have their turn; a program that prints without end
