@@ -56,6 +56,7 @@ func manyDeaths(t *testing.T, shortest, longest time.Duration) {
 	kill(t, program.pid, syscall.SIGTERM)
 	for _, tally := range counts {
 		await(t, "the end", func() bool { return tally.end() != "" })
+		await(t, "words about what is left out", func() bool { return tally.toldOfAll() })
 	}
 	kill(t, program.pid, syscall.SIGTERM)
 	for c := range counts {
@@ -152,12 +153,20 @@ func (y *tally) lines() int {
 	return y.next
 }
 
-// end is the program's last words, once the screen shows them.
+// toldOfAll says whether nothing was left out, or that was told.
+func (y *tally) toldOfAll() bool {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	return y.gaps == 0 || y.told
+}
+
+// end is the program's last words, once the screen shows them and no words of AaaU's stand
+// over its lines.
 func (y *tally) end() string {
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	if y.ended == "" {
-		if text := y.screen.Text(); endOfCount.MatchString(text) {
+		if text := y.screen.Text(); endOfCount.MatchString(text) && !strings.Contains(text, "aaau: ") {
 			y.ended = endOfCount.FindString(text)
 			y.screen.Lines(y.line)
 		}
