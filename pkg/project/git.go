@@ -274,11 +274,11 @@ func (r *repos) commonDirs(of map[string][]setting) error {
 // workTreeAt is the .git of the work tree that a linked worktree's directory is for;
 // none if that is gone for the person, too.
 func workTreeAt(dir string) string {
-	text, err := os.ReadFile(filepath.Join(dir, "gitdir"))
+	text, err := readSmall(filepath.Join(dir, "gitdir"))
 	if err != nil {
 		return ""
 	}
-	name := strings.TrimSuffix(string(text), "\n")
+	name := strings.TrimSuffix(text, "\n")
 	if !filepath.IsAbs(name) {
 		name = filepath.Join(dir, name)
 	}

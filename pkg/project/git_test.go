@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestNoRepository(t *testing.T) {
@@ -448,4 +450,15 @@ func TestReadOnlyWithin(t *testing.T) {
 	}
 	same(t, "locks", dirs[0].Lock, "a/vendor")
 	same(t, "locks", dirs[1].Lock)
+}
+
+// What an agent has put where git keeps a worktree's way back must not make the client wait.
+func TestWorkTreeOfAPipe(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mkfifo(filepath.Join(dir, "gitdir"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := workTreeAt(dir); got != "" {
+		t.Errorf("a pipe names %q", got)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 )
 
 // harmless are the parts of a configuration that name no file, by section; "" is
@@ -38,7 +39,7 @@ func (c *reader) withoutGit() error {
 
 // plain says whether a file has nothing but what is harmless; if not, where.
 func plain(file string) (line string, ok bool) {
-	f, err := os.Open(file)
+	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe must not make us wait
 	if err != nil {
 		return err.Error(), false
 	}

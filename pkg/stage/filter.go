@@ -24,6 +24,8 @@ const (
 	fsSetXattr = 0x401c5820 // FS_IOC_FSSETXATTR
 	fsSetFlags = 0x40086602 // FS_IOC_SETFLAGS
 	ioprioUser = 3          // IOPRIO_WHO_USER
+
+	fSetDelegation = 1024 + 16 // F_SETDELEG, from Linux 6.19 on
 )
 
 // A rule denies a system call with errno, if all of its conditions hold, or all of some
@@ -104,6 +106,9 @@ func rules(stage []uint32) []rule {
 		rule{unix.SYS_KEYCTL, unix.ENOSYS, nil, nil},
 		// A queue has a file, which overlayfs copies with its mode into a person's directory.
 		rule{unix.SYS_MQ_OPEN, unix.EPERM, []condition{bits(1, unix.O_CREAT), bits(2, setID)}, nil},
+		// Who holds a lease on a file keeps everybody who opens it waiting for 45 seconds
+		// (fs.lease-break-time=): the person, whose file it is, and again and again.
+		rule{unix.SYS_FCNTL, unix.EINVAL, []condition{equals(1, unix.F_SETLEASE, fSetDelegation)}, nil},
 		rule{unix.SYS_PRLIMIT64, unix.EPERM, []condition{equals(0, 1)}, nil}, // of the stage
 		rule{unix.SYS_FCHMOD, unix.EPERM, []condition{bits(1, setID)}, nil},
 		rule{unix.SYS_FCHMODAT, unix.EPERM, []condition{bits(2, setID)}, nil},

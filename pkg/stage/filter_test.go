@@ -103,6 +103,17 @@ func tries(dir string) []try {
 	eperm := func(name, file string, do func() syscall.Errno) {
 		list = append(list, try{name, unix.EPERM, 0, file, do})
 	}
+	if f, err := os.Create(path(false)); err == nil {
+		keep = append(keep, f)
+		for name, kind := range map[string]uintptr{"read": unix.F_RDLCK, "write": unix.F_WRLCK} {
+			free := syscall.Errno(0)
+			if kind == unix.F_RDLCK {
+				free = unix.EAGAIN // as it is open for writing
+			}
+			list = append(list, try{name + " lease", unix.EINVAL, free, "", raw(unix.SYS_FCNTL, f.Fd(), junk|unix.F_SETLEASE, kind)})
+		}
+		list = append(list, try{"no lease", 0, 0, "", raw(unix.SYS_FCNTL, f.Fd(), unix.F_GETLEASE)})
+	}
 	modes := map[string]uintptr{"setuid": 0o4755, "setgid": 0o2755, "both": 0o6777, "junk": junk | 0xffff_0000 | 0o4755, "sticky too": 0o5755}
 	for _, m := range []string{"setuid", "setgid", "both", "junk", "sticky too"} {
 		mode := modes[m]
