@@ -24,8 +24,12 @@ type account struct {
 func accountOf(o privsep.Orders) account { return account{o.StageUID, o.UID, o.GID, o.Groups} }
 
 // starting are the capabilities with which the calling thread starts the program as the agent
-// alone. They go with renounce.
-const starting = 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID
+// alone, and then lowers its own score. They go with renounce. The last one is not to be had
+// everywhere.
+const (
+	starting = 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID
+	lowering = 1 << unix.CAP_SYS_RESOURCE
+)
 
 // drop makes the process who it is to be: ids, supplementary groups, no_new_privs, no
 // capability in any set of any thread, but for starting on the calling one. Then it proves
@@ -76,7 +80,12 @@ func (a account) drop() error {
 	if err := syscall.Setresuid(int(a.own), int(a.uid), int(a.own)); err != nil {
 		return fmt.Errorf("setresuid: %w", err)
 	}
-	if err := setCapabilities(starting); err != nil {
+	has, err := permitted()
+	if err != nil {
+		return err
+	}
+	kept := starting | has&lowering
+	if err := setCapabilities(kept); err != nil {
 		return err
 	}
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
@@ -86,7 +95,7 @@ func (a account) drop() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("becoming non-dumpable: %w", err)
 	}
-	return a.prove(starting)
+	return a.prove(kept)
 }
 
 // renounce takes away what drop has left, and proves that root does not come back.
@@ -105,6 +114,15 @@ func (a account) renounce() error {
 		return fmt.Errorf("root's group came back")
 	}
 	return nil
+}
+
+// permitted are the capabilities, of the first 32, that the calling thread may use.
+func permitted() (set uint32, err error) {
+	var has [2]unix.CapUserData
+	if err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &has[0]); err != nil {
+		return 0, fmt.Errorf("capget: %w", err)
+	}
+	return has[0].Permitted, nil
 }
 
 // setCapabilities has the calling thread have these, permitted and effective.

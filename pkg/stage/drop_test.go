@@ -19,6 +19,10 @@ func TestMain(m *testing.M) {
 	if os.Getenv("AAAU_TEST_DROP") != "" {
 		runtime.LockOSThread()
 		var report dropped
+		score, err := openScore()
+		if err != nil {
+			report.Err = err.Error()
+		}
 		who := account{own: 4320, uid: 4321, gid: 4322, groups: []uint32{4322, 4323}}
 		if err := who.drop(); err != nil {
 			report.Err = err.Error()
@@ -28,9 +32,17 @@ func TestMain(m *testing.M) {
 		if refused != nil {
 			report.Err += refused.Error()
 		}
+		if err := score.lower(); err != nil {
+			report.Err += err.Error()
+		}
 		if err := who.renounce(); err != nil {
 			report.Err += err.Error()
 		}
+		adjusted, err := os.ReadFile("/proc/self/oom_score_adj")
+		if err != nil {
+			report.Err += err.Error()
+		}
+		report.Score = strings.TrimSpace(string(adjusted))
 		own, err := os.ReadFile("/proc/thread-self/status")
 		if err != nil {
 			report.Err += err.Error()
@@ -43,7 +55,7 @@ func TestMain(m *testing.M) {
 }
 
 // dropped is what the process that has dropped tells of itself.
-type dropped struct{ Err, Stage string }
+type dropped struct{ Err, Stage, Score string }
 
 // The program is the agent and nothing else; the stage is the agent to file systems, and to
 // processes somebody else.
@@ -82,6 +94,15 @@ func TestDrop(t *testing.T) {
 	var report dropped
 	if err := json.Unmarshal(out, &report); err != nil || report.Err != "" {
 		t.Fatalf("%v %s", err, report.Err)
+	}
+	want := lastKilled
+	if may, err := permitted(); err != nil {
+		t.Fatal(err)
+	} else if may&lowering == 0 { // a container
+		want = "0"
+	}
+	if report.Score != want {
+		t.Errorf("its score is %q, not %q", report.Score, want)
 	}
 	checkDropped(t, string(status), "Uid:\t4321\t4321\t4321\t4321")
 	checkDropped(t, report.Stage, "Uid:\t4320\t4321\t4320\t4321")

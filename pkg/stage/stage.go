@@ -190,6 +190,7 @@ func begin(o privsep.Orders, mounts []int, mountErr error) (pid int, g *guard, r
 	if err := setLoginUID(o.LoginUID); err != nil {
 		return 0, nil, privsep.Errorf("session-failed", "preparing the session: %v", err)
 	}
+	score, scoreErr := openScore()
 	who := accountOf(o)
 	if err := who.drop(); err != nil {
 		return 0, nil, privsep.Errorf("session-failed", "becoming the agent's user: %v", err)
@@ -213,6 +214,12 @@ func begin(o privsep.Orders, mounts []int, mountErr error) (pid int, g *guard, r
 		c.hidden = append(c.hidden, string(dir))
 	}
 	pid, refused = c.start()
+	if scoreErr == nil {
+		scoreErr = score.lower()
+	}
+	if scoreErr != nil {
+		fmt.Fprintf(os.Stderr, "%s of %s: for want of memory the kernel may kill it before the program: %v\n", Name, o.ID, scoreErr)
+	}
 	if err := who.renounce(); err != nil {
 		return 0, nil, privsep.Errorf("session-failed", "giving up the right to start the program: %v", err)
 	}

@@ -130,7 +130,7 @@ func TestLauncherIsConfined(t *testing.T) {
 	bounds := strings.Fields(property(t, "aaau-launcher.service", "CapabilityBoundingSet"))
 	for _, c := range bounds {
 		switch c {
-		case "cap_sys_admin", "cap_setuid", "cap_setgid", "cap_setpcap", "cap_net_admin", "cap_chown", "cap_dac_read_search", "cap_sys_chroot", "cap_sys_nice", "cap_linux_immutable":
+		case "cap_sys_admin", "cap_setuid", "cap_setgid", "cap_setpcap", "cap_net_admin", "cap_chown", "cap_dac_read_search", "cap_sys_chroot", "cap_sys_nice", "cap_sys_resource", "cap_linux_immutable":
 		default:
 			t.Errorf("the launcher may have %s", c)
 		}

@@ -164,3 +164,44 @@ func TestMemoryHogIsKilledAndTold(t *testing.T) {
 		t.Errorf("its person was told %s", r)
 	}
 }
+
+// A session whose memory is full of files, which belong to no process, loses its first process last:
+// the guard of its repositories is not killed before what it guards against.
+func TestStageIsKilledLast(t *testing.T) {
+	begin(t, "4M")
+	limit(t, "MemoryMax=96M\nMemoryHigh=infinity\nMemorySwapMax=0\n")
+	root(t, "dmesg", "--clear")
+	s := start(t, as("operator", "aaau", "--", "sh", "-c", `
+		echo score $(cat /proc/self/oom_score_adj); echo -1 >/proc/self/oom_score_adj; echo lowered $?
+		for i in 1 2 3; do sleep 1000 & done; while :; do dd if=/dev/zero bs=64k count=16 >>/tmp/full; done`)...)
+	await(t, "its program", func() bool { return strings.Contains(s.saying(t), "lowered") })
+	if said := s.saying(t); !strings.Contains(said, "score 0\n") || strings.Contains(said, "lowered 0\n") {
+		t.Errorf("of its own score the agent says %s", said)
+	}
+	for _, pid := range strings.Fields(s.file(t, "cgroup.procs")) {
+		name, err := os.ReadFile("/proc/" + pid + "/comm")
+		if err != nil {
+			continue // it has ended
+		}
+		score, err := os.ReadFile("/proc/" + pid + "/oom_score_adj")
+		if err == nil && string(name) == "aaau-stage\n" && string(score) != "-900\n" {
+			t.Errorf("the stage's score is %s", score)
+		}
+	}
+	killed := func() (names []string) {
+		for _, m := range regexp.MustCompile(`Memory cgroup out of memory: Killed process \d+ \(([^)]*)\)`).FindAllStringSubmatch(root(t, "dmesg"), -1) {
+			names = append(names, m[1])
+		}
+		return names
+	}
+	awaitFor(t, 5*patience, "the kernel to kill its program", func() bool {
+		return strings.Contains(strings.Join(killed(), " "), "sh")
+	})
+	s.end(t)
+	t.Logf("killed were %v", killed())
+	for i, name := range killed() {
+		if name == "aaau-stage" && i < len(killed())-1 {
+			t.Errorf("killed were %v", killed())
+		}
+	}
+}
