@@ -75,8 +75,14 @@ func searchRecord(c *cli.Context) error {
 // dateTimeZone is a time as people are shown it.
 const dateTimeZone = "2006-01-02 15:04:05 -0700"
 
+// inLine is a text as it is shown in a line, without the blanks at its end, of which screens
+// are full.
+func inLine(text string) string {
+	return harmless(strings.ReplaceAll(strings.TrimRight(text, " \t\r\n"), "\t", " "))
+}
+
 func printFound(f wire.Found) error {
-	text := harmless(strings.ReplaceAll(strings.TrimRight(f.Text, "\r\n"), "\t", " "))
+	text := inLine(f.Text)
 	var typed struct {
 		Bytes    int
 		Withheld string

@@ -111,7 +111,7 @@ func (l changeList) print() error {
 		say("perhaps not all was found: " + l.Error)
 	}
 	if l.Total == 0 {
-		say("of what tools of yours run nothing has changed, as far as is known")
+		say("no file that your own tools run has changed, as far as is known")
 		return nil
 	}
 	if l.Recorded {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -30,6 +29,7 @@ type endedSession struct {
 	Ended     float64     `json:"ended,omitempty"`  // 0: its end is not in the record
 	Status    *int        `json:"status,omitempty"` // neither: nobody knows, or it never ran
 	Signal    *int        `json:"signal,omitempty"`
+	NeverRan  bool        `json:"never_ran,omitempty"` // its program could not be started
 }
 
 // maxEnded is how many sessions are listed that have ended: the latest.
@@ -103,6 +103,7 @@ func (s endedSessions) add(f wire.Found) error {
 		Program        argv.String
 		Profile        string
 		Status, Signal *int
+		Unknown        bool
 		DurationMS     int64 `json:"duration_ms"`
 	}
 	if err := json.Unmarshal(f.Metadata, &meta); err != nil {
@@ -121,6 +122,7 @@ func (s endedSessions) add(f wire.Found) error {
 		return nil
 	}
 	e.Ended, e.Status, e.Signal = f.Time, meta.Status, meta.Signal
+	e.NeverRan = meta.Status == nil && meta.Signal == nil && !meta.Unknown
 	if e.Began == 0 {
 		e.Began = f.Time - float64(meta.DurationMS)/1e3
 	}
@@ -172,14 +174,7 @@ func (e endedSession) command() string {
 	if len(e.Argv) < 2 {
 		return string(e.Program)
 	}
-	parts := []string{string(e.Program)}
-	for _, arg := range e.Argv[1:] {
-		if arg == "" || strings.ContainsAny(arg, " \t\n\"'") {
-			arg = fmt.Sprintf("%q", arg)
-		}
-		parts = append(parts, arg)
-	}
-	return strings.Join(parts, " ")
+	return append(argv.Argv{string(e.Program)}, e.Argv[1:]...).Command()
 }
 
 func (e endedSession) how() string {
@@ -188,6 +183,8 @@ func (e endedSession) how() string {
 		return how(wire.EndedNote{Signal: *e.Signal})
 	case e.Status != nil:
 		return how(wire.EndedNote{Code: *e.Status})
+	case e.NeverRan:
+		return "did not start"
 	}
 	return "unknown"
 }

@@ -19,7 +19,9 @@ func TestEndedSessions(t *testing.T) {
 		{Session: "one", Kind: "broken", Time: 11, Text: "changed"},
 		{Session: "one", Name: "shop", Kind: "session_end", Time: 30, Metadata: []byte(`{"status":3,"duration_ms":20000}`)},
 		{Session: "lost", Kind: "session_start", Time: 40, Metadata: []byte(`{"program":"/bin/sh","argv":["sh"]}`)},
-		{Session: "old", Name: "n", Dir: "/d", Kind: "session_end", Time: 100, Metadata: []byte(`{"duration_ms":60000}`)},
+		{Session: "old", Name: "n", Dir: "/d", Kind: "session_end", Time: 100, Metadata: []byte(`{"duration_ms":60000,"unknown":true}`)},
+		{Session: "typo", Kind: "session_start", Time: 110, Metadata: []byte(`{"program":"mkae","argv":["mkae"]}`)},
+		{Session: "typo", Kind: "session_end", Time: 111, Metadata: []byte(`{"duration_ms":12}`)},
 	} {
 		if err := s.add(f); err != nil {
 			t.Fatal(err)
@@ -30,10 +32,11 @@ func TestEndedSessions(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s %q %q %q %v-%v %s", e.ID, e.Name, e.Directory, e.command(), e.Began, e.Ended, e.how()))
 	}
 	want := []string{
-		`one "shop" "/home/operator/shop" "/bin/sh -c \"exit 3\"" 10-30 ` + how(wire.EndedNote{Code: 3}),
+		`one "shop" "/home/operator/shop" "/bin/sh -c 'exit 3'" 10-30 ` + how(wire.EndedNote{Code: 3}),
 		`lost "" "" "/bin/sh" 40-0 unknown`,
 		`two "" "" "/bin/sh" 20-90 ` + how(wire.EndedNote{Signal: 9}),
 		`old "n" "/d" "" 40-100 unknown`,
+		`typo "" "" "mkae" 110-111 did not start`,
 	}
 	if g, w := strings.Join(got, "\n"), strings.Join(want, "\n"); g != w {
 		t.Errorf("%s\nwant\n%s", g, w)

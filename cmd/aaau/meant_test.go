@@ -16,6 +16,7 @@ func TestMeant(t *testing.T) {
 		"statsu": `unknown command or alias "statsu": did you mean aaau status?`,
 		"lits":   `unknown command or alias "lits": did you mean aaau list?`,
 		"atach":  `unknown command or alias "atach": did you mean aaau attach?`,
+		"init":   `unknown command or alias "init": administrators have sudo aaau-server init`,
 		"gemini": "unknown alias",
 	} {
 		if got := meant(alias, unknown).Error(); !strings.Contains(got, want) {
@@ -43,5 +44,13 @@ func TestADirectoryIsNotPut(t *testing.T) {
 	dir := t.TempDir()
 	if f, err := sealed(dir); err == nil || !strings.Contains(err.Error(), dir+" is a directory, and put takes one file") {
 		t.Errorf("%v, %v", f, err)
+	}
+}
+
+func TestInLine(t *testing.T) {
+	for text, want := range map[string]string{"❯ hello      \r\n": "❯ hello", "a\tb\x1b": `a b\u001b`, "  two \t": "  two", "\n": ""} {
+		if got := inLine(text); got != want {
+			t.Errorf("%q: %q", text, got)
+		}
 	}
 }

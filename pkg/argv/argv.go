@@ -7,6 +7,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -70,4 +72,20 @@ func (a *Argv) UnmarshalJSON(b []byte) error {
 		(*a)[i] = string(s)
 	}
 	return nil
+}
+
+// Command is a shell's command line with these words.
+func (a Argv) Command() string {
+	words := make([]string, len(a))
+	for i, word := range a {
+		if words[i] = word; word == "" || strings.ContainsFunc(word, needsQuotes) {
+			words[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// needsQuotes says whether a shell may take a character for more than itself.
+func needsQuotes(r rune) bool {
+	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("_@%+=:,./-", r)
 }

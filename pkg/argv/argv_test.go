@@ -30,3 +30,17 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 }
+
+// Whoever copies a command line into a shell runs the same program with the same words.
+func TestCommand(t *testing.T) {
+	for want, words := range map[string]Argv{
+		"":                              nil,
+		"claude --resume":               {"claude", "--resume"},
+		"sh -c 'echo \"$HOME\"; id'":    {"sh", "-c", `echo "$HOME"; id`},
+		`echo 'it'\''s' '' é 'a=b/c~d'`: {"echo", "it's", "", "é", "a=b/c~d"},
+	} {
+		if got := words.Command(); got != want {
+			t.Errorf("%q: %s", []string(words), got)
+		}
+	}
+}

@@ -219,10 +219,7 @@ func (c *caster) see(e *Entry) error {
 		if start.Rows > 0 && start.Cols > 0 {
 			c.header.Height, c.header.Width = int(start.Rows), int(start.Cols)
 		}
-		c.header.Title, c.pipes = start.Name, start.Pipes
-		if c.header.Command, err = e.Text(); err != nil {
-			return err
-		}
+		c.header.Title, c.pipes, c.header.Command = start.Name, start.Pipes, start.Argv.Command()
 	}
 	if !c.begun {
 		if err := c.begin(e.Time); err != nil {

@@ -36,7 +36,7 @@ func TestAsciicast(t *testing.T) {
 	}
 	d := json.NewDecoder(&b)
 	ok(t, d.Decode(&header))
-	if header.Version != 2 || header.Width != 80 || header.Height != 24 || header.Timestamp != 1795608000 || header.Duration < 89 || header.Duration > 90 || header.Command != `"claude" "--x"` || header.Title != "project" {
+	if header.Version != 2 || header.Width != 80 || header.Height != 24 || header.Timestamp != 1795608000 || header.Duration < 89 || header.Duration > 90 || header.Command != "claude --x '\ufffd\n'" || header.Title != "project" {
 		t.Errorf("%+v", header)
 	}
 	var got []string

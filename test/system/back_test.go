@@ -260,6 +260,13 @@ func TestSearchRecord(t *testing.T) {
 	if got := output(t, observer, "aaau", "list", "--ended", "--from", "1h", "--json"); strings.Contains(got, closed.id) {
 		t.Errorf("the observer sees %s", got)
 	}
+	// One whose program there was not has not started.
+	if r := run(t, operator, "aaau", "-p", "nosuch-needle"); r.status != 127 {
+		t.Errorf("%+v", r)
+	}
+	if got := output(t, operator, "aaau", "list", "--ended"); !regexp.MustCompile(`(?m)  did not start  +-  +nosuch-needle$`).MatchString(got) {
+		t.Errorf("%s", got)
+	}
 	// A terminal's own language is not for a terminal.
 	refused(t, operator, []string{"-o"}, "sh", "-c", `test -t 1 || exec aaau export -f raw nosuch -o /nosuch/-o; exec aaau export -f raw `+closed.id)
 
