@@ -38,8 +38,7 @@ type memory struct {
 	mu    sync.Mutex // guards what follows
 	seen  scope.Starved
 	rose  time.Time // when seen.Killed was seen to rise last
-	told  int64     // how many kills people were told of
-	last  time.Time // when
+	last  time.Time // when people were told last; of how many kills, the session keeps
 	timer *time.Timer
 	over  bool // the session has ended
 }
@@ -98,11 +97,10 @@ func (b *Bridge) runMemoryWatch() {
 	}
 }
 
-// watchMemory begins to watch a session. What the kernel killed before, while an earlier bridge
-// had it, that one has told.
+// watchMemory begins to watch a session. What the kernel killed while no bridge was there is told.
 func (b *Bridge) watchMemory(l *live) {
-	l.memory.seen = scope.StarvedOf(l.Profile, l.Scope)
-	l.memory.told = l.memory.seen.Killed
+	l.memory.seen.Killed = l.Starved()
+	defer func() { b.starved(l, scope.StarvedOf(l.Profile, l.Scope)) }()
 	w := &b.memories
 	if w.file == nil {
 		return
@@ -148,9 +146,9 @@ func (b *Bridge) unwatchMemory(l *live) {
 	exit := l.Exit()
 	if exit.Ran && exit.Wait.Signaled() && exit.Wait.Signal() == syscall.SIGKILL && m.seen.Killed > 0 && time.Since(m.rose) < starvedEnd {
 		m.why = outOfMemory(m.seen)
-		m.told++ // by the session's end
+		l.SetStarved(l.Starved() + 1) // by the session's end
 	}
-	news, starved := m.seen.Killed-m.told, m.seen
+	news, starved := m.seen.Killed-l.Starved(), m.seen
 	m.mu.Unlock()
 	if news > 0 {
 		b.tellStarved(l, news, starved)
@@ -178,8 +176,9 @@ func (b *Bridge) starvedLater(l *live) {
 		m.mu.Unlock()
 		return
 	}
-	news, starved := m.seen.Killed-m.told, m.seen
-	m.told, m.last, m.timer = m.seen.Killed, time.Now(), nil
+	news, starved := m.seen.Killed-l.Starved(), m.seen
+	m.last, m.timer = time.Now(), nil
+	l.SetStarved(m.seen.Killed)
 	m.mu.Unlock()
 	if news > 0 {
 		b.tellStarved(l, news, starved)

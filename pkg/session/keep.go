@@ -21,6 +21,7 @@ const (
 	wordReports        // what the program asked its terminal to report: see SetReports
 	wordDriver         // the token of the client that drives: see SetDriver
 	wordKills          // how many times AaaU has had it killed: see Killing
+	wordStarved        // how many processes killed for want of memory people were told of: see SetStarved
 	wordLooks   = 8    // lookWords for each Look
 	wordMoments = 32   // one for each Moment
 	wordPlaces  = 64   // placeWords for each place
@@ -67,6 +68,13 @@ func (s *Session) SetDriver(token uint64) { s.word(wordDriver).Store(token) }
 
 // Driver is what SetDriver was told last.
 func (s *Session) Driver() uint64 { return s.word(wordDriver).Load() }
+
+// SetStarved keeps, for the next process, of how many processes people were told that the kernel
+// killed them for want of memory.
+func (s *Session) SetStarved(told int64) { s.word(wordStarved).Store(uint64(told)) }
+
+// Starved is what SetStarved was told last.
+func (s *Session) Starved() int64 { return int64(s.word(wordStarved).Load()) }
 
 // Killing notes, for the next process too, that AaaU itself is about to end the session by
 // SIGKILL: an end without a word of the stage's is then that one. It comes before the kill.
