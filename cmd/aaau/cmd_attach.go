@@ -60,7 +60,7 @@ func startCommand() *cli.Command {
 }
 
 func detachCommand() *cli.Command {
-	return &cli.Command{Name: "detach", Usage: "take your clients out of a session, and as its owner everybody's; it goes on", ArgsUsage: "ID",
+	return &cli.Command{Name: "detach", Usage: "take your clients out of a session, and as its owner everybody's; the session continues", ArgsUsage: "ID",
 		Flags: []cli.Flag{&cli.Uint64Flag{Name: "client", Usage: "only client `NUMBER` (see aaau status)"}},
 		Action: on(func(ctx context.Context, c *cli.Context, conn *client.Conn, id string) error {
 			n, err := conn.Dismiss(ctx, id, c.Uint64("client"))

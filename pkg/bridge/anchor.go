@@ -157,7 +157,7 @@ func (b *Bridge) anchor() {
 			if err != nil {
 				b.anchors.back(heads)
 				if !failed {
-					b.Log.Tell(journal.Trouble, journal.About{}, "the record goes on, but its anchors cannot be kept: %v", err)
+					b.Log.Tell(journal.Trouble, journal.About{}, "the record continues, but its anchors cannot be kept: %v", err)
 				}
 				failed = true
 				time.AfterFunc(anchorAgain, b.anchors.signal)

@@ -186,7 +186,7 @@ func freezer(message string) string {
 }
 
 func (c *client) freeze(ctx context.Context, _ wire.Request, l *live) (wire.Reply, error) {
-	e := by(l.event(wire.EventFreeze, frozenBy+name(c.who.UID)+"; it goes on with: aaau thaw "+l.ID), c)
+	e := by(l.event(wire.EventFreeze, frozenBy+name(c.who.UID)+"; to let it continue: aaau thaw "+l.ID), c)
 	err := c.b.freeze(ctx, l, byAdmin, e)
 	if err == nil {
 		c.b.tellControl(l, c, "freeze")

@@ -100,7 +100,7 @@ func (b *Bridge) keepLocked(l *live) {
 		}
 		b.tellRelocked(l, nil)
 		if frozen {
-			if err := b.thaw(ctx, l, exposed, l.event(wire.EventThaw, "what git runs is kept from the agent again: the session goes on")); err != nil {
+			if err := b.thaw(ctx, l, exposed, l.event(wire.EventThaw, "what git runs is kept from the agent again: the session continues")); err != nil {
 				l.trouble("%v", err)
 				b.end(l.Session)
 				return

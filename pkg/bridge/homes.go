@@ -319,7 +319,7 @@ func (b *Bridge) hold(ctx context.Context, s *live, reason string, little, taken
 	if full {
 		err = b.freeze(ctx, s, reason, s.event(wire.EventFreeze, why+": the session is frozen until there is room, which you can make from another one: aaau"))
 	} else {
-		err = b.thaw(ctx, s, reason, s.event(wire.EventThaw, "there is room again: the session goes on"))
+		err = b.thaw(ctx, s, reason, s.event(wire.EventThaw, "there is room again: the session continues"))
 	}
 	if err != nil {
 		s.trouble("%v", err)

@@ -146,7 +146,7 @@ func (b *Bridge) adopt() {
 		case errors.Is(err, errTold):
 			_ = b.Store.Remove(p.Name) // at the next start again
 		case err != nil:
-			b.Log.Tell(journal.Stranded, journal.About{Session: id}, "session %.20s goes on, but this bridge cannot take it back: %v: a bridge that can will; or systemctl stop %s", p.Name, err, cmp.Or(scope, "its scope"))
+			b.Log.Tell(journal.Stranded, journal.About{Session: id}, "session %.20s continues, but this bridge cannot take it back: %v: a bridge that can will; or systemctl stop %s", p.Name, err, cmp.Or(scope, "its scope"))
 			others = append(others, scope)
 			b.stranded[id] = b.strand(id, scope, err) // nobody else is here yet
 		default:

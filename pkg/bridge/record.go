@@ -396,7 +396,7 @@ func (r *recorder) thaw() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), launchTimeout)
 	defer cancel()
-	if err := r.b.thaw(ctx, r.l, record, r.l.event(wire.EventThaw, "the record is written again: the session goes on")); err != nil {
+	if err := r.b.thaw(ctx, r.l, record, r.l.event(wire.EventThaw, "the record is written again: the session continues")); err != nil {
 		r.l.trouble("%v", err)
 	}
 }

@@ -51,7 +51,7 @@ func TestOthers(t *testing.T) {
 
 func TestFreezer(t *testing.T) {
 	for message, want := range map[string]string{
-		frozenBy + "operator; it goes on with: aaau thaw x": "operator",
+		frozenBy + "operator; to let it continue: aaau thaw x": "operator",
 		"": "", "its home is full": "",
 	} {
 		if got := freezer(message); got != want {

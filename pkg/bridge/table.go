@@ -251,7 +251,7 @@ func (b *Bridge) resolve(who peer.Peer, named string) (*live, auth.Role, error) 
 	}
 	for _, s := range b.strandedOf(who) {
 		if s.info.ID == ref {
-			return nil, auth.None, refusal(wire.StateStranded, "session %s goes on, but this bridge cannot take it back (%s): a bridge that can will; or sudo systemctl stop %s",
+			return nil, auth.None, refusal(wire.StateStranded, "session %s continues, but this bridge cannot take it back (%s): a bridge that can will; or sudo systemctl stop %s",
 				ref, s.info.Why, cmp.Or(s.scope, "its scope"))
 		}
 	}

@@ -240,7 +240,7 @@ func (l *Log) deliver(e []byte) {
 		}
 		if !l.stuck {
 			l.stuck = true
-			fmt.Fprintf(l.stderr, "the journal takes no entries (%v): they wait, up to %d, and then are lost; the record goes on: see systemctl status systemd-journald\n", err, room)
+			fmt.Fprintf(l.stderr, "the journal takes no entries (%v): they wait, up to %d, and then are lost; the record continues: see systemctl status systemd-journald\n", err, room)
 		}
 		select {
 		case <-l.ending:

@@ -12,7 +12,7 @@ import (
 
 // sentences are of several lengths; the last have what a name may have in it.
 var sentences = []string{
-	"frozen", "aaau: frozen by operator; it goes on with: aaau thaw shop", strings.Repeat("a long story of 日本 ", 20),
+	"frozen", "aaau: frozen by operator; to let it continue: aaau thaw shop", strings.Repeat("a long story of 日本 ", 20),
 	"a\x1b[31mb\r\nc\u202ed\u009be\x00f", "日本語日本語日本語日本語日本語", strings.Repeat("x", 500), "e\u0301 क्षि 👩\u200d💻",
 }
 

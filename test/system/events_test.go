@@ -94,7 +94,7 @@ func TestEvents(t *testing.T) {
 	expect("kind=unshare client role=ReadOnly message=observer %s", by(operator))
 
 	output(t, operator, "aaau", "freeze", s.id)
-	expect("kind=freeze message=frozen by operator; it goes on with: aaau thaw %s client %s", s.id, by(operator))
+	expect("kind=freeze message=frozen by operator; to let it continue: aaau thaw %s client %s", s.id, by(operator))
 	output(t, operator, "aaau", "thaw", s.id)
 	expect("kind=thaw message=thawed by operator client %s", by(operator))
 	output(t, operator, "aaau", "kill", "--signal", "CONT", s.id)

@@ -35,7 +35,7 @@ func TestFullDisk(t *testing.T) {
 	})
 	refused(t, operator, []string{"cannot be recorded"}, "aaau", "attach", id)
 	output(t, as(t, "root"), "mount", "-o", "remount,size=3G", recordDir)
-	await(t, "the session goes on", func() bool { return inStatus(t, id, "frozen") == "<nil>" || inStatus(t, id, "frozen") == "" })
+	await(t, "the session continues", func() bool { return inStatus(t, id, "frozen") == "<nil>" || inStatus(t, id, "frozen") == "" })
 	follower.say("stop\n")
 	if got := follower.line(); !strings.HasPrefix(got, "whole: ") {
 		t.Error(got)

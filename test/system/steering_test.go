@@ -228,7 +228,7 @@ func TestFreezeAndThaw(t *testing.T) {
 			t.Errorf("%s: the scope is %q", who.name, got)
 		}
 		for _, c := range []*console{s.console, o} {
-			c.expect("aaau: frozen by " + who.name + "; it goes on with: aaau thaw " + s.id)
+			c.expect("aaau: frozen by " + who.name + "; to let it continue: aaau thaw " + s.id)
 		}
 		s.typed(fmt.Sprintf("echo $((40+2))-%s-thawed\r", who.name))
 		refused(t, observer, []string{"not allowed", "freeze"}, "aaau", "freeze", s.id)

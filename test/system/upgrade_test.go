@@ -100,12 +100,12 @@ func TestUpgrade(t *testing.T) {
 	said := messages(t, since, "aaau.service")
 	for _, id := range []string{nine, ten} {
 		scope := filepath.Base(scopeDir(t, id))
-		pattern := fmt.Sprintf(`session %s goes on, .* newer version: 2, .*systemctl stop %s`, id, scope)
+		pattern := fmt.Sprintf(`session %s continues, .* newer version: 2, .*systemctl stop %s`, id, scope)
 		if !regexp.MustCompile(pattern).MatchString(said) {
 			t.Errorf("no %q in %q", pattern, said)
 		}
-		refused(t, operator, []string{"goes on", "newer version", scope, id}, "aaau", "attach", id)
-		refused(t, as(t, "observer"), []string{"goes on", id}, "aaau", "attach", id) // it is not private
+		refused(t, operator, []string{"continues", "newer version", scope, id}, "aaau", "attach", id)
+		refused(t, as(t, "observer"), []string{"continues", id}, "aaau", "attach", id) // it is not private
 		if list := output(t, operator, "aaau", "list"); !regexp.MustCompile(`(?m)^` + id + ` .* shell +operator +sh +- +0 +stranded \(.* newer version: 2, .*\)$`).MatchString(list) {
 			t.Errorf("session %s is not shown as stranded:\n%s", id, list)
 		}
