@@ -64,7 +64,7 @@ func TestFullHomeFreezesItsSessions(t *testing.T) {
 	others.prints("echo still here", "still here") // another person's agent has nothing to do with it
 	output(t, as(t, "root"), "rm", "-r", homeFor(t, "operator")+"/a")
 	for _, back := range []shell{s, second} {
-		back.expect("goes on")
+		back.expect("continues")
 		if out, _ := back.do("echo ag''ain"); !strings.Contains(out, "again\n") && !strings.HasSuffix(out, "again") {
 			t.Errorf("it prints %q", out)
 		}
