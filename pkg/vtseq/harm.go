@@ -15,6 +15,8 @@ import "bytes"
 //     whose data is in a file or in shared memory (t=f, t=t, t=s)
 //   - iTerm2's downloads, uploads and addresses to open (OSC 1337); a picture to be shown
 //     (File=…inline=1…) is none of these
+//   - the file of xterm's log (OSC 46), of rxvt's background (OSC 20), mlterm's settings and
+//     transfers (OSC 5379, 5380)
 //   - ConEmu's macros and processes (OSC 9;6 and 9;7)
 
 // acts says whether a CSI sequence with this final byte may be one of Windows or Harm.
@@ -42,6 +44,11 @@ func cutsCSI(params []byte, final byte, cut Cut) bool {
 		return cut&Harm != 0 && title || cut&Windows != 0 && !saves
 	}
 	return false
+}
+
+// namesFiles says whether an OSC string of this number has the terminal read or write a file.
+func namesFiles(number int) bool {
+	return number == 20 || number == 46 || number == 5379 || number == 5380
 }
 
 // kittys says whether a DCS string with this beginning is kitty's own, and whether it may

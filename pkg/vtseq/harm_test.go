@@ -27,6 +27,8 @@ func TestHarm(t *testing.T) {
 		{"a\x1b]1337;File=" + strings.Repeat("x", 300) + ";inline=1:eHh4\ab", "a\ab"},
 		{"a\x1b]1337;File=size=3;inline=1:eHh4\ab\x1b]1337;MultipartFile=inline=1\ac", "a\x1b]1337;File=size=3;inline=1:eHh4\ab\x1b]1337;MultipartFile=inline=1\ac"},
 		{"a\x1b]1337;SetMark\ab\x1b]1337;SetUserVar=x=" + strings.Repeat("y", 500) + "\ac\x1b]1337;ReportCellSize\ad", "a\x1b]1337;SetMark\ab\x1b]1337;SetUserVar=x=" + strings.Repeat("y", 500) + "\ac\x1b]1337;ReportCellSize\ad"},
+		// Files of others
+		{"a\x1b]46;/home/olga/.profile\ab\x1b]20;/etc/x.png\ac\x1b]5379;scp a b\ad\x1b]5380;x=y" + st + "e\x1b]2;46\af", "a\ab\ac\ad" + st + "e\x1b]2;46\af"},
 		// ConEmu
 		{"a\x1b]9;7;\"calc\"\ab\x1b]9;6;\"x\"\ac\x1b]9;4;1;50\ad\x1b]9;7 tests failed\ae\x1b]9;\af", "a\ab\ac\x1b]9;4;1;50\ad\x1b]9;7 tests failed\ae\x1b]9;\af"},
 		// What is left must not become whole by the cut.

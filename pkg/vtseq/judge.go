@@ -112,7 +112,7 @@ func judgeOSC(p []byte, at int, cut Cut) (n int, v verdict) {
 		n = s.at
 	case clipboard != 0 && number == 5522: // kitty's, both ways
 		n, v = s.at, leaveString
-	case cut&Harm != 0 && number == 5113: // kitty's file transfers
+	case cut&Harm != 0 && (number == 5113 || namesFiles(number)): // kitty's file transfers
 		n, v = s.at, leaveString
 	case cut&Harm != 0 && number == 9:
 		n, v = judgeConEmu(&s, at)
