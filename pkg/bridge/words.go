@@ -177,7 +177,7 @@ func (c *client) inWords(e wire.Event) string {
 	}
 	switch e.Kind {
 	case wire.EventKill:
-		return e.User + " sends " + e.Message
+		return e.Killed()
 	case wire.EventFreeze, wire.EventThaw, wire.EventTrouble, wire.EventDeadline:
 		return e.Message
 	}
