@@ -135,7 +135,7 @@ func (b *Bridge) install(l *live) {
 	}
 	b.stir() // and then soon again, though it prints nothing
 	b.watchMemory(l)
-	s.Start(func(*session.Session) { b.leave(l) }, func(why string) { b.tellTripped(l, why) })
+	s.Start(func() { b.sweep(l) }, func(*session.Session) { b.leave(l) }, func(why string) { b.tellTripped(l, why) })
 	b.running.Go(l.watch.run)
 	b.recording.Add(1)
 	b.running.Go(l.rec.run)

@@ -133,6 +133,8 @@ func (l *Launcher) serve(ctx context.Context, c *net.UnixConn) {
 		err = l.reconcile(ctx, c, *req.Reconcile)
 	case req.Relock != nil && len(fds) == 1:
 		err = l.relock(c, *req.Relock, fds[0])
+	case req.Sweep != nil && len(fds) == 1:
+		err = l.sweep(c, *req.Sweep, fds[0])
 	case req.Put != nil && len(fds) == 2:
 		err = l.put(c, *req.Put, fds[0], fds[1])
 	case req.Anchor != nil && len(fds) == 0:

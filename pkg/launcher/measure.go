@@ -55,23 +55,45 @@ func (d *directory) path() string {
 	return filepath.Join(d.in.path(), d.name)
 }
 
-// usage adds up what the files beneath root take on its file system. What is there
-// is the agent's, who may change it meanwhile: no link is followed, nothing but
-// directories is opened, and what makes it too long or too large is an error.
+// usage adds up what the files beneath root take on its file system.
 func usage(ctx context.Context, root string) (total int64, err error) {
+	linked := map[uint64]bool{} // inodes with more than one name, counted once
+	err = walk(ctx, root, func(_ *directory, _ int, _ string, st unix.Stat_t) error {
+		if st.Nlink > 1 && st.Mode&unix.S_IFMT != unix.S_IFDIR {
+			if linked[st.Ino] {
+				return nil
+			}
+			if linked[st.Ino] = true; len(linked) > maxWaiting {
+				return fmt.Errorf("more than %d files of several names", maxWaiting)
+			}
+		}
+		total += max(st.Blocks*512, entryCost)
+		return nil
+	}, func(string, error) bool { return false })
+	if err != nil {
+		return 0, fmt.Errorf("measuring %s: %w", root, err)
+	}
+	return total, nil
+}
+
+// walk calls visit with all that is beneath root on its mount, each by its directory, that
+// one's descriptor, and its name there. What is there is the agent's, who may change it
+// meanwhile: no link is followed, nothing but directories is opened, and what makes it too long
+// or too large is an error. closed is asked whether a directory that cannot be opened is passed
+// over.
+func walk(ctx context.Context, root string, visit func(in *directory, fd int, name string, st unix.Stat_t) error, closed func(dir string, err error) bool) error {
 	base, err := unix.Open(root, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return 0, fmt.Errorf("opening %s: %w", root, err)
+		return err
 	}
 	defer unix.Close(base)
-	linked := map[uint64]bool{} // inodes with more than one name, counted once
 	dirs := []*directory{{name: "."}}
 	for len(dirs) > 0 {
 		if err := ctx.Err(); err != nil {
-			return 0, fmt.Errorf("measuring %s: %w", root, err)
+			return err
 		}
-		if len(dirs) > maxWaiting || len(linked) > maxWaiting {
-			return 0, fmt.Errorf("measuring %s: more than %d directories, or files of several names", root, maxWaiting)
+		if len(dirs) > maxWaiting {
+			return fmt.Errorf("more than %d directories", maxWaiting)
 		}
 		dir := dirs[len(dirs)-1]
 		dirs = dirs[:len(dirs)-1]
@@ -84,7 +106,10 @@ func usage(ctx context.Context, root string) (total int64, err error) {
 			continue // it went, or is another thing now
 		}
 		if err != nil {
-			return 0, fmt.Errorf("measuring %s: %.200q: %w", root, name, err)
+			if closed(name, err) {
+				continue
+			}
+			return fmt.Errorf("%.200q: %w", name, err)
 		}
 		f := os.NewFile(uintptr(fd), name)
 		for err == nil {
@@ -97,21 +122,19 @@ func usage(ctx context.Context, root string) (total int64, err error) {
 				}
 				if st.Mode&unix.S_IFMT == unix.S_IFDIR {
 					dirs = append(dirs, &directory{dir, name})
-				} else if st.Nlink > 1 {
-					if linked[st.Ino] {
-						continue
-					}
-					linked[st.Ino] = true
 				}
-				total += max(st.Blocks*512, entryCost)
+				if failed := visit(dir, fd, name, st); failed != nil {
+					f.Close()
+					return failed
+				}
 			}
 		}
 		f.Close()
 		if err != io.EOF {
-			return 0, fmt.Errorf("measuring %s: %.200q: %w", root, name, err)
+			return fmt.Errorf("%.200q: %w", name, err)
 		}
 	}
-	return total, nil
+	return nil
 }
 
 // homeDir is where the home is that an agent has for a person.

@@ -52,6 +52,7 @@ type Request struct {
 	Thaw    *Scope   `json:"thaw,omitempty"`   // it goes on
 	Measure *Measure `json:"measure,omitempty"`
 	Relock  *Relock  `json:"relock,omitempty"` // with the session's mount namespace
+	Sweep   *Sweep   `json:"sweep,omitempty"`  // with that
 	// Reconcile ends what is nobody's.
 	Reconcile *Reconcile `json:"reconcile,omitempty"`
 	Put       *Put       `json:"put,omitempty"` // with that, and the file
@@ -61,7 +62,7 @@ type Request struct {
 // OneThing says whether a request is for exactly that.
 func (r Request) OneThing() bool {
 	n := 0
-	for _, is := range []bool{r.Start != nil, r.Kill != nil, r.Freeze != nil, r.Thaw != nil, r.Measure != nil, r.Relock != nil, r.Put != nil, r.Reconcile != nil, r.Anchor != nil} {
+	for _, is := range []bool{r.Start != nil, r.Kill != nil, r.Freeze != nil, r.Thaw != nil, r.Measure != nil, r.Relock != nil, r.Sweep != nil, r.Put != nil, r.Reconcile != nil, r.Anchor != nil} {
 		if is {
 			n++
 		}
@@ -86,6 +87,8 @@ func (r Request) String() string {
 		return fmt.Sprintf("to end what is frozen and none of %d sessions", len(r.Reconcile.Keep))
 	case r.Relock != nil:
 		return fmt.Sprintf("to lock paths beneath %.200q", string(r.Relock.Path))
+	case r.Sweep != nil:
+		return "to look for setuid files in a session's directories"
 	case r.Put != nil:
 		return fmt.Sprintf("to put a file %.100q into a session", r.Put.Name)
 	case r.Anchor != nil:
@@ -125,6 +128,14 @@ type Measure struct {
 // sees itself that nobody holds it.
 type Reconcile struct {
 	Keep []string `json:"keep,omitempty"`
+}
+
+// Sweep asks for the setuid and setgid bits to be taken from files of people's that an agent has
+// changed, when its session has ended.
+type Sweep struct {
+	UID   uint32 `json:"uid"` // the agent's
+	GID   uint32 `json:"gid"`
+	Since int64  `json:"since"` // when the session began, in seconds since 1970
 }
 
 // Relock asks for a mount's locks to be made again, for they go with the files that
@@ -180,6 +191,7 @@ type Reply struct {
 	Session *Session `json:"session,omitempty"`
 	Bytes   int64    `json:"bytes,omitempty"` // for a Measure
 	Path    string   `json:"path,omitempty"`  // for a Put: what the session calls the file
+	Swept   []string `json:"swept,omitempty"` // for a Sweep: some of the files that had such a bit
 }
 
 // Session is what the launcher made.

@@ -84,7 +84,7 @@ func (e Exit) String() string {
 // Session is one session.
 type Session struct {
 	Info
-	Mounts *os.File // its mount namespace; open until the stage's last word
+	Mounts *os.File // its mount namespace; open until atDeath has returned
 	input  *os.File // the terminal's master, or the write end of a pipe
 	tracks []track  // output's, and with pipes errors'
 	pidfd  *os.File
@@ -232,14 +232,15 @@ func take(info Info, tapes []*tape.Tape, fds []int) (_ *Session, err error) {
 	return s, nil
 }
 
-// Start lets the session live. When it has ended, and before anybody is told,
+// Start lets the session live. atDeath is called when none of its processes is left, while its
+// mount namespace is still there. When it has ended, and before anybody is told,
 // atEnd is called, for whatever must be true by then. If its stage had to kill it,
 // tripped is called before.
-func (s *Session) Start(atEnd func(*Session), tripped func(why string)) {
+func (s *Session) Start(atDeath func(), atEnd func(*Session), tripped func(why string)) {
 	for _, t := range s.tracks {
 		s.reading.Go(func() { t.read(s.gone) })
 	}
-	go s.follow(atEnd, tripped)
+	go s.follow(atDeath, atEnd, tripped)
 }
 
 // Started waits until the program runs; else it says why not, as the stage's own
@@ -383,7 +384,7 @@ func (s *Session) FullSize() spec.Size {
 
 // follow hears the stage out, waits for its end and the output's, and ends the
 // session.
-func (s *Session) follow(atEnd func(*Session), tripped func(why string)) {
+func (s *Session) follow(atDeath func(), atEnd func(*Session), tripped func(why string)) {
 	// When a stage ends without a word, the kernel kills its namespace's processes.
 	s.exit.Wait = syscall.WaitStatus(unix.SIGKILL)
 	told := false
@@ -424,9 +425,10 @@ func (s *Session) follow(atEnd func(*Session), tripped func(why string)) {
 		s.used = scope.Used(s.Profile, s.Scope)
 	}
 	s.recall()
-	s.Mounts.Close()
 	tell(errors.New("the session's first process ended before it started the program"))
 	s.awaitStage()
+	atDeath()
+	s.Mounts.Close()
 	s.exit.Silent = s.word(wordEnd).Load() == 0 && !s.isKilled()
 	for _, t := range s.tracks {
 		t.from.SetReadDeadline(time.Unix(1, 0)) // before gone, after which read sets its own

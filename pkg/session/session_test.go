@@ -103,7 +103,7 @@ func start(t *testing.T, pipes bool, script string) *fake {
 	}
 	word := os.NewFile(uintptr(status[1]), "status")
 	json.NewEncoder(word).Encode(privsep.Status{Started: true})
-	s.Start(func(*Session) {}, func(why string) { t.Errorf("tripped: %s", why) })
+	s.Start(func() {}, func(*Session) {}, func(why string) { t.Errorf("tripped: %s", why) })
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

@@ -100,7 +100,7 @@ func TestSilentEnd(t *testing.T) {
 			if c.again {
 				s = next(t, s)
 			}
-			s.Start(func(*Session) {}, func(string) {})
+			s.Start(func() {}, func(*Session) {}, func(string) {})
 			end()
 			select {
 			case <-s.Ended():
@@ -123,7 +123,7 @@ func TestAbandonedIsNotSilent(t *testing.T) {
 	if err := json.NewEncoder(word).Encode(privsep.Status{Started: true}); err != nil {
 		t.Fatal(err)
 	}
-	s.Start(func(*Session) {}, func(string) {})
+	s.Start(func() {}, func(*Session) {}, func(string) {})
 	if err := s.Started(); err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ func hold(t *testing.T, ln *net.UnixListener, program ...string) held {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Start(func(*session.Session) {}, func(string) {})
+	s.Start(func() {}, func(*session.Session) {}, func(string) {})
 	h := held{Session: s, t: t}
 	h.out, h.errors = collect(t, s, s.Read), collect(t, s, s.ReadErrors)
 	t.Cleanup(func() {
