@@ -62,7 +62,7 @@ type client struct {
 	place   *session.Place
 	drives  atomic.Bool  // it is the one that drives
 	shown   *display     // how it is shown the screen; nil: it is not
-	seated  atomic.Bool  // it has been told
+	seat    seating      // whether it has been told
 	drove   bool         // it drove in another bridge's time; set before it joins
 	wants   string       // the session that it asked to be in, as it called it
 	most    auth.Role    // what it wants to be there at most

@@ -165,7 +165,7 @@ func (c *client) enter(l *live, role auth.Role, cursors []*tape.Cursor, req wire
 	c.unfocused = resumes && l.toldFocusOut()
 	l.join(c)
 	c.out.send(item{frame: c.enc.Opened(reply), seat: at})
-	c.seated.Store(true) // events come after it
+	c.seat.take(c.out) // events come after it
 	c.b.tellAttached(c)
 	if resumes {
 		c.out.offerItem(item{words: cameBack(req, reply)})
