@@ -275,7 +275,7 @@ func TestSnapshotPrograms(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	n := func(most int) int { return r.IntN(most + 1) }
 	one := func(of ...string) string { return of[r.IntN(len(of))] }
-	for program := range 5000 {
+	for program := range 2000 {
 		var out []byte
 		for range n(30) {
 			switch n(9) {
