@@ -59,7 +59,10 @@ func (l *live) switched(mode int, on bool) {
 // tell writes to the program what it asked to be told and does not know yet. Nothing is
 // told before the client that has started the session joins it, nor while people are on
 // their way back to a bridge that was restarted, or this one stops: nothing has changed for the program then. l.mu is held.
-func (l *live) tell() {
+func (l *live) tell() { l.tellBy(l.TryWrite) }
+
+// tellBy is tell by a way to write to the program. l.mu is held.
+func (l *live) tellBy(write func([]byte) int) {
 	r := &l.reports
 	if l.Pipes || !r.focusOn && !r.sizeOn || l.expected || l.awaitsDriver() || l.watch.b.stopping.Load() {
 		return
@@ -81,7 +84,7 @@ func (l *live) tell() {
 	if len(report) == 0 {
 		return
 	}
-	n := l.TryWrite(report)
+	n := write(report)
 	if r.owed.Store(n == 0); n == 0 {
 		return
 	}
@@ -93,15 +96,21 @@ func (l *live) tell() {
 
 const focusIn, focusOut = "\x1b[I", "\x1b[O"
 
-// TypeAfter is the session's, after which the program is told what could not be written
-// while somebody typed.
+// TypeAfter is the session's. Before and after it the program is told what could not be written
+// while somebody typed: that somebody else has come to the keyboard is told before what they type.
 func (l *live) TypeAfter(at *session.Place, data []byte, still func() bool, first func() error) error {
-	err := l.Session.TypeAfter(at, data, still, first)
-	if l.reports.owed.Load() {
-		l.mu.Lock()
-		l.tell()
-		l.mu.Unlock()
+	tellOwed := func(write func([]byte) int) {
+		if l.reports.owed.Load() {
+			l.mu.Lock()
+			l.tellBy(write)
+			l.mu.Unlock()
+		}
 	}
+	err := l.Session.TypeAfter(at, data, still, func() error {
+		tellOwed(l.WriteInTurn)
+		return first()
+	})
+	tellOwed(l.TryWrite)
 	return err
 }
 

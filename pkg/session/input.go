@@ -104,6 +104,11 @@ func (s *Session) TryWrite(data []byte) (n int) {
 		return 0
 	}
 	defer func() { <-s.typing }()
+	return s.WriteInTurn(data)
+}
+
+// WriteInTurn is TryWrite for what TypeAfter does first.
+func (s *Session) WriteInTurn(data []byte) (n int) {
 	raw, err := s.input.SyscallConn()
 	if err != nil {
 		return 0
