@@ -283,7 +283,7 @@ func output(s *client.Session, out *shown) error {
 		case !events[e.Kind] || e.Client == s.Client:
 			return
 		case e.Kind == wire.EventKill:
-			e.Message = e.Killed()
+			e.Message = e.User + " sends " + e.Message
 		}
 		tell(e.Message)
 		if s.HasWords() && isTTY(os.Stderr) && e.Kind != wire.EventFreeze && e.Kind != wire.EventThaw {

@@ -39,7 +39,6 @@ type display struct {
 	viewing bool      // views are sent, and no output
 	viewed  int64     // up to where the last showed it
 	viewIn  wire.Size // for which it was
-	titled  string    // what has set the title that the client's terminal has with it
 	drew    time.Time // when it was
 	mark    int64     // an offset
 	marked  time.Time // when it was the last
@@ -179,9 +178,8 @@ func (o *sender) view(d *display, ending bool) bool {
 	if !fresh && (d.viewed == cursor.Head() || !ending && time.Since(d.drew) < viewEvery) {
 		return false
 	}
-	var view, title []byte
+	var view []byte
 	err := d.watch.call(o.gone, func(now *drawing) {
-		title = now.screen.Title()
 		view, d.viewed = now.screen.View(int(size.Rows), int(size.Cols)), now.cursor.Pos()
 	})
 	if err != nil {
@@ -190,10 +188,6 @@ func (o *sender) view(d *display, ending bool) bool {
 	}
 	if fresh {
 		view = append(append(vtseq.AppendReset(nil), "\x1b[H\x1b[2J"...), view...)
-		d.titled = ""
-	}
-	if d.titled != string(title) {
-		view, d.titled = append(view, title...), string(title)
 	}
 	o.redraw(view, -1)
 	cursor.Move(d.viewed)

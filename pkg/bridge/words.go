@@ -177,7 +177,7 @@ func (c *client) inWords(e wire.Event) string {
 	}
 	switch e.Kind {
 	case wire.EventKill:
-		return e.Killed()
+		return e.User + " sends " + e.Message
 	case wire.EventFreeze, wire.EventThaw, wire.EventTrouble, wire.EventDeadline:
 		return e.Message
 	}

@@ -26,10 +26,6 @@ func (s *Screen) View(rows, cols int) (view []byte) {
 	return append(b, "\x1b[?7h\x1b[?2026l"...)
 }
 
-// Title is what gives a terminal's window the title that the program has set; nil if it has
-// set none.
-func (s *Screen) Title() []byte { return s.title.appendTo(nil) }
-
 // viewTop is the first line of a view with so many rows.
 func (s *Screen) viewTop(rows int) int {
 	return max(0, min(s.cursor.y-rows+1, len(s.lines)-rows))

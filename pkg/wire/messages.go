@@ -317,15 +317,6 @@ type Event struct {
 	Count   int        `json:"count,omitempty"` // of events that were dropped
 }
 
-// Killed is for people: who has sent which signal to the session's processes.
-func (e Event) Killed() string {
-	switch e.Message {
-	case "SIGTERM", "SIGKILL", "SIGHUP", "SIGINT", "SIGQUIT":
-		return "killed by " + e.User + " (" + e.Message + ")"
-	}
-	return "signalled by " + e.User + " (" + e.Message + ")"
-}
-
 // Kinds of events.
 const (
 	EventStart     = "start"

@@ -147,14 +147,3 @@ func TestFrameLimit(t *testing.T) {
 		}()
 	}
 }
-
-// What ends a session is said to kill it; of other signals it is only said who sent them.
-func TestKilled(t *testing.T) {
-	for signal, want := range map[string]string{
-		"SIGTERM": "killed by ada (SIGTERM)", "SIGKILL": "killed by ada (SIGKILL)", "SIGUSR1": "signalled by ada (SIGUSR1)", "signal 40": "signalled by ada (signal 40)",
-	} {
-		if got := (Event{Kind: EventKill, User: "ada", Message: signal}).Killed(); got != want {
-			t.Errorf("%s: %s", signal, got)
-		}
-	}
-}

@@ -80,7 +80,7 @@ func TestStageEndsWithoutAWord(t *testing.T) {
 		}, 255, "aaau: ended: " + unknown, unknown},
 		{"killed by its person", func(t *testing.T, id string) {
 			output(t, as(t, "operator"), "aaau", "kill", "--force", id)
-		}, 137, "aaau: killed by operator (SIGKILL)", "by SIGKILL"},
+		}, 137, "aaau: operator sends SIGKILL", "by SIGKILL"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			begin(t)

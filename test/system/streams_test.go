@@ -186,7 +186,7 @@ func TestPipesSeenByOthers(t *testing.T) {
 	output(t, operator, "aaau", "send", id, "more\n")
 	await(t, "more", func() bool { return piped.stdout() == "out\nmore\n" })
 	output(t, operator, "aaau", "kill", id, "--signal", "TERM")
-	if r := piped.result(); r != (result{"out\nmore\n", "err\naaau: killed by operator (SIGTERM)\n", 143}) {
+	if r := piped.result(); r != (result{"out\nmore\n", "err\naaau: operator sends SIGTERM\n", 143}) {
 		t.Errorf("%+v", r)
 	}
 
