@@ -269,7 +269,7 @@ func TestDetach(t *testing.T) {
 	out := func(c *console, by string) {
 		t.Helper()
 		status, said := c.leave()
-		if want := "aaau: detached by " + by + "; back with: aaau attach " + id + "\n"; status != 0 || !strings.HasSuffix(said, "\n"+want) {
+		if want := "aaau: detached by " + by + "; back with: aaau attach " + id + "\n"; status != 0 || !strings.HasSuffix(said, want) { // on a line of its own, as TestPromptStandsWhereItWas has it
 			t.Errorf("status %d, and it said %q, not %q", status, said, want)
 		}
 	}
