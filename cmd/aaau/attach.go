@@ -109,6 +109,7 @@ func (t *terminal) attach(ctx context.Context, socket string, o order) error {
 				if err := t.again(); err != nil { // in the background it stops here
 					return leave(s, t, out, over, took, err)
 				}
+				out.resume()
 				if s.CanRedraw() {
 					_ = s.Redraw() // as below
 				}

@@ -90,6 +90,7 @@ type shown struct {
 	ours  bool      // the window's title is ours, while the bridge is away
 	told  []told    // what explains the session's end, if that comes now
 	blank bool      // the terminal shows something else, until the screen is redrawn
+	lent  bool      // and until then the terminal is not ours
 	over  bool
 }
 
@@ -98,7 +99,7 @@ type shown struct {
 func (s *shown) redraw(p []byte) error {
 	s.mu.Lock()
 	anew := bytes.HasPrefix(p, []byte(vtseq.ResetBegins))
-	if s.blank && !anew { // it adds to what the terminal does not show
+	if s.blank && (s.lent || !anew) { // it adds to what the terminal does not show
 		s.mu.Unlock()
 		return nil
 	}
@@ -218,8 +219,15 @@ func (s *shown) suspend() (focus bool) {
 	}
 	focus = s.modes.Is(vtseq.ModeFocus)
 	s.giveBack()
-	s.modes, s.scan, s.begun, s.kept, s.blank = vtseq.Modes{}, vtseq.Output{}, false, false, true
+	s.modes, s.scan, s.begun, s.kept, s.blank, s.lent = vtseq.Modes{}, vtseq.Output{}, false, false, true, true
 	return focus
+}
+
+// resume lets the screen be redrawn: the terminal is ours again.
+func (s *shown) resume() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lent = false
 }
 
 // leave takes the terminal out of what the output has left it in, if it has.
