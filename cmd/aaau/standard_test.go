@@ -66,7 +66,7 @@ func TestNonBlockingInput(t *testing.T) {
 	if _, err := ours.Read(make([]byte, 1)); !errors.Is(err, unix.EAGAIN) {
 		t.Fatalf("it is not non-blocking: %v", err)
 	}
-	// Who writes waits for who reads, so that mostly nothing is there to be read yet.
+	// The writer waits for the reader, so that mostly nothing is there to be read yet.
 	const rounds = 200
 	reads, got := make(chan struct{}), make(chan error)
 	go func() {

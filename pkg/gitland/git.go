@@ -48,7 +48,7 @@ func (r Repository) gitEnv(ctx context.Context, env []string, stdin string, args
 	return r.run(ctx, env, stdin, args...)
 }
 
-// run runs a command until ctx ends. It goes on to its end if this process dies, with the lock.
+// run runs a command until ctx ends. If this process dies first, the command still ends by itself, and keeps the lock until then.
 func (r Repository) run(ctx context.Context, env []string, stdin string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", append(append([]string{}, careful...), args...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

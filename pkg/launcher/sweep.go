@@ -23,7 +23,7 @@ const (
 )
 
 // sweep takes the setuid and setgid bits from files of people's that changed in a session which
-// has ended, where nobody's client does it. It works in the session's mount namespace with the
+// has ended, where no client of the owner does it. It works in the session's mount namespace with the
 // agent's rights: so it does nothing that the agent could not do.
 func (l *Launcher) sweep(c *net.UnixConn, s privsep.Sweep, ns int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), sweepTime)

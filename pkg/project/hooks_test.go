@@ -89,7 +89,7 @@ func TestManyHooksWithoutTheirInterpreter(t *testing.T) {
 	if len(lines) != maxHookNotes+1 || !strings.Contains(lines[maxHookNotes], fmt.Sprintf("cannot run %d more hooks", maxHooks-maxHookNotes)) {
 		t.Errorf("%q", lines)
 	}
-	for _, home := range []string{"", "/"} { // is nobody's home
+	for _, home := range []string{"", "/"} { // belongs to no person
 		if isUnseen("/bin/sh", nil, home) {
 			t.Errorf("with home %q a program of the machine's is not seen", home)
 		}
